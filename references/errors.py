@@ -1,0 +1,215 @@
+"""Errors of computed elements against the unrounded exact value: ulps, outcome classes, statistics."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from references.bulk import Reference
+from references.elementary import exp
+from references.formats import Bits, Floats, Format, Integers, Mask
+
+# What became of an element, worst last.  ``underflow`` is a zero, and ``flipped`` an opposite sign, where the exact
+# value is not zero and does not round to zero; whether that is blameless the bound decides.
+OUTCOMES = (
+    "ordinary",
+    "underflow",
+    "flipped",
+    "out_of_range",
+    "nonzero_for_zero",
+    "finite_for_infinite",
+    "finite_for_nan",
+    "infinite_for_finite",
+    "nan_for_number",
+)
+_CODE = {name: code for code, name in enumerate(OUTCOMES)}
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Per element, arrays [rows, n].
+
+    ``ulps`` is |computed - exact| in ulps of the output format at the exact value, fractional, and infinite where only
+    one of the two is a number; ``signed`` has the sign of computed - exact.  ``quantum`` is log2 of that ulp.
+    ``absolute`` is the same difference in binary64.  ``outcome`` holds codes into OUTCOMES.  ``rounded`` marks the
+    elements equal to the rounded exact value; where ``undecided`` the reference can't tell (the exact value is within
+    its error of a midpoint).
+    """
+
+    ulps: Floats
+    signed: Floats
+    quantum: Integers
+    absolute: Floats
+    exact: Floats
+    outcome: Integers
+    rounded: Mask
+    undecided: Mask
+
+
+def errors_of(
+    computed: Bits, reference: Reference, format: Format, *, operation: str, quantity: str, zero_by_rule: Mask
+) -> Errors:
+    """The errors of ``computed`` bit patterns against a reference.
+
+    ``zero_by_rule`` marks elements that are exactly zero by contract (a masked element of a softmax, a zero cotangent).
+    An infinity counts as the number that would follow the largest one; it is an outcome of its own unless the exact
+    value rounds to it.
+    """
+    values = format.decode(computed)
+    exact = reference.values()
+    nearest, undecided = format.round_pairs(reference.hi, reference.lo, reference.exponent, reference.error)
+    rounded_exact = format.decode(nearest)
+    exact_number = np.isfinite(reference.hi)
+
+    beyond = math.ldexp(1.0, format.emax) * 2 if format.emax < 1023 else math.inf
+    number = np.where(np.isinf(values), np.copysign(beyond, values), values)
+    quantum = format.ulp_exponents(reference.hi, reference.lo, reference.exponent)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        signed = _difference(number, values, reference, quantum, format)
+        absolute = np.abs(number - exact)
+        both_nan = np.isnan(values) & np.isnan(reference.hi)
+        same_infinity = np.isinf(reference.hi) & (values == reference.hi)
+        overflowed = np.isinf(values) & _at_least_next_binade(reference, format) & (values * np.sign(reference.hi) > 0)
+        matched = both_nan | same_infinity | overflowed
+        comparable = exact_number & ~np.isnan(values)
+        signed = np.where(matched, 0.0, np.where(comparable, signed, np.inf))
+        absolute = np.where(matched, 0.0, np.where(comparable, absolute, np.inf))
+
+    outcome = np.zeros(values.shape, np.int64)
+    nonzero_exact = exact_number & (reference.hi != 0)
+    opposite = np.where(nonzero_exact, np.sign(values) * np.sign(reference.hi), 0.0) < 0
+    _mark(outcome, "underflow", nonzero_exact & (values == 0) & (rounded_exact != 0))
+    _mark(outcome, "flipped", opposite)
+    if quantity == "forward":
+        _mark(outcome, "out_of_range", (values > 0) if operation == "log_softmax" else (values < 0) | (values > 1))
+    _mark(outcome, "nonzero_for_zero", zero_by_rule & exact_number & (values != 0))
+    _mark(outcome, "finite_for_infinite", np.isinf(reference.hi) & ~same_infinity)
+    _mark(outcome, "finite_for_nan", np.isnan(reference.hi) & ~np.isnan(values))
+    _mark(outcome, "infinite_for_finite", exact_number & np.isinf(values) & (rounded_exact != values))
+    _mark(outcome, "nan_for_number", np.isnan(values) & ~np.isnan(reference.hi))
+    return Errors(
+        ulps=np.abs(signed),
+        signed=signed,
+        quantum=quantum,
+        absolute=absolute,
+        exact=exact,
+        outcome=outcome,
+        rounded=matched | (values == rounded_exact),
+        undecided=undecided & ~matched,
+    )
+
+
+def _difference(number: Floats, values: Floats, reference: Reference, quantum: Integers, format: Format) -> Floats:
+    """computed - exact in units of 2**quantum, each term brought there exactly before the subtraction."""
+    own = np.clip(-quantum, -4000, 4000).astype(np.int32)
+    shift = np.clip(reference.exponent - quantum, -4000, 4000).astype(np.int32)
+    scaled = np.ldexp(number, own)
+    if format.emax >= 1023:  # 2**1024 is no binary64 number
+        top = np.ldexp(1.0, np.clip(1024 - quantum, -4000, 1023).astype(np.int32))
+        scaled = np.where(np.isinf(values), np.copysign(top, values), scaled)
+    return np.asarray((scaled - np.ldexp(reference.hi, shift)) - np.ldexp(reference.lo, shift))
+
+
+def _at_least_next_binade(reference: Reference, format: Format) -> Mask:
+    """|exact| >= 2**(emax + 1): no number of the format is nearer to it than infinity."""
+    mantissa, power = np.frexp(np.abs(reference.hi))
+    return np.asarray((mantissa > 0) & (power + reference.exponent > format.emax + 1))
+
+
+def _mark(outcome: Integers, name: str, where: Mask) -> None:
+    outcome[where] = _CODE[name]
+
+
+def outcome_is(errors: Errors, *names: str) -> Mask:
+    """Where the outcome is one of ``names``."""
+    return np.isin(errors.outcome, [_CODE[name] for name in names])
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a cell's errors amount to; None where no element qualifies.
+
+    The ulp figures and ``max_rel`` are over elements where both numbers are finite and the exact one is not zero: the
+    ulp of an exact zero is the format's smallest number, so that a blameless 1e-9 would count 1e35 of them.
+    ``bias_ulp`` is the mean of the signed error.
+    """
+
+    elements: int
+    max_ulp: float | None
+    p99_ulp: float | None
+    mean_ulp: float | None
+    bias_ulp: float | None
+    correctly_rounded_share: float
+    faithful_share: float
+    max_abs: float | None
+    max_rel: float | None
+    outcomes: dict[str, int]
+
+
+def statistics_of(errors: Errors) -> Statistics:
+    """Statistics over all elements of a cell."""
+    numbers = np.isfinite(errors.ulps) & np.isfinite(errors.exact) & (errors.exact != 0)
+    ulps, signed = errors.ulps[numbers], errors.signed[numbers]
+    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+        relative = errors.absolute[numbers] / np.abs(errors.exact[numbers])
+    absolute = errors.absolute[np.isfinite(errors.absolute)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, bias = (float(v.mean()) if v.size else 0.0 for v in (ulps, signed))
+    some, counts = ulps.size > 0, np.bincount(errors.outcome.ravel(), minlength=len(OUTCOMES)).tolist()
+    return Statistics(
+        elements=errors.ulps.size,
+        max_ulp=float(ulps.max()) if some else None,
+        p99_ulp=float(np.percentile(ulps, 99)) if some else None,
+        mean_ulp=mean if some else None,
+        bias_ulp=bias if some else None,
+        correctly_rounded_share=float(errors.rounded.mean()),
+        faithful_share=float((errors.ulps < 1).mean()),
+        max_abs=float(absolute.max()) if absolute.size else None,
+        max_rel=_finite_max(relative),
+        outcomes={name: counts[code] for name, code in _CODE.items() if counts[code] and code},
+    )
+
+
+def _finite_max(values: Floats) -> float | None:
+    finite = values[np.isfinite(values)]
+    return float(finite.max()) if finite.size else None
+
+
+def row_maxima(errors: Errors) -> list[float | None]:
+    """The largest ulp error of each row, in the sense of Statistics; None where a row has no such element."""
+    numbers = np.isfinite(errors.ulps) & np.isfinite(errors.exact) & (errors.exact != 0)
+    maxima = np.where(numbers, errors.ulps, -1.0).max(axis=-1).tolist()
+    return [m if m >= 0 else None for m in maxima]
+
+
+def row_sum_error(computed: Floats, operation: str, quantity: str) -> float | None:
+    """How far rows are from summing to what they should, summed exactly; the worst row, None without a finite one.
+
+    |sum - 1| for softmax, |sum exp - 1| for log_softmax (in mpmath), |sum| / sum of magnitudes for the softmax
+    gradients and the log_softmax vjp.
+    """
+    worst: float | None = None
+    for row in computed:
+        if np.isnan(row).any() or np.isposinf(row).any() or (quantity != "forward" and np.isinf(row).any()):
+            continue
+        found = _one_row_sum(row.tolist(), operation, quantity)
+        worst = found if worst is None else max(worst, found)
+    return worst
+
+
+def _one_row_sum(row: list[float], operation: str, quantity: str) -> float:
+    if quantity != "forward":
+        try:
+            size = math.fsum(map(abs, row))
+            return abs(math.fsum(row)) / size if size else 0.0
+        except OverflowError:
+            return 0.0
+    if operation == "softmax":
+        return abs(math.fsum([*row, -1.0]))
+    values = np.array(row)
+    finite = np.where(np.isinf(values), 0.0, np.minimum(values, 0.0))
+    (high, low), power = exp((finite, np.zeros_like(finite)))
+    terms = np.ldexp(high, power.astype(np.int32)) * ~np.isinf(values)
+    return abs(math.fsum([*terms.tolist(), -1.0]))

@@ -1,0 +1,355 @@
+"""The oracle: softmax, log_softmax and their derivatives for one row, in mpmath, with an enclosure of each element.
+
+The functions are the textbook's, in mpmath numbers, each beside the bound of its rounding errors at the working
+precision w (error constants: docs/theory.md, "Oracle").  They assume that mpmath's exp and log are within 1 ulp at w;
+a test holds them against Arb.  ``certified`` raises w (Ziv's strategy) until every enclosure proves what was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+import mpmath
+
+from references.exact_cases import exact_elements
+from references.formats import Format
+from references.problem import Problem
+from references.sides import side
+
+# Ziv's loop ends long before: every element that is left is transcendental, so no tie or zero exists.
+MAX_PRECISION = 1 << 15
+
+# Elements undecided this many bits below an ulp are compared with the midpoint (or zero) itself, which costs up to
+# (groups of logits)**3.
+_SUSPICIOUS = 1 << 10
+
+# What is below 2**_VANISHED is zero in every format, and may be the rest of a cancellation down to exp(-1e308).
+_VANISHED = -5000
+
+# A positive number below 2**_NEGLIGIBLE acts on a sum of binary64 numbers by its sign alone (their bits end at
+# 2**-1074).  It is replaced by this interval: an exact sum with exp(-1e308) would need 1e308 bits.
+_NEGLIGIBLE = -20000
+_TINY = mpmath.ldexp(1, 2 * _NEGLIGIBLE), mpmath.ldexp(1, _NEGLIGIBLE)
+
+
+class OracleError(ArithmeticError):
+    """The asked-for accuracy was not proved at MAX_PRECISION bits."""
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """A proof that the exact value lies in [lower, upper]."""
+
+    lower: mpmath.mpf
+    upper: mpmath.mpf
+
+
+@dataclass(frozen=True)
+class Certified:
+    """An element of the exact result: ``value`` is exact (a Fraction), an Enclosure, or a float nan or -inf by rule.
+
+    ``precision`` is the working precision in bits at which the proof was found; 0 where no arithmetic was needed.
+    """
+
+    value: Fraction | Enclosure | float
+    precision: int
+
+
+Decision = Callable[[int, Enclosure], bool]
+
+
+def certified(
+    problem: Problem, decided: Decision, start: int, elements: Sequence[int] | None = None
+) -> list[Certified]:
+    """The elements (all, or those asked for) of a row, each enclosed tightly enough that ``decided`` is satisfied.
+
+    ``start`` is the first working precision in bits; it is doubled until every element is decided.  Raises OracleError
+    at MAX_PRECISION.
+    """
+    wanted = list(range(len(problem.logits))) if elements is None else list(elements)
+    if problem.is_special():
+        return [Certified(float("nan"), 0) for _ in wanted]
+    found: dict[int, Certified] = {i: Certified(v, 0) for i, v in exact_elements(problem, wanted).items()}
+    precision = start
+    while missing := [i for i in wanted if i not in found]:
+        if precision > MAX_PRECISION:
+            raise OracleError(f"element {missing[0]} of {problem} is undecided at {MAX_PRECISION} bits")
+        for i, enclosure in zip(missing, enclose(problem, precision, missing), strict=True):
+            if decided(i, enclosure):
+                found[i] = Certified(enclosure, precision)
+        precision *= 2
+        if (problem.operation, problem.quantity) == ("softmax", "hvp") and precision > _SUSPICIOUS:
+            vanishing = [i for i in missing if i not in found and side(problem, i, Fraction(0)) == 0]
+            found |= {i: Certified(Fraction(0), 0) for i in vanishing}
+    return [found[i] for i in wanted]
+
+
+def correctly_rounded(problem: Problem, format: Format, elements: Sequence[int] | None = None) -> list[int]:
+    """The bits of each element correctly rounded to ``format`` (NaN: the canonical quiet one)."""
+    rounded: dict[int, int] = {}
+
+    def one_rounding(i: int, enclosure: Enclosure) -> bool:
+        low, high = round_number(enclosure.lower, format), round_number(enclosure.upper, format)
+        if low != high and _is_stubborn(problem, enclosure, low, format):
+            boundary = (_value_or_successor(low, format) + _value_or_successor(high, format)) / 2
+            low = high = {-1: low, 0: format.round_rational(boundary), 1: high}[side(problem, i, boundary)]
+        rounded[i] = low
+        return low == high
+
+    start = format.precision + (32 if problem.quantity == "forward" else 40)
+    found = certified(problem, one_rounding, start, elements)
+    wanted = range(len(problem.logits)) if elements is None else elements
+    return [
+        rounded[i] if isinstance(c.value, Enclosure) else _bits(c.value, format)
+        for i, c in zip(wanted, found, strict=True)
+    ]
+
+
+def _is_stubborn(problem: Problem, enclosure: Enclosure, bits: int, format: Format) -> bool:
+    """Whether an enclosure far narrower than an ulp still holds a midpoint of the format, or zero."""
+    ulp = format.ulp(_value_or_successor(bits, format))
+    width = mpmath.ldexp(enclosure.upper - enclosure.lower, _SUSPICIOUS)
+    comparable = (problem.operation, problem.quantity) != ("log_softmax", "forward")
+    return bool(comparable and width < mpmath.mpf(ulp.numerator) / ulp.denominator)
+
+
+def _value_or_successor(bits: int, format: Format) -> Fraction:
+    """The value of a pattern; for an overflow, what would come after the largest number."""
+    magnitude = min(bits & (format.sign_bit - 1), format.largest_bits + 1)
+    value = format.value(min(magnitude, format.largest_bits))
+    assert isinstance(value, Fraction)
+    value += format.ulp(value) if magnitude > format.largest_bits else 0
+    return -value if bits & format.sign_bit else value
+
+
+def accurate(problem: Problem, bits: int, elements: Sequence[int] | None = None) -> list[Certified]:
+    """Each element enclosed to a relative width of 2**-bits, or among the numbers below 2**_VANISHED."""
+
+    def narrow(i: int, enclosure: Enclosure) -> bool:
+        least, most = sorted((abs(enclosure.lower), abs(enclosure.upper)))
+        one_sign = enclosure.lower * enclosure.upper > 0
+        relative = one_sign and mpmath.ldexp(enclosure.upper - enclosure.lower, bits) <= least
+        return bool(relative or mpmath.mag(most) < _VANISHED)
+
+    return certified(problem, narrow, bits + 16, elements)
+
+
+def _bits(value: Fraction | float, format: Format) -> int:
+    if isinstance(value, Fraction):
+        return format.round_rational(value)
+    return format.nan_bits if value != value else format.sign_bit | format.infinity_bits
+
+
+def round_number(number: mpmath.mpf, format: Format) -> int:
+    """The bits of a finite mpmath number correctly rounded; from its integers, not through a float."""
+    sign, mantissa, exponent, length = number._mpf_
+    if exponent + length < format.quantum - 1:
+        return format.sign_bit if sign else 0
+    if exponent + length > format.emax + 2:
+        return (format.sign_bit if sign else 0) | format.infinity_bits
+    return format.round_dyadic(-int(mantissa) if sign else int(mantissa), exponent)
+
+
+# -- the functions, at one working precision -------------------------------------------------------------------------
+
+
+def enclose(problem: Problem, precision: int, elements: Sequence[int]) -> list[Enclosure]:
+    """Enclosures of the elements at one working precision; the row is ordinary (see ``Problem.is_special``).
+
+    Fewer than 53 bits are taken as 53, because mpmath rounds the numbers of the problem as well.
+    """
+    precision = max(precision, 53)
+    with mpmath.workprec(precision):
+        row = _Row(problem, _exponentials(tuple(problem.logits), precision), precision)
+        return _FUNCTIONS[problem.operation, problem.quantity](row, elements)
+
+
+@dataclass(frozen=True)
+class _Exponentials:
+    """d = x - max x (exact), e = exp d, the sets of equal logits (the maximum's first) and T = sum of e below it."""
+
+    d: list[mpmath.mpf]
+    e: list[mpmath.mpf]
+    groups: list[list[int]]
+    others: mpmath.mpf
+
+
+@lru_cache(maxsize=64)
+def _exponentials(logits: tuple[float, ...], precision: int) -> _Exponentials:
+    x = [mpmath.mpf(v) for v in logits]
+    top = max(x)
+    d = [mpmath.fsub(v, top, exact=True) if mpmath.isfinite(v) else v for v in x]
+    indices: dict[float, list[int]] = {max(logits): []}
+    for i, value in enumerate(logits):
+        if value != -mpmath.inf:
+            indices.setdefault(value, []).append(i)
+    groups = list(indices.values())
+    e = [mpmath.exp(v) if v else mpmath.mpf(1) for v in d]
+    return _Exponentials(d, e, groups, mpmath.fsum(a for a, v in zip(e, d, strict=True) if v))
+
+
+class _Row:
+    """A problem with the exponentials of its row; ``count`` is N, how often the maximum occurs."""
+
+    def __init__(self, problem: Problem, exponentials: _Exponentials, precision: int) -> None:
+        self.problem = problem
+        self.unit = mpmath.ldexp(1, -precision)
+        self.d, self.e, self.groups = exponentials.d, exponentials.e, exponentials.groups
+        self.others = exponentials.others
+        self.count = len(self.groups[0])
+        self.total = self.count + self.others
+
+    def softmax(self, i: int) -> mpmath.mpf:
+        """s_i, relative error <= 8 * 2**-w."""
+        return self.e[i] / self.total
+
+    def shifted(self, v: Sequence[mpmath.mpf]) -> list[mpmath.mpf]:
+        """N v - V, exactly, with V the sum of v over the maximum's group: its own sum over that group is zero."""
+        top = _exact_sum([v[i] for i in self.groups[0]])
+        scaled = v if self.count == 1 else [mpmath.fmul(self.count, a, exact=True) for a in v]
+        return [mpmath.fsub(a, top, exact=True) for a in scaled]
+
+    def mean(self, w: Sequence[mpmath.mpf]) -> tuple[mpmath.mpf, mpmath.mpf]:
+        """<w, s> of shifted w, and the same sum with magnitudes, which times 16 * 2**-w bounds its error.
+
+        The maximum's group drops out, and the other groups enter with their exact sums: nothing cancels inside a group,
+        and a dominant logit does not hide the others, however dominant it is.
+        """
+        terms = [_exact_sum([w[i] for i in group]) * self.e[group[0]] for group in self.groups[1:]]
+        return mpmath.fsum(terms) / self.total, mpmath.fsum(terms, absolute=True) / self.total
+
+    def centred(self, v: Sequence[mpmath.mpf], elements: Sequence[int]) -> list[tuple[mpmath.mpf, mpmath.mpf]]:
+        """v_i - <v, s> = (w_i - <w, s>) / N, w = shifted v, and a bound on its error."""
+        w = self.shifted(v)
+        mean, magnitude = self.mean(w)
+        results = []
+        for i in elements:
+            difference = w[i] - mean
+            error = 32 * self.unit * (magnitude + abs(difference))
+            results.append((difference / self.count, error / self.count))
+        return results
+
+
+def _around(centre: mpmath.mpf, radius: mpmath.mpf) -> Enclosure:
+    """[centre - radius, centre + radius], rounded outwards: the radius may be 2**1e308 times the centre."""
+    return Enclosure(mpmath.fsub(centre, radius, rounding="f"), mpmath.fadd(centre, radius, rounding="c"))
+
+
+def _numbers(values: Sequence[float] | None) -> list[mpmath.mpf]:
+    assert values is not None
+    return [mpmath.mpf(v) for v in values]
+
+
+def _softmax(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
+    eps = 8 * row.unit
+    return [_around(s, eps * s) for s in map(row.softmax, elements)]
+
+
+def _log_softmax(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
+    """d_i - L with d exact and L = log1p(T) enclosed to 16 * 2**-w: both have one sign, so nothing cancels.
+
+    The subtraction is exact: d may be a midpoint of the format and L as small as 2**-1000.
+    """
+    log_total = _log1p(mpmath.fadd(row.count - 1, row.others, exact=mpmath.mag(row.others) > _NEGLIGIBLE))
+    radius = 16 * row.unit * log_total
+    bounds = log_total - radius, log_total + radius
+    tiny = _TINY if mpmath.mag(log_total) < _NEGLIGIBLE else bounds
+    results = []
+    for d in (row.d[i] for i in elements):
+        lower, upper = tiny if d else bounds
+        results.append(Enclosure(mpmath.fsub(d, upper, exact=True), mpmath.fsub(d, lower, exact=True)))
+    return results
+
+
+def _log1p(t: mpmath.mpf) -> mpmath.mpf:
+    """log(1 + t), relative error <= 3 * 2**-w: 1 + t is exact, or t so small that t itself is near enough."""
+    if not t or mpmath.mag(t) < -mpmath.mp.prec - 2:
+        return t
+    return mpmath.log(mpmath.fadd(1, t, exact=True))
+
+
+def _softmax_product(row: _Row, vector: Sequence[float] | None, elements: Sequence[int]) -> list[Enclosure]:
+    """s_i (v_i - <v, s>): the Jacobian is symmetric, so vjp and jvp are one map."""
+    centred = row.centred(_numbers(vector), elements)
+    return [_around(s * c, 2 * s * error) for s, (c, error) in zip(map(row.softmax, elements), centred, strict=True)]
+
+
+def _log_softmax_vjp(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
+    """g_i - s_i G with G exact; 32 * 2**-w |s_i G| for the product, and the subtraction exact.
+
+    At the maximum (N of them), (N g_i - G + g_i T) / S with N g_i - G exact: 1 - s_i is never formed.
+    """
+    g = _numbers(row.problem.cotangent)
+    total = _exact_sum(g)
+    results = []
+    for i in elements:
+        if row.d[i] == 0:
+            kept = mpmath.fsub(mpmath.fmul(row.count, g[i], exact=True), total, exact=True)
+            gained = g[i] * row.others
+            h = (kept + gained) / row.total
+            results.append(_around(h, 32 * row.unit * (abs(h) + abs(gained) / row.total)))
+            continue
+        product = row.softmax(i) * total
+        if g[i] and mpmath.mag(product) < _NEGLIGIBLE:
+            lower, upper = _TINY if product > 0 else (-_TINY[1], -_TINY[0])
+        else:
+            radius = 32 * row.unit * abs(product)
+            lower, upper = product - radius, product + radius
+        results.append(Enclosure(mpmath.fsub(g[i], upper, exact=True), mpmath.fsub(g[i], lower, exact=True)))
+    return results
+
+
+def _log_softmax_jvp(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
+    """t_i - <t, s>."""
+    return [_around(c, error) for c, error in row.centred(_numbers(row.problem.tangent), elements)]
+
+
+def _softmax_hvp(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
+    """s_i (a_i c_i - <a c, s>), a and c the centred tangent and cotangent.
+
+    With w and u the shifted vectors, W = <w, s> and U = <u, s>, the bracket is
+    (p_i - <p, s> - w_i U - W u_i + 2 W U) / N**2, p = w u exactly: each term is as accurate as itself.
+    """
+    w, u = row.shifted(_numbers(row.problem.tangent)), row.shifted(_numbers(row.problem.cotangent))
+    (w_mean, w_size), (u_mean, u_size) = row.mean(w), row.mean(u)
+    products = [mpmath.fmul(x, y, exact=True) for x, y in zip(w, u, strict=True)]
+    scale = row.count**2
+    results = []
+    for i, (centred, error) in zip(elements, row.centred(products, elements), strict=True):
+        s = row.softmax(i)
+        bracket = (centred - w[i] * u_mean - w_mean * u[i] + 2 * w_mean * u_mean) / scale
+        size = abs(w[i]) * u_size + w_size * abs(u[i]) + 2 * w_size * u_size + abs(centred)
+        results.append(_around(s * bracket, 2 * s * (error + 64 * row.unit * size) / scale))
+    return results
+
+
+def _log_softmax_hvp(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
+    """-G s_i a_i with G exact."""
+    total = _exact_sum(_numbers(row.problem.cotangent))
+    centred = row.centred(_numbers(row.problem.tangent), elements)
+    return [
+        _around(-total * s * a, 2 * abs(total) * s * error)
+        for s, (a, error) in zip(map(row.softmax, elements), centred, strict=True)
+    ]
+
+
+def _exact_sum(values: Sequence[mpmath.mpf]) -> mpmath.mpf:
+    if len(values) == 1:
+        return values[0]
+    with mpmath.workprec(5000):  # products of two binary64 numbers span 4300 bits
+        return mpmath.fsum(values)
+
+
+_FUNCTIONS: dict[tuple[str, str], Callable[[_Row, Sequence[int]], list[Enclosure]]] = {
+    ("softmax", "forward"): _softmax,
+    ("softmax", "vjp"): lambda row, elements: _softmax_product(row, row.problem.cotangent, elements),
+    ("softmax", "jvp"): lambda row, elements: _softmax_product(row, row.problem.tangent, elements),
+    ("softmax", "hvp"): _softmax_hvp,
+    ("log_softmax", "forward"): _log_softmax,
+    ("log_softmax", "vjp"): _log_softmax_vjp,
+    ("log_softmax", "jvp"): _log_softmax_jvp,
+    ("log_softmax", "hvp"): _log_softmax_hvp,
+}

@@ -1,0 +1,1 @@
+"""The tests of the references; an oracle of their own (Arb) judges the oracle."""

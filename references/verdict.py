@@ -1,0 +1,124 @@
+"""The verdict ladder: what the errors of a cell amount to, tested from the bad end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from references import bounds
+from references.bounds import Shifted
+from references.errors import Errors, outcome_is
+from references.formats import Floats, Format, Mask, compute_format
+
+NOT_APPLICABLE = "n/a"
+
+# Worst first.  A better word is given only when every worse test is passed.
+VERDICTS = ("wrong", "unstable", "storage-stable", "stable", "accurate", "faithful", "correctly rounded")
+
+_ALWAYS_WRONG = ("out_of_range", "nonzero_for_zero", "finite_for_infinite", "finite_for_nan", "nan_for_number")
+
+# A zero, an opposite sign, and an infinity next to the largest number are what a sound algorithm may give within its
+# bound; outside it they are wrong.
+_WRONG_BEYOND_THE_BOUND = ("underflow", "flipped", "infinite_for_finite")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict over all elements, and the largest ratios (None where there is no bound; inf is a real answer).
+
+    ``order_assumed``: the bound took the depth of a pairwise sum (the row is too long for one that holds in any order).
+    ``by_element`` is the bound ratio of each element, [rows, n], for those who look for the worst.
+    """
+
+    verdict: str
+    bound_ratio: float | None
+    storage_ratio: float | None
+    conditioning_ratio: float | None
+    order_assumed: bool
+    by_element: Floats
+
+
+def at_least(verdict: str, required: str) -> bool:
+    """Whether a verdict is the required word or a better one; ``n/a`` is no evidence against."""
+    return verdict == NOT_APPLICABLE or VERDICTS.index(verdict) >= VERDICTS.index(required)
+
+
+def judge(
+    operation: str,
+    quantity: str,
+    errors: Errors,
+    rows: Shifted,
+    format: Format,
+    *,
+    special: Mask,
+    flushes: bool = False,
+    cotangent: Floats | None = None,
+    tangent: Floats | None = None,
+) -> Judgement:
+    """The verdict on computed elements, by their errors and the exact forward quantities of their rows.
+
+    ``special`` marks the rows [rows] that are NaN by contract: only their outcomes count.  ``flushes`` says that the
+    platform flushes subnormal numbers to zero.
+    """
+    vector = cotangent if cotangent is not None else tangent
+    ordinary = ~special[:, None]
+
+    def ratio_to(arithmetic: bounds.Arithmetic) -> tuple[Floats, Mask]:
+        limit = bounds.bound(
+            operation, quantity, rows, errors.exact, format, arithmetic, cotangent=cotangent, tangent=tangent
+        )
+        says_something = ~bounds.says_nothing(operation, quantity, rows, limit)[:, None] & ordinary
+        return np.where(says_something, _ratio(errors, limit), 0.0), says_something
+
+    arithmetic = bounds.compute_arithmetic(format, rows.n, flushes=flushes)
+    ratio, judged = ratio_to(arithmetic)
+    nothing = ordinary & ~judged
+    narrow = compute_format(format) is not format
+    storage = ratio
+    if narrow:
+        storage, excused = ratio_to(bounds.storage_arithmetic(format, rows.n, flushes=flushes))
+        storage = np.where(excused, storage, ratio)  # a bound that says nothing excuses nothing
+    conditioning = _ratio(
+        errors,
+        bounds.conditioning_limit(operation, quantity, rows, errors.exact, format, flushes=flushes, vector=vector),
+    )
+    conditioning = np.where(ordinary, conditioning, 0.0)
+
+    beyond = np.minimum(ratio, storage) > 1
+    lost = outcome_is(errors, *_WRONG_BEYOND_THE_BOUND) & beyond
+    unbounded = outcome_is(errors, "infinite_for_finite") & ~judged
+    if (outcome_is(errors, *_ALWAYS_WRONG) | lost | unbounded).any():
+        verdict = "wrong"
+    elif beyond.any():
+        verdict = "unstable"
+    elif (ratio > 1).any():
+        verdict = "storage-stable"
+    elif nothing.any():
+        verdict = NOT_APPLICABLE
+    elif errors.rounded.all():
+        verdict = "correctly rounded"
+    elif (errors.ulps < 1).all():
+        verdict = "faithful"
+    elif ((conditioning <= 1) | (errors.ulps < 1)).all():
+        verdict = "accurate"
+    else:
+        verdict = "stable"
+    empty = not judged.any()
+    return Judgement(
+        verdict=verdict,
+        bound_ratio=None if empty else float(ratio.max()),
+        storage_ratio=None if empty or not narrow else float(storage.max()),
+        conditioning_ratio=float(conditioning.max()) if ordinary.any() else None,
+        order_assumed=arithmetic.assumed,
+        by_element=ratio,
+    )
+
+
+def _ratio(errors: Errors, limit: Floats) -> Floats:
+    """error / limit, through ulps where those are numbers: they keep the fraction that binary64 subnormals drop."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+        scaled = np.ldexp(limit, -errors.quantum.astype(np.int32))
+        plain = errors.absolute / limit
+        ratio = np.where(np.isfinite(errors.ulps) & np.isfinite(scaled), errors.ulps / scaled, plain)
+        return np.where(errors.ulps == 0, 0.0, np.where(np.isnan(ratio), np.inf, ratio))

@@ -1,0 +1,1 @@
+"""What was found: records and run directories, pages, and the command line."""

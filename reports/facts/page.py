@@ -1,0 +1,94 @@
+"""The page: everything that is shown of a run, whatever it is rendered as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from references.verdict import VERDICTS
+from reports.facts.matrix import Matrix, matrices_of
+from reports.facts.question import Question, question_of
+from reports.facts.special_values import SpecialValues, special_values_of
+from reports.facts.summary import Summary, summary_of
+from reports.facts.tally import ordinary, special_values
+from reports.facts.wording import MEANINGS, listing, significant, whole
+from reports.facts.worst_cases import WorstCases, worst_cases
+from reports.records import Run
+
+
+@dataclass(frozen=True)
+class Page:
+    """Tables of facts are (name, value) pairs; every value is text, ready to be read."""
+
+    summary: Summary
+    legend: tuple[tuple[str, str], ...]
+    matrices: tuple[Matrix, ...]
+    worst: WorstCases
+    special: SpecialValues
+    special_matrices: tuple[Matrix, ...]
+    question: Question
+    unmeasured: tuple[tuple[str, str], ...]
+    environment: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+def page_of(run: Run) -> Page:
+    plain, special = ordinary(run), special_values(run)
+    legend = [*reversed(VERDICTS), *(["n/a"] if any(r.verdict == "n/a" for r in run.records) else [])]
+    return Page(
+        summary=summary_of(run, plain),
+        legend=tuple((verdict, MEANINGS[verdict]) for verdict in legend),
+        matrices=matrices_of(plain),
+        worst=worst_cases(run, plain),
+        special=special_values_of(run, special),
+        special_matrices=matrices_of(special, linked=False),
+        question=question_of(run, plain),
+        unmeasured=tuple((u.framework, u.reason) for u in run.manifest.unmeasured),
+        environment=tuple(_environment(run)),
+    )
+
+
+def _environment(run: Run) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    manifest = run.manifest
+    machine = {
+        "processor": manifest.cpu,
+        "GPU": manifest.gpu or "none",
+        "platform": manifest.platform,
+        "Python": manifest.python,
+    }
+    made = {
+        "created": manifest.created,
+        "tier": manifest.tier,
+        "selection": "; ".join(f"{k}: {', '.join(v)}" for k, v in manifest.selection.items() if v) or "everything",
+        "cells": f"{whole(len(run.records))} of {whole(manifest.planned)}",
+        "elements judged": whole(sum(r.elements for r in run.records)),
+        **{f"seconds ({name})": str(value) for name, value in manifest.seconds.items()},
+        "seed": manifest.seed,
+        "sha256 of the inputs": manifest.inputs_sha256 or "not written",
+        "git commit": manifest.git_commit or "unknown",
+        "schema": str(manifest.schema),
+    }
+    groups = {
+        "Packages": manifest.packages,
+        "Machine": machine,
+        "Run": made,
+        "Reference": _reference(run),
+        **{f"Settings of {name}": settings for name, settings in manifest.settings.items()},
+        "Environment variables": manifest.environment or {"of the families that change bits": "none set"},
+    }
+    return [(name, tuple((k, v or "empty") for k, v in group.items())) for name, group in groups.items()]
+
+
+def _reference(run: Run) -> dict[str, str]:
+    """Which reference judged, how far it is off at most, and how many elements only the oracle could decide."""
+    judges = dict.fromkeys(r.oracle.partition(",")[0] for r in run.records)
+    errors = [r.reference_error_ulps for r in run.records]
+    return {
+        "judged by": listing(judges) or "nothing",
+        "largest error bound": f"{significant(max(errors))} ulp of the output format" if errors else "n/a",
+        "elements that fell to mpmath": whole(sum(_by_oracle(r.oracle) for r in run.records)),
+    }
+
+
+def _by_oracle(oracle: str) -> int:
+    """``double-double, 12 of 288 elements by mpmath`` -> 12."""
+    count = oracle.partition(", ")[2].partition(" ")[0]
+    return int(count) if count.isdigit() else 0

@@ -1,0 +1,56 @@
+"""The sentences that explain the tables, the same on every page."""
+
+from __future__ import annotations
+
+MATRIX = (
+    "Each entry is the worst verdict over its cells (families, layouts and row lengths; the special values have their "
+    "own table) and the largest ulp error among them; one that fails says in how many cells. An ulp is one of the "
+    "format, at the exact value; an infinity counts as the number that would follow the largest one, and NaN has none.",
+    "Ulps rank, the bound decides. For gradients the bound ratio (error over a-priori bound; `b` below) says more: "
+    "where terms cancel, millions of ulps mean little. An entry leads to its worst case.",
+)
+
+WORST = (
+    "For each entry of the matrix, the worst element of its worst cell: a wrong one, else the one farthest beyond its "
+    "bound, else the one with the most ulps. Vectors are bit patterns, a row each; those of more than 32 elements lie "
+    "in the run directory.",
+)
+
+SPECIAL_CONTRACT = (
+    "A NaN or +inf logit, or a row of -inf alone, makes the whole row NaN, gradients too. A -inf logit beside finite "
+    "ones is masked: softmax 0, log_softmax -inf, and gradients by the formulas with s = 0. Below, each row at three "
+    "binary32 logits and what it has to give, correctly rounded."
+)
+
+SPECIAL_DEPARTURES = (
+    "A record keeps one element of its cell, so a row that is not named here may be off the contract as well."
+)
+
+PAIRS = (
+    "Both calls on the same inputs, over the cells that both have. The last column counts the cells in which "
+    "log(softmax(x)) has the worse, the same and the better verdict."
+)
+
+TIMING = (
+    "Paired, interleaved calls on binary32 rows; a ratio is the time of log(softmax(x)) over that of log_softmax(x). "
+    "`slower` if the lower quartile of the ratios is above 1.05, `faster` if the upper one is below 0.95."
+)
+
+THEORY = (
+    "With m = max x, d = x - m and S = sum exp d, softmax is exp(d) / S and log_softmax is d - log S; in exact "
+    "arithmetic the logarithm of the one is the other.",
+    "Underflow: `log(softmax(x))` rounds the softmax to the format first. Where it is subnormal it has lost bits; "
+    "below half the smallest subnormal number it is zero, and its logarithm -inf for an ordinary exact value. The "
+    "chain rule divides by that softmax, so its gradients become 0/0 or infinite.",
+    "Absorption: `x - logsumexp(x)` forms m + log S at the size of m, and what of log S is below an ulp of m is gone "
+    "before the subtraction. d - log S has no such step: x - m is one rounding, and exact on a common grid.",
+    "No shift: without the maximum taken out, exp(x) overflows, or every one of them vanishes and the sum is zero.",
+    "Near zero: under a dominant logit S = 1 + T rounds to 1, and d - log S gives 0 where the exact value is about -T. "
+    "The absolute bound permits that, so it is `stable`; log1p(T), summed without the maximum, would keep it.",
+)
+
+THRESHOLDS = (
+    "Natural logarithms of the largest number, of the smallest normal one and of half the smallest subnormal one: "
+    "exp(x) overflows above the first; a softmax whose logarithm is below the second loses bits (a platform that "
+    "flushes subnormal numbers returns zero), and below the third it is zero."
+)

@@ -1,0 +1,229 @@
+"""The summary of a run: one sentence, and what follows from the data for each implementation and operation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from references.formats import FORMATS
+from references.problem import QUANTITIES
+from reports.facts.tally import BELOW_STABLE, FAILED, GRADIENTS, LADDER, Tally, entry_of, rank
+from reports.facts.wording import count, lengths, listing, whole
+from reports.records import Record, Run
+from suites.inputs import special
+from suites.inputs.layouts import LAYOUTS
+
+_MOST_FAMILIES = 4
+_ANY = ("any format measured",)
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many cells of an implementation have each verdict, worst first."""
+
+    implementation: str
+    cells: int
+    counts: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one implementation and operation: the formats with each verdict, best first."""
+
+    implementation: str
+    operation: str
+    call: str
+    forward: tuple[tuple[str, str], ...]
+    gradients: tuple[tuple[str, str], ...]
+    breaks: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    title: str
+    subject: str
+    sentence: str
+    incomplete: bool
+    notes: tuple[str, ...]
+    headlines: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    shares: tuple[Share, ...]
+
+
+def summary_of(run: Run, tally: Tally) -> Summary:
+    """The summary; ``tally`` is that of the ordinary families."""
+    return Summary(
+        title="Accuracy of softmax and log_softmax",
+        subject=listing(versions(run)) or "nothing measured",
+        sentence=_sentence(run),
+        incomplete=is_incomplete(run),
+        notes=tuple(_notes(run)),
+        headlines=(*_whose_failures(run), *_headlines(tally)),
+        findings=tuple(
+            _finding(name, operation, tally)
+            for name in tally.implementations
+            for operation in tally.operations
+            if tally.of(name, operation)
+        ),
+        shares=_shares(run),
+    )
+
+
+def is_incomplete(run: Run) -> bool:
+    return not run.manifest.finished or len(run.records) < run.manifest.planned
+
+
+def versions(run: Run) -> list[str]:
+    """``torch 2.13.0`` and so on, of the frameworks that have records, in the order of the page."""
+    recorded = {r.implementation: (r.framework, r.version.split(" ")[0]) for r in run.records}
+    found = dict(recorded[name] for name in Tally(run, run.records).implementations)
+    return [f"{name} {run.manifest.packages.get(name, version)}".strip() for name, version in found.items()]
+
+
+def _sentence(run: Run) -> str:
+    manifest, records = run.manifest, run.records
+    cells = f"{whole(len(records))} of {count(manifest.planned, 'cell')}"
+    start = f"Incomplete: {cells}" if is_incomplete(run) else cells
+    if not records:
+        return f"{start} measured on {manifest.cpu} ({manifest.tier} tier): there is nothing to judge."
+    selected = [f"{name}: {', '.join(values)}" for name, values in manifest.selection.items() if values]
+    where = f"{manifest.cpu}{f' and {manifest.gpu}' if manifest.gpu else ''}"
+    how = "; ".join([f"{manifest.tier} tier", *selected])
+    verdicts = [f"{whole(number)} {verdict}" for verdict, number in _counts(records)]
+    return f"{start} of {listing(versions(run))} on {where} ({how}) were judged: {listing(verdicts)}."
+
+
+def _counts(records: Iterable[Record]) -> tuple[tuple[str, int], ...]:
+    verdicts = [record.verdict for record in records]
+    return tuple((v, number) for v in LADDER if (number := verdicts.count(v)))
+
+
+def _shares(run: Run) -> tuple[Share, ...]:
+    names = Tally(run, run.records).implementations
+    of = {name: [r for r in run.records if r.implementation == name] for name in names}
+    return tuple(Share(name, len(records), _counts(records)) for name, records in of.items())
+
+
+def _notes(run: Run) -> list[str]:
+    notes = []
+    open_ended = sorted({r.evidence for r in run.records} - {"exhaustive"})
+    if open_ended:
+        which = "All maxima" if all(r.evidence != "exhaustive" for r in run.records) else "Maxima of cells so marked"
+        notes.append(
+            f"{which} are over {listing(open_ended)} inputs: lower bounds of the true maxima, never upper ones."
+        )
+    if any(r.family == special.FAMILY for r in run.records):
+        notes.append(
+            "The findings below leave out the special values (NaN, infinities), which have a table of their own."
+        )
+    flushing = sorted({r.framework for r in run.records if r.flushes})
+    if flushing:
+        notes.append(
+            f"{listing(flushing)} flushed subnormal numbers to zero here, as a probe showed; it is judged with the "
+            "smallest normal number where the bounds have the smallest subnormal one, so what is flushed counts many "
+            "ulps and may still be accurate."
+        )
+    assumed = sum(r.order_assumed for r in run.records)
+    if assumed:
+        notes.append(
+            f"In {count(assumed, 'cell')} the rows are so long that the bound assumes a pairwise order of summation."
+        )
+    for missing in run.manifest.unmeasured:
+        notes.append(f"Not measured: {missing.framework} ({missing.reason}).")
+    return notes
+
+
+def _whose_failures(run: Run) -> list[str]:
+    """How many failures belong to formulas that are written out to be compared, and how many to anything else."""
+    failed = [r.implementation for r in run.records if r.verdict in FAILED]
+    written_out = sum(name.startswith("numpy/") or name.endswith("/log-of-softmax") for name in failed)
+    if not written_out:
+        return []
+    return [
+        f"Of {count(len(failed), 'unstable or wrong cell')} {whole(written_out)} belong to formulas written out for "
+        f"comparison (`numpy/…` and `…/log-of-softmax`), {whole(len(failed) - written_out)} to the functions that "
+        "frameworks offer."
+    ]
+
+
+def _headlines(tally: Tally) -> list[str]:
+    """Which implementations never fail, by the formats in which they do not."""
+    sound: dict[tuple[str, ...], list[str]] = {}
+    for name in tally.implementations:
+        records = [r for r in tally.records if r.implementation == name]
+        failing = {r.format for r in records if r.verdict in FAILED}
+        measured = {r.format for r in records}
+        formats = tuple(f for f in tally.formats if f in measured - failing) if failing else _ANY
+        only = "" if any(r.quantity == "forward" for r in records) else " (gradients only)"
+        sound.setdefault(formats, []).append(f"`{name}`{only}")
+    ordered = sorted(sound.items(), key=lambda item: (item[0] != _ANY, -len(item[0])))
+    return [
+        f"No unstable or wrong cell in {listing(formats)}: {listing(names)}."
+        if formats
+        else f"Unstable or wrong cells in every format: {listing(names)}."
+        for formats, names in ordered
+    ]
+
+
+# -- findings --------------------------------------------------------------------------------------------------------
+
+
+def _finding(name: str, operation: str, tally: Tally) -> Finding:
+    records = tally.of(name, operation)
+    return Finding(
+        implementation=name,
+        operation=operation,
+        call=records[0].call,
+        forward=_by_format(name, operation, ("forward",), tally),
+        gradients=_by_format(name, operation, GRADIENTS, tally),
+        breaks=_breaks(records),
+    )
+
+
+def _by_format(name: str, operation: str, quantities: tuple[str, ...], tally: Tally) -> tuple[tuple[str, str], ...]:
+    """(stable, binary64 and binary32), (wrong, binary16): the worst verdict over the families, for each format."""
+    formats: dict[str, list[str]] = {}
+    for format in tally.formats:
+        entry = entry_of(tally.of(name, operation, quantities, format))
+        if entry:
+            formats.setdefault(entry.verdict, []).append(format)
+    if len(formats) == 1 and len(tally.formats) > 1:
+        verdict, found = next(iter(formats.items()))
+        return ((verdict, "every format" if len(found) > 1 else found[0]),)
+    return tuple((verdict, listing(formats[verdict])) for verdict in sorted(formats, key=rank, reverse=True))
+
+
+def _breaks(records: list[Record]) -> str:
+    parts: list[str] = []
+    for verdict in FAILED:
+        failed = [r for r in records if r.verdict == verdict]
+        if failed:
+            shown = _MOST_FAMILIES if not parts else _MOST_FAMILIES // 2
+            parts.append(f"{verdict.capitalize()} in {count(len(failed), 'cell')}: {families(failed, records, shown)}.")
+    if parts:
+        return " ".join(parts)
+    return "Nothing unstable or wrong." if any(r.verdict in BELOW_STABLE for r in records) else "Nothing below stable."
+
+
+def families(failed: list[Record], records: list[Record], most: int) -> str:
+    """The families that break it, the one with the most failing cells first."""
+    families = Counter(r.family for r in sorted(failed, key=lambda r: r.row_length))
+    shown = [
+        f"`{family}` ({_where([r for r in failed if r.family == family], records)})"
+        for family, _ in families.most_common(most)
+    ]
+    more = len(families) - len(shown)
+    return listing([*shown, f"{more} more {'family' if more == 1 else 'families'}"] if more else shown)
+
+
+def _where(failed: list[Record], records: list[Record]) -> str:
+    """Row lengths; and quantities, formats and layouts where not all that were measured at those lengths fail."""
+    long = {r.row_length for r in failed}
+    parts, alike = [lengths(long)], [r for r in records if r.family == failed[0].family and r.row_length in long]
+    for name, order in (("quantity", QUANTITIES), ("format", tuple(FORMATS)), ("layout", LAYOUTS)):
+        here, everywhere = ({getattr(r, name) for r in part} for part in (failed, alike))
+        if here != everywhere:
+            words = listing(word for word in order if word in here)
+            parts.append(f"{words} layout" if name == "layout" else words)
+    return ", ".join(parts)

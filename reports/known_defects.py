@@ -1,0 +1,87 @@
+"""known_defects.toml against a run: what each entry's figures are now, and which failing cells no entry selects.
+
+``python -m reports.known_defects RUN [--write]``
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+from references.verdict import VERDICTS, at_least
+from reports.records import Run, RunError, read_run
+from suites.environment import profile_of
+from suites.known_defects import FILE, REQUIRED, Defect, Failing, fingerprint, known_defects
+
+
+def failing_cells(run: Run) -> list[Failing]:
+    """The cells of a run below the required verdict; a ratio that is not finite counts as infinite."""
+    return [
+        Failing(r.cell, r.verdict, r.bound_ratio if r.bound_ratio is not None else float("inf"))
+        for r in run.records
+        if not at_least(r.verdict, REQUIRED)
+    ]
+
+
+def measured_fields(defect: Defect, failing: list[Failing], run: Run) -> dict[str, str]:
+    """The lines of an entry that are measured, as TOML values."""
+    ratios = [f.bound_ratio for f in failing]
+    worst = min((f.verdict for f in failing), key=VERDICTS.index)
+    return {
+        "profile": f'"{profile_of(defect.framework)}"',
+        "verdict": f'"{worst}"',
+        "bound_ratio": f"[{min(ratios):.8g}, {max(ratios):.8g}]",
+        "cells": str(len(failing)),
+        "fingerprint": f'"{fingerprint(f.cell for f in failing)}"',
+    }
+
+
+def rewritten(text: str, fields: dict[str, dict[str, str]]) -> str:
+    """The file with the measured lines of the entries replaced."""
+    blocks = re.split(r"(?m)^(?=\[\[defect\]\])", text)
+    for index, block in enumerate(blocks):
+        match = re.search(r'(?m)^id = "(.+)"$', block)
+        for name, value in fields.get(match.group(1), {}).items() if match else ():
+            block = re.sub(rf"(?m)^{name} = .*$", lambda _, line=f"{name} = {value}": line, block)
+        blocks[index] = block
+    return "".join(blocks)
+
+
+def main(arguments: list[str]) -> int:
+    """Print every entry's figures and the failures that are new; 1 where there are any."""
+    write = "--write" in arguments
+    paths = [a for a in arguments if a != "--write"]
+    if len(paths) != 1:
+        print("usage: python -m reports.known_defects RUN [--write]", file=sys.stderr)
+        return 2
+    try:
+        run = read_run(Path(paths[0]))
+    except RunError as error:
+        print(error, file=sys.stderr)
+        return 2
+    failing = failing_cells(run)
+    fields = {}
+    for defect in known_defects():
+        mine = [f for f in failing if defect.selects(f.cell)]
+        failing = [f for f in failing if not defect.selects(f.cell)]
+        if mine:
+            fields[defect.id] = measured_fields(defect, mine, run)
+            print(defect.id, *fields[defect.id].values(), sep="  ")
+        else:
+            print(f"{defect.id}  no cell of this run fails")
+    for (implementation, *rest), count in sorted(Counter(_group(f) for f in failing).items()):
+        print("NEW", implementation, *rest, f"{count} cells", sep="  ")
+    if write:
+        FILE.write_text(rewritten(FILE.read_text(encoding="utf-8"), fields), encoding="utf-8")
+    return 1 if failing else 0
+
+
+def _group(failing: Failing) -> tuple[str, str, str, str, str, str]:
+    cell = failing.cell
+    return cell.implementation, cell.operation, cell.quantity, cell.format, cell.family, failing.verdict
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

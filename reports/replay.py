@@ -1,0 +1,134 @@
+"""A recorded worst case again: run here, or written as a script that needs only the framework and mpmath."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from types import FunctionType
+
+import jinja2
+import numpy as np
+
+from references.formats import format_named
+from reports.records import Record, Run, RunError
+from suites.implementations.catalogue import CATALOGUE, Implementation
+from suites.inputs import special
+from suites.inputs.batch import Batch, batch_of
+from suites.inputs.layouts import axis_of
+from suites.measure import Worst, evaluator_of, run_cell, score
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The recorded worst element and the same element now."""
+
+    record: Record
+    now: Worst
+
+    @property
+    def same(self) -> bool:
+        """Whether the bits are those of the record."""
+        format = format_named(self.record.format)
+        return format.hexadecimal(self.now.computed) == self.record.worst.computed
+
+    def text(self) -> str:
+        """Lines for the terminal."""
+        record, worst, now = self.record, self.record.worst, self.now
+        format = format_named(record.format)
+        vectors = [(name, getattr(worst, name)) for name in ("logits", "cotangent", "tangent")]
+        first = "; ".join(f"{name}: {_head(vector)}" for name, vector in vectors if vector is not None)
+        bits = format.hexadecimal(now.computed)
+        lines = [
+            record.key,
+            f"  call      {record.call}, {record.quantity}, axis {axis_of(record.layout)} of layout {record.layout}",
+            f"  input     row {worst.row} of {record.rows}, element {worst.index} of {record.row_length}; {first}",
+            f"  exact     {worst.exact}",
+            f"  recorded  {worst.computed} = {worst.computed_value}, {_figures(worst.ulp_error, worst.bound_ratio)}",
+            f"  now       {bits} = {now.computed_value!r}, {_figures(now.ulp_error, now.bound_ratio)}",
+            "  the same figures" if self.same else f"  differs: recorded with {record.framework} {record.version}",
+        ]
+        return "\n".join(lines)
+
+
+def _head(vector: object) -> str:
+    if isinstance(vector, list):
+        return " ".join(vector[:8]) + (" ..." if len(vector) > 8 else "")
+    assert isinstance(vector, dict)
+    return f"{vector['length']} numbers in rows/{vector['file']}"
+
+
+def _figures(ulp_error: float | None, bound_ratio: float | None) -> str:
+    ulps = "no finite error" if ulp_error is None else f"{ulp_error:.6g} ulp"
+    return ulps if bound_ratio is None else f"{ulps}, {bound_ratio:.6g} of the bound"
+
+
+def _implementation(record: Record) -> Implementation:
+    if record.implementation not in CATALOGUE:
+        raise RunError(f"{record.implementation} is your own; replay it with measure --implementation FILE.py:NAME")
+    return CATALOGUE[record.implementation]
+
+
+def replayed(run: Run, record: Record) -> Replay:
+    """Evaluate the recorded worst case on the installed framework.  Raises RunError for a user's implementation."""
+    implementation = _implementation(record)
+    batch = _batch(run, record)
+    place = record.worst.row, record.worst.index
+    computed = run_cell(record.cell, batch, evaluator_of(implementation))
+    now = score(record.cell, implementation, batch, computed, place)
+    return Replay(record, now.worst)
+
+
+def _batch(run: Run, record: Record) -> Batch:
+    """The cell's input; where this version makes another one, the recorded row at every place of the batch."""
+    made = batch_of(record.family, record.format, record.rows, record.row_length)
+    if made.sha256 == record.input_sha256:
+        return made
+    if record.family == special.FAMILY:
+        raise RunError(f"{record.key}: the special rows have changed since {run.path} was made; measure again")
+    format = format_named(record.format)
+    worst = record.worst
+    vectors = {}
+    for name in ("logits", "cotangent", "tangent"):
+        stored = getattr(worst, name)
+        bits = run.bits(stored, format) if stored is not None else np.zeros(record.row_length, format.bits_dtype)
+        vectors[name] = np.tile(bits, (record.rows, 1))
+    return Batch(format, record.family, vectors["logits"], vectors["cotangent"], vectors["tangent"])
+
+
+def script_for(run: Run, record: Record) -> str:
+    """A Python script that shows the worst case with only the framework and mpmath, ready for a bug report.
+
+    The recorded row stands at every place of a batch of the recorded shape, so that it takes the recorded path.
+    """
+    implementation = _implementation(record)
+    format = format_named(record.format)
+    worst = record.worst
+    vectors = {
+        name: [format.hexadecimal(b) for b in run.bits(getattr(worst, name), format).tolist()]
+        for name in ("logits", "cotangent", "tangent")
+        if getattr(worst, name) is not None
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("reports"), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    functions = _recipe_source(implementation, record) if implementation.framework == "numpy" else ""
+    text: str = environment.get_template("replay.py.j2").render(
+        record=record, worst=worst, format=format, vectors=vectors, axis=axis_of(record.layout), functions=functions
+    )
+    return text
+
+
+def _recipe_source(implementation: Implementation, record: Record) -> str:
+    """The source of a NumPy recipe and of what it calls."""
+    from suites.implementations import numpy_recipes
+
+    recipe = numpy_recipes.RECIPES[implementation.name.partition("/")[2], record.operation]
+    chosen = recipe[{"forward": 0, "vjp": 1, "jvp": 2}[record.quantity]]
+    assert isinstance(chosen, FunctionType)
+    wanted, sources = [chosen], {}
+    while wanted:
+        function = wanted.pop()
+        sources[function.__name__] = inspect.getsource(function)
+        called = (getattr(numpy_recipes, name, None) for name in function.__code__.co_names)
+        wanted += [f for f in called if isinstance(f, FunctionType) and f.__name__ not in sources]
+    return "\n\n".join([*sources.values(), f"evaluate = {chosen.__name__}\n"])

@@ -1,0 +1,1 @@
+"""How fast the oracle, the references and the command line are; measured, never asserted."""

@@ -1,0 +1,68 @@
+"""Where a run was made: packages, processor, flags; what can change a bit is written down."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+from suites.implementations.catalogue import settings_of
+from suites.known_defects import profile_text
+
+_PACKAGES = ("torch", "jax", "jaxlib", "numpy", "scipy", "mpmath", "gmpy2", "ml_dtypes")
+
+# Environment variables of these families can change what a framework computes.
+_FLAGS = re.compile(
+    r"^(XLA_|JAX_|TORCH_|PYTORCH_|ATEN_|TORCHINDUCTOR_|NPY_|MKL_|OMP_|OPENBLAS_|CUDA_|NVIDIA_TF32|DNNL_|SCIPY_ARRAY_API)"
+)
+
+
+def packages() -> dict[str, str]:
+    """Installed versions of the packages that matter."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def flags() -> dict[str, str]:
+    """Environment variables that can change a bit."""
+    return {name: value for name, value in sorted(os.environ.items()) if _FLAGS.match(name)}
+
+
+def cpu() -> str:
+    """The processor's own name for itself."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor() or platform.machine()
+    match = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return match.group(1) if match else platform.machine()
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout that this module lies in, with a mark for uncommitted changes."""
+    here = Path(__file__).resolve().parent.parent
+    try:
+        head = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return head.stdout.strip() or None
+
+
+def profile_of(framework: str) -> str:
+    """What the figures of a framework depend on here, in one line; imports the framework."""
+    isa = settings_of("numpy").get("exp f", platform.machine())
+    return profile_text(settings_of(framework), isa, cpu())

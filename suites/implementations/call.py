@@ -1,0 +1,29 @@
+"""The one value that travels to an implementation: which function of which bits, and along which axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+AnyBits = npt.NDArray[np.unsignedinteger[Any]]
+
+
+@dataclass(frozen=True)
+class Call:
+    """Bit patterns of ``format`` in any shape; the cotangent and the tangent have the shape of the logits."""
+
+    operation: str
+    quantity: str
+    format: str
+    axis: int
+    logits: AnyBits
+    cotangent: AnyBits | None = None
+    tangent: AnyBits | None = None
+
+
+# An evaluator returns the bits of the result, in the shape of the logits.
+Evaluator = Callable[[Call], AnyBits]

@@ -1,0 +1,121 @@
+"""JAX: jax.nn.softmax and jax.nn.log_softmax, eager and jitted, with the default and the custom derivative rule."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+
+from suites.implementations.call import AnyBits, Call, Evaluator
+
+Function = Callable[[Any, int], Any]
+
+_DTYPES: dict[str, Any] = {
+    "binary64": np.float64,
+    "binary32": np.float32,
+    "binary16": np.float16,
+    "bfloat16": ml_dtypes.bfloat16,
+}
+
+FUNCTIONS: dict[str, Function] = {
+    "softmax": lambda x, axis: jax.nn.softmax(x, axis=axis),
+    "log_softmax": lambda x, axis: jax.nn.log_softmax(x, axis=axis),
+}
+LOG_OF_SOFTMAX: dict[str, Function] = {"log_softmax": lambda x, axis: jnp.log(jax.nn.softmax(x, axis=axis))}
+
+
+def _forward(function: Function, axis: int, x: Any) -> Any:
+    return function(x, axis)
+
+
+def _vjp(function: Function, axis: int, x: Any, g: Any) -> Any:
+    return jax.vjp(lambda z: function(z, axis), x)[1](g)[0]
+
+
+def _jvp(function: Function, axis: int, x: Any, t: Any) -> Any:
+    return jax.jvp(lambda z: function(z, axis), (x,), (t,))[1]
+
+
+_QUANTITIES: dict[str, Callable[..., Any]] = {"forward": _forward, "vjp": _vjp, "jvp": _jvp}
+
+
+@contextmanager
+def _derivative_rule(custom: bool) -> Iterator[None]:
+    """The flag is read while a function is traced, so it is set around the call."""
+    before = jax.config.jax_softmax_custom_jvp
+    jax.config.update("jax_softmax_custom_jvp", custom)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_softmax_custom_jvp", before)
+
+
+def configure() -> None:
+    """Without this flag binary64 arrays become binary32."""
+    jax.config.update("jax_enable_x64", True)
+
+
+class _Evaluator:
+    """One variant; jitted functions are its own, so that no trace is shared between derivative rules."""
+
+    def __init__(self, functions: dict[str, Function], *, jit: bool, custom: bool = False) -> None:
+        configure()
+        self.functions, self.jit, self.custom = functions, jit, custom
+        self.compiled: dict[tuple[str, str, int], Any] = {}
+
+    def _callable(self, operation: str, quantity: str, axis: int) -> Any:
+        key = operation, quantity, axis
+        if key not in self.compiled:
+            function, derive = self.functions[operation], _QUANTITIES[quantity]
+
+            def apply(*arguments: Any) -> Any:
+                return derive(function, axis, *arguments)
+
+            self.compiled[key] = jax.jit(apply) if self.jit else apply
+        return self.compiled[key]
+
+    def __call__(self, call: Call) -> AnyBits:
+        dtype = _DTYPES[call.format]
+        vectors = [v for v in (call.cotangent, call.tangent) if v is not None]
+        arguments = [jnp.asarray(a.view(dtype)) for a in (call.logits, *vectors)]
+        with _derivative_rule(self.custom):
+            result = np.asarray(self._callable(call.operation, call.quantity, call.axis)(*arguments))
+        if result.dtype != dtype:
+            raise TypeError(f"the result is {result.dtype}, not {np.dtype(dtype)}")
+        return np.ascontiguousarray(result).view(call.logits.dtype)
+
+
+def evaluator(name: str) -> Evaluator:
+    """The evaluator of ``jax/NAME``."""
+    if name == "log-of-softmax":
+        return _Evaluator(LOG_OF_SOFTMAX, jit=True)
+    return _Evaluator(FUNCTIONS, jit=name.startswith("jit"), custom=name.endswith("custom-jvp"))
+
+
+def from_callable(function: Function) -> Evaluator:
+    """A user's own function of a JAX array and an axis, as it is (jit it yourself if it should be)."""
+    return _Evaluator({"softmax": function, "log_softmax": function}, jit=False)
+
+
+def flushes_subnormals() -> bool:
+    """Whether arithmetic drops subnormal numbers here: the product of the smallest normal number and a half is zero."""
+    smallest = jnp.asarray(np.float32(2.0**-126))
+    return bool(jax.jit(lambda a: a * np.float32(0.5))(smallest).view(np.uint32) == 0)
+
+
+def settings() -> dict[str, str]:
+    """What can change the bits on this machine."""
+    configure()
+    device = jax.devices()[0]
+    return {
+        "device": f"{device.platform} {device.device_kind}",
+        "x64": str(jax.config.jax_enable_x64),
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+        "CPU count": str(os.cpu_count()),
+    }

@@ -1,0 +1,18 @@
+"""What NumPy has chosen on this machine: the instruction sets of the ufuncs that a softmax is made of."""
+
+from __future__ import annotations
+
+
+def settings() -> dict[str, str]:
+    """The target of exp and log per format, where this NumPy tells."""
+    try:
+        from numpy.lib.introspect import opt_func_info
+    except ImportError:  # before NumPy 2.0
+        return {"dispatch": "not told by this NumPy"}
+    found = {}
+    for function in ("exp", "log"):
+        targets = opt_func_info(func_name=f"^{function}$").get(function, {})
+        for signature, target in sorted(targets.items()):
+            if signature in ("dd", "ff", "ee"):
+                found[f"{function} {signature[0]}"] = str(target["current"])
+    return found

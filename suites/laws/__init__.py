@@ -1,0 +1,1 @@
+"""The laws: what is asserted of every implementation."""

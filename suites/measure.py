@@ -1,0 +1,268 @@
+"""Cell -> bits -> errors -> verdict: one measurement of one cell."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cache
+
+import mpmath
+import numpy as np
+
+from references.bulk import Reference
+from references.errors import (
+    OUTCOMES,
+    Errors,
+    Statistics,
+    errors_of,
+    outcome_is,
+    row_maxima,
+    row_sum_error,
+    statistics_of,
+)
+from references.formats import Bits, Mask
+from references.oracle import Enclosure, correctly_rounded
+from references.verdict import Judgement, judge
+from suites.exact import Exact, exact_of
+from suites.implementations.call import Call, Evaluator
+from suites.implementations.catalogue import CATALOGUE, Implementation
+from suites.inputs import special
+from suites.inputs.batch import Batch, batch_of
+from suites.inputs.cotangents import kind_of_row
+from suites.inputs.layouts import axis_of, place, unplace
+from suites.plan import Cell, rows_of
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The element that a cell is remembered by: a wrong one, else the one farthest beyond its bound, else by ulps.
+
+    Numbers travel as the bits of the cell's format.  ``exact`` has 30 decimal digits; ``ulp_error`` is None where the
+    two are not both numbers.
+    """
+
+    row: int
+    column: int
+    logits: Bits
+    vectors: dict[str, Bits]
+    vector_kind: str | None
+    computed: int
+    computed_value: float
+    exact: str
+    ulp_error: float | None
+    bound_ratio: float | None
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Everything that is recorded of a cell."""
+
+    cell: Cell
+    framework: str
+    rows: int
+    statistics: Statistics
+    judgement: Judgement
+    row_sum_error: float | None
+    row_maxima: list[float | None]
+    flushes: bool
+    input_sha256: str
+    output_sha256: str
+    oracle: str
+    reference_error_ulps: float
+    worst: Worst
+
+
+def run_cell(cell: Cell, batch: Batch, evaluator: Evaluator) -> Bits:
+    """The implementation's output for a batch, as rows [rows, n] of bits."""
+    vectors = {role: place(bits, cell.layout) for role, bits in batch.vectors(cell.quantity).items()}
+    call = Call(
+        cell.operation, cell.quantity, cell.format, axis_of(cell.layout), place(batch.logits, cell.layout), **vectors
+    )
+    output = evaluator(call)
+    if output.shape != call.logits.shape:
+        raise TypeError(f"{cell.implementation} returned shape {output.shape} for {call.logits.shape}")
+    return unplace(output, cell.layout)
+
+
+def measure(
+    cell: Cell, implementation: Implementation | None = None, evaluator: Evaluator | None = None
+) -> Measurement:
+    """Evaluate and judge one cell.
+
+    ``implementation`` and ``evaluator`` are looked up by name where they are not given.  Raises CertificationError, and
+    whatever the framework raises.
+    """
+    implementation = implementation or CATALOGUE[cell.implementation]
+    evaluator = evaluator or evaluator_of(implementation)
+    batch = input_of(cell)
+    return score(cell, implementation, batch, run_cell(cell, batch, evaluator))
+
+
+def input_of(cell: Cell) -> Batch:
+    """The input that a cell is evaluated on."""
+    return batch_of(cell.family, cell.format, rows_of(cell.family, cell.row_length), cell.row_length)
+
+
+def score(
+    cell: Cell, implementation: Implementation, batch: Batch, computed: Bits, place: tuple[int, int] | None = None
+) -> Measurement:
+    """Judge an output [rows, n]; ``place`` names the element that is reported as the worst, for a replay.
+
+    Raises CertificationError.
+    """
+    exact = exact_of(batch)
+    reference = exact.reference(cell.operation, cell.quantity)
+    if batch.family == special.FAMILY:
+        reference = special.apply_contract(
+            reference, implementation.framework, cell.operation, cell.quantity, batch.values
+        )
+    errors = errors_of(
+        computed,
+        reference,
+        batch.format,
+        operation=cell.operation,
+        quantity=cell.quantity,
+        zero_by_rule=_zero_by_rule(cell, exact),
+    )
+    errors = _decided(errors, cell, exact, computed)
+    flushes = proven_flush(implementation)
+    judgement = judge(
+        cell.operation,
+        cell.quantity,
+        errors,
+        exact.shifted,
+        batch.format,
+        special=exact.special,
+        flushes=flushes,
+        **exact.numbers(cell.quantity),
+    )
+    return Measurement(
+        cell=cell,
+        framework=implementation.framework,
+        rows=batch.logits.shape[0],
+        statistics=statistics_of(errors),
+        judgement=judgement,
+        row_sum_error=row_sum_error(batch.format.decode(computed), cell.operation, cell.quantity),
+        row_maxima=row_maxima(errors),
+        flushes=flushes,
+        input_sha256=batch.sha256,
+        output_sha256=hashlib.sha256(computed.astype(computed.dtype.newbyteorder("<")).tobytes()).hexdigest(),
+        oracle=_judges(reference),
+        reference_error_ulps=float(reference.error_ulps(batch.format).max()),
+        worst=_element(cell, exact, errors, judgement, computed, reference, place or _worst_place(errors, judgement)),
+    )
+
+
+def _judges(reference: Reference) -> str:
+    """Which reference judged the cell, and how many of its elements came from the oracle itself."""
+    count = int(reference.by_oracle.sum())
+    return "double-double" if not count else f"double-double, {count} of {reference.by_oracle.size} elements by mpmath"
+
+
+def _zero_by_rule(cell: Cell, exact: Exact) -> Mask:
+    """Masked elements of a softmax and its derivatives, and rows with a zero cotangent or tangent."""
+    zero = np.zeros(exact.batch.logits.shape, bool)
+    if cell.operation == "softmax":
+        zero |= exact.batch.values == -np.inf
+    for vector in exact.numbers(cell.quantity).values():
+        zero |= (vector == 0).all(axis=-1, keepdims=True)
+    return zero & ~exact.special[:, None]
+
+
+def _decided(errors: Errors, cell: Cell, exact: Exact, computed: Bits) -> Errors:
+    """The same errors with the roundings that the pairs leave open decided by the oracle."""
+    if not errors.undecided.any():
+        return errors
+    batch, rounded = exact.batch, errors.rounded.copy()
+    for row in np.flatnonzero(errors.undecided.any(axis=1)).tolist():
+        columns = np.flatnonzero(errors.undecided[row]).tolist()
+        problem = exact.problem(cell.operation, cell.quantity, row)
+        bits = np.array(correctly_rounded(problem, batch.format, columns), batch.format.bits_dtype)
+        rounded[row, columns] = batch.format.decode(bits) == batch.format.decode(computed[row, columns])
+    return replace(errors, rounded=rounded)
+
+
+def _worst_place(errors: Errors, judgement: Judgement) -> tuple[int, int]:
+    """The row and column that a cell is remembered by."""
+    ratio = judgement.by_element
+    ranked = np.where(np.isfinite(errors.ulps) & (errors.exact != 0), errors.ulps, 0.0)
+    if judgement.verdict == "wrong":
+        lost = outcome_is(errors, "underflow", "flipped") & (ratio > 1)
+        bad = lost | ~outcome_is(errors, "ordinary", "underflow", "flipped")
+        ranked = np.where(bad, 1.0 + np.minimum(ratio, 1e300), 0.0)
+    elif ratio.max(initial=0.0) > 1:
+        ranked = ratio
+    row, column = np.unravel_index(int(np.argmax(ranked)), ranked.shape)
+    return int(row), int(column)
+
+
+def _element(
+    cell: Cell,
+    exact: Exact,
+    errors: Errors,
+    judgement: Judgement,
+    computed: Bits,
+    reference: Reference,
+    place: tuple[int, int],
+) -> Worst:
+    (row, column), ratio = place, judgement.by_element
+    batch = exact.batch
+    bits, value = int(computed[row, column]), float(batch.format.decode(computed[row : row + 1, column])[0])
+    error = float(errors.ulps[row, column])
+    vectors = {role: v[row] for role, v in batch.vectors(cell.quantity).items()}
+    return Worst(
+        row=row,
+        column=column,
+        logits=batch.logits[row],
+        vectors=vectors,
+        vector_kind=kind_of_row(row) if vectors else None,
+        computed=bits,
+        computed_value=value,
+        exact=_thirty_digits(exact, reference, cell, row, column),
+        ulp_error=error if np.isfinite(error) else None,
+        bound_ratio=float(ratio[row, column]) if np.isfinite(ratio[row, column]) else None,
+        outcome=OUTCOMES[int(errors.outcome[row, column])],
+    )
+
+
+def _thirty_digits(exact: Exact, reference: Reference, cell: Cell, row: int, column: int) -> str:
+    hi, lo = float(reference.hi[row, column]), float(reference.lo[row, column])
+    if not np.isfinite(hi):
+        return "nan" if np.isnan(hi) else ("inf" if hi > 0 else "-inf")
+    with mpmath.workprec(200):
+        if exact.can_certify():
+            value = exact.certified(cell.operation, cell.quantity, row, column).value
+            if isinstance(value, Enclosure):
+                number = (value.lower + value.upper) / 2
+            elif isinstance(value, float):
+                return str(value)
+            else:
+                number = mpmath.mpf(value.numerator) / value.denominator
+        else:
+            number = mpmath.ldexp(mpmath.mpf(hi) + mpmath.mpf(lo), int(reference.exponent[row, column]))
+        return str(mpmath.nstr(number, 30))
+
+
+@cache
+def _cached_evaluator(implementation_name: str) -> Evaluator:
+    return CATALOGUE[implementation_name].evaluator()
+
+
+def evaluator_of(implementation: Implementation) -> Evaluator:
+    """The evaluator, imported once for the catalogue's own."""
+    if implementation.name in CATALOGUE:
+        return _cached_evaluator(implementation.name)
+    return implementation.evaluator()
+
+
+@cache
+def _flush_probe(framework: str) -> bool:
+    from suites.implementations import jax_nn
+
+    return jax_nn.flushes_subnormals()
+
+
+def proven_flush(implementation: Implementation) -> bool:
+    """Whether subnormal numbers are flushed: declared, and proved by a probe.  Only JAX's CPU backend declares it."""
+    return implementation.flushes and _flush_probe(implementation.framework)

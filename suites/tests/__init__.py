@@ -1,0 +1,1 @@
+"""The tests of what is tried: inputs, plan, measurements, and the catalogue of implementations."""

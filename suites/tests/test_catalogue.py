@@ -1,0 +1,237 @@
+"""The catalogue: listing imports no framework, a missing one has a reason, and a user's file is taken or refused."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suites.implementations import numpy_recipes
+from suites.implementations.call import Call
+from suites.implementations.catalogue import (
+    CATALOGUE,
+    FRAMEWORKS,
+    UnknownName,
+    _load_module,
+    implementation_named,
+    of_frameworks,
+    settings_of,
+    user_implementation,
+    versions_of,
+    why_not_measured,
+)
+from suites.measure import measure
+from suites.plan import Cell
+
+ROOT = Path(__file__).parents[2]
+
+SOUND = """
+import numpy as np
+
+def my_softmax(x, axis):
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+def my_log_softmax(x, axis):
+    return np.log(my_softmax(x, axis))
+
+softmax_of_logits = my_softmax
+number = 7
+"""
+
+
+@pytest.fixture
+def kernels(tmp_path: Path) -> Path:
+    """A user's file."""
+    file = tmp_path / "my_kernels.py"
+    file.write_text(SOUND, encoding="utf-8")
+    return file
+
+
+# -- what there is ---------------------------------------------------------------------------------------------------
+
+
+def test_listing_and_planning_import_no_framework() -> None:
+    program = (
+        "import sys\n"
+        "from suites.implementations.catalogue import CATALOGUE, of_frameworks\n"
+        "from suites.plan import Selection, cells\n"
+        "assert len(cells(of_frameworks(()), Selection('smoke'))) > 1000\n"
+        "print(sorted({'torch', 'jax', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_an_implementation_is_found_by_its_name() -> None:
+    assert implementation_named("numpy/shifted") is CATALOGUE["numpy/shifted"]
+
+
+def test_an_unknown_implementation_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(UnknownName, match="unknown implementation 'torch/eagre'; known are torch/eager, "):
+        implementation_named("torch/eagre")
+
+
+def test_an_unknown_framework_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(UnknownName, match="^unknown framework 'tensorflow'; known are torch, jax, scipy, numpy$"):
+        of_frameworks(("numpy", "tensorflow"))
+
+
+def test_frameworks_filter_implementations_and_none_named_means_all() -> None:
+    assert {i.framework for i in of_frameworks(("scipy", "numpy"))} == {"scipy", "numpy"}
+    assert of_frameworks(()) == list(CATALOGUE.values())
+    assert {i.framework for i in CATALOGUE.values()} == set(FRAMEWORKS)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_an_implementation_says_how_it_is_called_for_each_operation(name: str) -> None:
+    implementation = CATALOGUE[name]
+    assert implementation.calls.keys() <= {"softmax", "log_softmax"}
+    assert implementation.calls
+    assert name.partition("/")[0] == implementation.framework
+    for operation in ("softmax", "log_softmax"):
+        for quantity in ("forward", "vjp", "jvp", "hvp"):
+            offered = operation in implementation.calls and quantity in implementation.quantities
+            assert implementation.supports(operation, quantity, "binary32") == offered
+    assert not implementation.supports("softmax", "forward", "binary128")
+
+
+@pytest.mark.parametrize("name", [name for name in CATALOGUE if name.startswith("numpy/")])
+def test_every_numpy_recipe_of_the_catalogue_is_written(name: str) -> None:
+    recipes = {o for recipe, o in numpy_recipes.RECIPES if recipe == name.partition("/")[2]}
+    assert recipes == set(CATALOGUE[name].calls)
+
+
+# -- what is missing -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """Reasons are remembered for a process; these tests must leave none behind."""
+    why_not_measured.cache_clear()
+    yield
+    why_not_measured.cache_clear()
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_framework_that_is_not_installed_has_that_as_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+
+    def find_spec(name: str, package: str | None = None) -> ModuleSpec | None:
+        return None if name == "jax" else find(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+    assert why_not_measured("jax") == "jax is not installed"
+    assert why_not_measured("numpy") is None
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_broken_framework_has_its_own_words_as_the_reason_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "broken_wheel.py").write_text("raise OSError('libfoo.so: cannot open\\nshared object')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert why_not_measured("broken_wheel") == "broken_wheel can't be imported: OSError: libfoo.so: cannot open"
+
+
+def test_versions_are_those_of_the_installed_distributions() -> None:
+    assert versions_of("numpy") == {"numpy": np.__version__}
+
+
+def test_numpys_settings_tell_the_instruction_set_of_exp() -> None:
+    settings = settings_of("numpy")
+    assert settings
+    assert all(isinstance(value, str) for value in settings.values())
+
+
+# -- a user's own ----------------------------------------------------------------------------------------------------
+
+
+def test_a_users_function_is_measured_under_its_own_name(kernels: Path) -> None:
+    own = user_implementation(f"{kernels}:my_softmax", "numpy", None)
+    assert own.name == "my_kernels/my_softmax"
+    assert own.calls == {"softmax": f"{kernels}:my_softmax(x, axis)"}
+    assert own.quantities == ("forward",)
+    cell = Cell(own.name, "default", "softmax", "forward", "binary32", "inner", "gauss1", 9)
+    assert measure(cell, own).judgement.verdict in ("accurate", "faithful", "stable")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "operation"),
+    [
+        ("my_softmax", None, "softmax"),
+        ("my_log_softmax", None, "log_softmax"),
+        ("softmax_of_logits", None, "softmax"),
+        ("my_softmax", "log_softmax", "log_softmax"),
+        ("my_log_softmax", "softmax", "softmax"),
+    ],
+)
+def test_the_operation_is_the_one_given_or_told_by_the_name(
+    kernels: Path, name: str, given: str | None, operation: str
+) -> None:
+    assert list(user_implementation(f"{kernels}:{name}", "numpy", given).calls) == [operation]
+
+
+def test_a_users_function_gets_numbers_of_the_format_and_the_axis(tmp_path: Path) -> None:
+    file = tmp_path / "spy.py"
+    file.write_text(
+        "seen = []\n\ndef softmax(x, axis):\n    seen.append((x.dtype.name, x.shape, axis))\n    return x\n"
+    )
+    evaluate = user_implementation(f"{file}:softmax", "numpy", None).evaluator()
+    bits = np.zeros((9, 5), np.uint16)
+    evaluate(Call("softmax", "forward", "binary16", 0, bits))
+    assert _load_module(str(file.resolve())).seen == [("float16", (9, 5), 0)]
+
+
+def test_a_users_file_that_would_take_another_implementations_name_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "numpy.py"
+    file.write_text(SOUND.replace("my_softmax", "shifted"), encoding="utf-8")
+    with pytest.raises(UnknownName, match="would be called numpy/shifted, which is another .*; rename the file"):
+        user_implementation(f"{file}:shifted", "numpy", None)
+    assert user_implementation(f"{file}:my_log_softmax", "numpy", None).name == "numpy/my_log_softmax"
+
+
+@pytest.mark.parametrize(
+    ("where", "complaint"),
+    [
+        ("{folder}/my_kernels.py", "is not FILE.py:NAME"),
+        ("{folder}/my_kernels.py:", "is not FILE.py:NAME"),
+        ("{folder}/my_kernels.py:1st", "is not FILE.py:NAME"),
+        ("{folder}/my_kernels:my_softmax", "is not FILE.py:NAME"),
+        ("my_softmax", "is not FILE.py:NAME"),
+        ("", "is not FILE.py:NAME"),
+        ("{folder}/absent.py:my_softmax", "no such file: {folder}/absent.py"),
+        ("{folder}/my_kernels.py:absent", "my_kernels.py has no function 'absent'"),
+        ("{folder}/my_kernels.py:number", "my_kernels.py has no function 'number'"),
+        ("{folder}/syntax.py:my_softmax", "syntax.py can't be imported: SyntaxError"),
+        ("{folder}/raises.py:my_softmax", "raises.py can't be imported: ZeroDivisionError: division by zero"),
+        ("{folder}/leaves.py:my_softmax", "leaves.py can't be imported: SystemExit"),
+    ],
+)
+def test_a_users_file_that_can_not_be_used_is_refused(kernels: Path, where: str, complaint: str) -> None:
+    folder = kernels.parent
+    (folder / "syntax.py").write_text("def my_softmax(x, axis:\n", encoding="utf-8")
+    (folder / "raises.py").write_text("1 / 0\n", encoding="utf-8")
+    (folder / "leaves.py").write_text("raise SystemExit(0)\n", encoding="utf-8")
+    with pytest.raises(UnknownName) as caught:
+        user_implementation(where.format(folder=folder), "numpy", None)
+    assert complaint.format(folder=folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("framework", ["scipy", "tensorflow"])
+def test_a_framework_that_runs_no_users_function_is_refused(kernels: Path, framework: str) -> None:
+    with pytest.raises(UnknownName, match=f"--framework '{framework}' can't run .*; choose one of torch, jax, numpy"):
+        user_implementation(f"{kernels}:my_softmax", framework, None)
+
+
+def test_numpy_derives_no_users_function(kernels: Path) -> None:
+    evaluate = user_implementation(f"{kernels}:my_softmax", "numpy", None).evaluator()
+    bits = np.zeros((1, 2), np.uint32)
+    with pytest.raises(TypeError, match="NumPy has no automatic differentiation"):
+        evaluate(Call("softmax", "vjp", "binary32", 1, bits, cotangent=bits))

@@ -1,0 +1,141 @@
+"""The plan: which cells a tier has, what they are called, and that nothing measurable is left out."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from itertools import groupby
+
+import pytest
+
+from suites.implementations.catalogue import CATALOGUE, Implementation
+from suites.inputs import special
+from suites.inputs.cotangents import KINDS
+from suites.inputs.families import FAMILIES
+from suites.inputs.layouts import LAYOUTS
+from suites.plan import FORMATS, LENGTHS, LONG, QUANTITIES, SPECIAL, TIERS, Cell, Selection, cells, rows_of
+
+EVERYTHING = list(CATALOGUE.values())
+
+every_tier = pytest.mark.parametrize("tier", TIERS)
+
+
+@cache
+def plan(tier: str) -> tuple[Cell, ...]:
+    """The cells of all implementations."""
+    return tuple(cells(EVERYTHING, Selection(tier)))
+
+
+CELL = Cell("torch/eager", "default", "log_softmax", "vjp", "binary16", "inner", "offset", 9)
+
+
+def test_a_key_joins_the_identity_fields_in_the_order_of_the_record() -> None:
+    assert CELL.key == "torch/eager/default/log_softmax/vjp/binary16/inner/offset/9"
+
+
+def test_a_digest_is_the_sha256_of_the_key() -> None:
+    assert CELL.digest == hashlib.sha256(b"torch/eager/default/log_softmax/vjp/binary16/inner/offset/9").hexdigest()
+
+
+@every_tier
+def test_no_two_cells_share_a_key(tier: str) -> None:
+    keys = [cell.key for cell in plan(tier)]
+    assert len(keys) == len(set(keys))
+
+
+def test_each_tier_holds_the_cells_of_the_shorter_one() -> None:
+    smoke, standard, deep = (set(plan(tier)) for tier in TIERS)
+    assert smoke < standard < deep
+    assert len(smoke) * 3 < len(standard)
+    assert len(standard) < len(deep)
+
+
+@every_tier
+def test_cells_on_the_same_input_are_neighbours(tier: str) -> None:
+    """The input and its exact results are made once and kept for a few batches only."""
+    inputs = [key for key, _ in groupby(plan(tier), key=lambda c: (c.row_length, c.format, c.family))]
+    assert len(inputs) == len(set(inputs))
+
+
+@pytest.mark.parametrize(
+    ("filters", "field", "values"),
+    [
+        ({"operations": ("softmax",)}, "operation", {"softmax"}),
+        ({"quantities": ("vjp", "jvp")}, "quantity", {"vjp", "jvp"}),
+        ({"formats": ("bfloat16",)}, "format", {"bfloat16"}),
+        ({"layouts": ("inner",)}, "layout", {"inner"}),
+        ({"families": ("offset", "special")}, "family", {"offset", "special"}),
+    ],
+)
+def test_a_filter_keeps_the_cells_with_its_values_and_all_of_them(
+    filters: dict[str, tuple[str, ...]], field: str, values: set[str]
+) -> None:
+    chosen = cells(EVERYTHING, Selection("standard", **filters))
+    assert {getattr(cell, field) for cell in chosen} == values
+    assert chosen == [cell for cell in plan("standard") if getattr(cell, field) in values]
+
+
+def test_filters_are_taken_together() -> None:
+    selection = Selection("smoke", operations=("softmax",), formats=("binary32",), families=("dominant",))
+    chosen = cells(EVERYTHING, selection)
+    assert {(c.operation, c.format, c.family, c.row_length) for c in chosen} == {("softmax", "binary32", "dominant", 2)}
+
+
+def test_a_filter_that_nothing_has_leaves_nothing() -> None:
+    assert cells(EVERYTHING, Selection("smoke", families=("long",))) == []
+
+
+def test_no_implementation_means_no_cell() -> None:
+    assert cells([], Selection("standard")) == []
+
+
+@pytest.mark.parametrize("implementation", EVERYTHING, ids=list(CATALOGUE))
+@every_tier
+def test_an_implementation_is_measured_in_all_that_it_offers(tier: str, implementation: Implementation) -> None:
+    chosen = cells([implementation], Selection(tier))
+    if (tier, implementation.name) == ("smoke", "jax/eager-custom-jvp"):  # it compiles every primitive anew
+        assert chosen == []
+        return
+    offered = {
+        (operation, quantity, format)
+        for operation in implementation.calls
+        for quantity in implementation.quantities
+        for format in implementation.formats
+    }
+    assert {(c.operation, c.quantity, c.format) for c in chosen} == offered
+
+
+@pytest.mark.parametrize("tier", ["standard", "deep"])
+def test_the_longer_tiers_reach_every_layout_family_format_and_quantity(tier: str) -> None:
+    chosen = plan(tier)
+    assert {c.layout for c in chosen} == set(LAYOUTS)
+    assert {c.family for c in chosen} == {*FAMILIES, special.FAMILY}
+    assert {c.format for c in chosen} == set(FORMATS)
+    assert {c.quantity for c in chosen} == set(QUANTITIES)
+    assert {c.row_length for c in chosen} == {*LENGTHS, *LONG, *SPECIAL}
+
+
+def test_torch_and_jitted_jax_meet_every_input_of_the_standard_tier() -> None:
+    inputs = {(c.layout, c.family, c.row_length) for c in plan("standard")}
+    for name in ("torch/eager", "jax/jit"):
+        mine = cells([CATALOGUE[name]], Selection("standard"))
+        assert {(c.layout, c.family, c.row_length) for c in mine} == inputs
+
+
+def test_an_implementation_of_ones_own_is_never_thinned_out() -> None:
+    own = Implementation(
+        "mine/softmax", "numpy", "numpy_recipes", {"softmax": "mine"}, ("forward",), own=("mine.py", "softmax")
+    )
+    reached = {(c.layout, c.family, c.row_length) for c in cells([own], Selection("standard"))}
+    assert reached == {(c.layout, c.family, c.row_length) for c in plan("standard")}
+
+
+def test_every_cell_has_a_row_for_each_kind_of_cotangent() -> None:
+    for cell in plan("deep"):
+        if cell.family != special.FAMILY:
+            assert rows_of(cell.family, cell.row_length) >= len(KINDS)
+
+
+@pytest.mark.parametrize(("n", "rows"), [(1, 33), (64, 33), (65, 18), (1025, 18), (4096, 5), (65536, 5)])
+def test_long_rows_come_in_smaller_batches(n: int, rows: int) -> None:
+    assert rows_of("gauss1", n) == rows
