@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, settings
 
 from references.problem import OPERATIONS
 from references.verdict import VERDICTS
-from reports.records import Record, RunError, RunWriter, Worst, record_of
+from reports.records import Record, RunError, Worst, record_of
+from reports.run_directory import RunWriter
 from suites import environment
 from suites.implementations.catalogue import (
     FRAMEWORKS,

@@ -11,7 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 from references.verdict import VERDICTS, at_least
-from reports.records import Run, RunError, read_run
+from reports.records import Run, RunError
+from reports.run_directory import read_run
 from suites.environment import profile_of
 from suites.known_defects import FILE, REQUIRED, Defect, Failing, fingerprint, known_defects
 

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from references.formats import Bits
-from reports.records import SCHEMA, Manifest, Run, RunWriter, Timing, Unmeasured, read_run, record_of
+from reports.records import SCHEMA, Manifest, Run, Timing, Unmeasured, record_of
+from reports.run_directory import RunWriter, read_run
 from suites import environment
 from suites.implementations.catalogue import (
     Implementation,

@@ -19,8 +19,9 @@ from reports.exits import INCOMPLETE, OK, USAGE, WORSE
 from reports.explain import ExplainError, as_json, explained, tables
 from reports.measuring import Progress as Show
 from reports.measuring import run_measurements
-from reports.records import Record, Run, RunError, read_run, write_atomically
+from reports.records import Record, Run, RunError
 from reports.replay import replayed, script_for
+from reports.run_directory import read_run, write_atomically
 from suites.exact import CertificationError
 from suites.implementations.catalogue import (
     FRAMEWORKS,

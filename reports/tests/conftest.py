@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from reports.measuring import run_measurements
-from reports.records import Run, read_run
+from reports.records import Run
+from reports.run_directory import read_run
 from suites.implementations.catalogue import CATALOGUE, of_frameworks
 from suites.plan import Selection
 

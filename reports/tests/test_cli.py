@@ -17,7 +17,8 @@ import pytest
 
 from reports.cli import main
 from reports.exits import INCOMPLETE, OK, USAGE, WORSE
-from reports.records import Run, read_run
+from reports.records import Run
+from reports.run_directory import read_run
 from suites.implementations.catalogue import why_not_measured
 from suites.measure import score
 from suites.plan import Cell
