@@ -18,10 +18,6 @@ VERDICTS = ("wrong", "unstable", "storage-stable", "stable", "accurate", "faithf
 
 _ALWAYS_WRONG = ("out_of_range", "nonzero_for_zero", "finite_for_infinite", "finite_for_nan", "nan_for_number")
 
-# A zero, an opposite sign, and an infinity next to the largest number are what a sound algorithm may give within its
-# bound; outside it they are wrong.
-_WRONG_BEYOND_THE_BOUND = ("underflow", "flipped", "infinite_for_finite")
-
 
 @dataclass(frozen=True)
 class Judgement:
@@ -86,9 +82,10 @@ def judge(
     conditioning = np.where(ordinary, conditioning, 0.0)
 
     beyond = np.minimum(ratio, storage) > 1
-    lost = outcome_is(errors, *_WRONG_BEYOND_THE_BOUND) & beyond
-    unbounded = outcome_is(errors, "infinite_for_finite") & ~judged
-    if (outcome_is(errors, *_ALWAYS_WRONG) | lost | unbounded).any():
+    lost_sign = outcome_is(errors, "underflow", "flipped") & beyond
+    # Only next to the largest number does the bound reach infinity.
+    overflowed = outcome_is(errors, "infinite_for_finite") & ((ratio > 1) | ~judged)
+    if (outcome_is(errors, *_ALWAYS_WRONG) | lost_sign | overflowed).any():
         verdict = "wrong"
     elif beyond.any():
         verdict = "unstable"

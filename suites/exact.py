@@ -18,8 +18,8 @@ from suites.inputs.integers import below, seed_of
 # What the oracle is asked for where it checks the bulk reference: far beyond any pair.
 _BITS = 130
 
-# In rows longer than this a check costs a second; such rows are certified at one element per reference.
-_LONG_ROW = 5000
+# In rows longer than this a check costs a tenth of a second and more; they are certified at one element per reference.
+_LONG_ROW = 1100
 
 
 class CertificationError(ArithmeticError):

@@ -28,7 +28,17 @@ from references.bounds import (
 from references.bulk import Reference, reference
 from references.elementary import exp, log1p
 from references.errors import errors_of
-from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, FLOAT8_E4M3FN, Floats, Format, Mask
+from references.formats import (
+    BFLOAT16,
+    BINARY16,
+    BINARY32,
+    BINARY64,
+    FLOAT8_E4M3FN,
+    Floats,
+    Format,
+    Mask,
+    compute_format,
+)
 from references.problem import OPERATIONS
 
 # -- arithmetic whose every operation is rounded exactly ---------------------------------------------------------------
@@ -321,14 +331,16 @@ def rows_of(format: Format, n: int, scale: float = 1.0) -> Rows:
 
 
 def own_arithmetic(format: Format, n: int) -> Arithmetic:
-    """What the compute arithmetic would be if the format, however narrow, were wide enough to be one."""
+    """The compute arithmetic of a wide format, and what it would be if a narrow one were wide enough to be one."""
+    if compute_format(format) is format:
+        return compute_arithmetic(format, n)
     u, quantum = format.unit_roundoff, format.smallest_subnormal
     return replace(
         compute_arithmetic(BINARY64, n),
         unit=u,
         sum_unit=u,
         elementary=6 * u,
-        lost=max(quantum / 2, 5e-324),
+        lost=quantum / 2,
         exp_underflow=3 * quantum,
         grid=format,
     )
@@ -607,6 +619,20 @@ def test_the_compute_bound_of_a_narrow_format_is_half_an_ulp_and_a_little() -> N
     half_ulps = np.array([2.0**-9, 2.0**-10])  # of 0.73 and 0.27
     assert (bounds > half_ulps).all()
     assert bounds == pytest.approx(half_ulps, rel=1e-3)
+
+
+@pytest.mark.parametrize("format", [BINARY32, BINARY64], ids=["binary32", "binary64"])
+def test_a_vanished_element_is_granted_three_ulps_of_exp_and_half_of_a_quotient(format: Format) -> None:
+    """Where subnormal numbers are flushed: four smallest normal numbers of exp and one of the quotient."""
+    plain, flushing = (
+        _bound_of(
+            "softmax", "forward", [0.0, -800.0], format, compute_arithmetic(format, 2, flushes=flushes), [0.0] * 2
+        )
+        for flushes in (False, True)
+    )
+    half = 0.5 if format is BINARY32 else 1.0  # of the smallest binary64 number, a half is rounded up
+    assert plain[1] == pytest.approx((3 + half) * format.smallest_subnormal, rel=1e-5)
+    assert flushing[1] == pytest.approx(5 * format.smallest_normal, rel=1e-5)
 
 
 def test_a_subtraction_is_charged_half_an_ulp_only_where_it_is_inexact() -> None:

@@ -65,7 +65,7 @@ class Session:
         """The failing cells that an entry selects; what another process has measured is measured here again."""
         found = []
         for cell in self.cells():
-            if defect.selects(cell) and not self.missing(cell):
+            if self.defect(cell) is defect and not self.missing(cell):
                 if cell.key not in self.measured:
                     self.measure(cell)
                 failed = self.measured[cell.key]
