@@ -130,8 +130,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             framework = session.by_name[parameters["cell"].implementation].framework
         elif "defect" in parameters:
             framework = parameters["defect"].framework
-        elif str(parameters.get("name", "")).partition("/")[0] in FRAMEWORKS:
-            framework = str(parameters["name"]).partition("/")[0]
         if framework and config.pluginmanager.has_plugin("xdist"):
             item.add_marker(pytest.mark.xdist_group(framework if framework == "jax" else "others"))
 

@@ -6,7 +6,6 @@ import inspect
 from dataclasses import dataclass
 from types import FunctionType
 
-import jinja2
 import numpy as np
 
 from references.formats import format_named
@@ -108,6 +107,8 @@ def script_for(run: Run, record: Record) -> str:
         for name in ("logits", "cotangent", "tangent")
         if getattr(worst, name) is not None
     }
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from collections import Counter
@@ -156,9 +157,10 @@ def _say(message: str) -> None:
 
 def report_verb(run_path: Path, html_file: Path | None, markdown_file: Path | None) -> int:
     """Write the pages; 3 where the run has not all of its cells."""
+    run = read_run(run_path)
+    _need_templates()
     from reports import html, markdown
 
-    run = read_run(run_path)
     if html_file is None and markdown_file is None:
         html_file, markdown_file = run_path / "report.html", run_path / "report.md"
     if html_file is not None:
@@ -175,6 +177,11 @@ def report_verb(run_path: Path, html_file: Path | None, markdown_file: Path | No
         _say(f"{run_path} is incomplete: {len(run.records)} of {run.manifest.planned} cells")
         return INCOMPLETE
     return OK
+
+
+def _need_templates() -> None:
+    if importlib.util.find_spec("jinja2") is None:
+        raise UsageError("pages and scripts need jinja2; pip install 'softmax-accuracy[report]' adds it")
 
 
 def explain_verb(logits: tuple[str, ...], format_name: str, element: int | None, json_wanted: bool) -> int:
@@ -196,6 +203,7 @@ def replay_verb(run_path: Path, cell: str, script: bool) -> int:
     run = read_run(run_path)
     record = run.named(cell)
     if script:
+        _need_templates()
         sys.stdout.write(script_for(run, record))
         return OK
     reason = why_not_measured(record.framework)

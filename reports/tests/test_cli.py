@@ -458,3 +458,19 @@ def test_a_replay_without_the_framework_is_incomplete(command: Command, copied: 
     key = copied.records[0].key
     ran = command("replay", copied.path, key)
     assert (ran.code, ran.err) == (INCOMPLETE, f"{key}: jax is not installed\n")
+
+
+@pytest.mark.parametrize("arguments", [("report",), ("replay", "--script")])
+def test_pages_and_scripts_without_jinja2_name_the_extra_that_brings_it(
+    command: Command, finished: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    def without_jinja2(name: str, package: str | None = None) -> object:
+        return None if name == "jinja2" else sys.modules.get(name)
+
+    monkeypatch.setattr("importlib.util.find_spec", without_jinja2)
+    verb, *options = arguments
+    cell = [finished.records[0].key] if verb == "replay" else []
+    ran = command(verb, finished.path, *cell, *options)
+    assert ran.code == 2
+    assert "softmax-accuracy[report]" in ran.err
+    assert ran.err.count("\n") == 1
