@@ -39,7 +39,7 @@ settings.register_profile(
     max_examples=30,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
 )
-settings.register_profile("smoke", parent=settings.get_profile("ci"), max_examples=10)
+settings.register_profile("smoke", parent=settings.get_profile("ci"), max_examples=5)
 settings.register_profile("deep", parent=settings.get_profile("ci"), max_examples=2000)
 
 # option -> what it is, the known values, whether it may be given more than once

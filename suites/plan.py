@@ -65,7 +65,8 @@ _FEW_LENGTHS: dict[str, dict[str, tuple[int, ...]]] = {
     "jax/log-of-softmax": {"last": (2, 3, 9, 33, 1000)},
 }
 _FEWEST_LENGTHS: dict[str, dict[str, tuple[int, ...]]] = {
-    "jax/eager": {"last": (2, 3)},
+    "jax/eager": {"last": (2,)},
+    "jax/jit": {"last": (2, 1000)},
     "jax/eager-custom-jvp": {},
     "jax/jit-custom-jvp": {"last": (2,)},
     "jax/log-of-softmax": {"last": (2,)},

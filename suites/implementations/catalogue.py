@@ -7,11 +7,11 @@ import importlib.metadata
 import importlib.util
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from suites.implementations.call import Evaluator
@@ -161,7 +161,8 @@ def why_not_measured(framework: str) -> str | None:
     return None
 
 
-def versions_of(framework: str) -> dict[str, str]:
+@cache
+def versions_of(framework: str) -> Mapping[str, str]:
     """Installed distributions of a framework and their versions."""
     found = {}
     for name in _DISTRIBUTIONS[framework]:
@@ -169,7 +170,7 @@ def versions_of(framework: str) -> dict[str, str]:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return MappingProxyType(found)
 
 
 def settings_of(framework: str) -> dict[str, str]:
