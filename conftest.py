@@ -19,6 +19,7 @@ from reports.run_directory import RunWriter
 from suites import environment
 from suites.implementations.catalogue import (
     FRAMEWORKS,
+    OWN_FRAMEWORKS,
     UnknownName,
     of_frameworks,
     settings_of,
@@ -84,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
         implementations = of_frameworks(frameworks)
         if own:
             if len(frameworks) != 1:
-                raise pytest.UsageError(f"--implementation {own} needs one --framework: {', '.join(FRAMEWORKS)}")
+                raise pytest.UsageError(f"--implementation {own} needs one --framework: {', '.join(OWN_FRAMEWORKS)}")
             operation = operations[0] if len(operations) == 1 else None
             implementations = [user_implementation(own, frameworks[0], operation)]
         known_defects()

@@ -40,7 +40,16 @@ class RunWriter:
     def _resume(self) -> dict[str, str]:
         """The cells that are there, by key, after dropping what an interruption cut off or anything has damaged."""
         old = read_manifest(self.path)
-        for name in ("tier", "selection", "implementations", "packages", "python", "settings", "environment"):
+        for name in (
+            "tier",
+            "selection",
+            "implementations",
+            "packages",
+            "python",
+            "settings",
+            "environment",
+            "git_commit",
+        ):
             if getattr(old, name) != getattr(self.manifest, name):
                 raise RunError(f"{self.path} holds a run with another {name}; choose another --out, or remove it")
         # Maxima are written before their record, so a record always has them.

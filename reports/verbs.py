@@ -25,7 +25,7 @@ from reports.replay import replayed, script_for
 from reports.run_directory import read_run, write_atomically
 from suites.exact import CertificationError
 from suites.implementations.catalogue import (
-    FRAMEWORKS,
+    OWN_FRAMEWORKS,
     Implementation,
     UnknownName,
     of_frameworks,
@@ -116,7 +116,7 @@ def _implementations(frameworks: tuple[str, ...], own: str | None, operations: t
     if own is None:
         return of_frameworks(frameworks)
     if len(frameworks) != 1:
-        raise UsageError(f"--implementation {own} needs one --framework: {', '.join(FRAMEWORKS)}")
+        raise UsageError(f"--implementation {own} needs one --framework: {', '.join(OWN_FRAMEWORKS)}")
     return [user_implementation(own, frameworks[0], operations[0] if len(operations) == 1 else None)]
 
 

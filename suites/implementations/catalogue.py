@@ -190,6 +190,10 @@ _OWN_MODULES = {
 }
 
 
+# What can run a user's callable.
+OWN_FRAMEWORKS = tuple(_OWN_MODULES)
+
+
 def user_implementation(where: str, framework: str, operation: str | None) -> Implementation:
     """``FILE.py:NAME``, a callable NAME(x, axis) on arrays of the framework; gradients by its autodiff.
 

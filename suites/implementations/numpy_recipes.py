@@ -134,7 +134,9 @@ def evaluate(recipe: tuple[Forward, Product, Product], call: Call) -> AnyBits:
             result = jvp(x, call.tangent.view(dtype), call.axis)
         else:
             result = forward(x, call.axis)
-    return np.ascontiguousarray(result, dtype).view(call.logits.dtype)
+    if result.dtype != dtype:
+        raise TypeError(f"the result is {result.dtype}, not {np.dtype(dtype)}")
+    return np.ascontiguousarray(result).view(call.logits.dtype)
 
 
 def evaluator(name: str) -> Evaluator:
