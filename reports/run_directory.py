@@ -19,6 +19,10 @@ _MOST_ROWS = 64
 # -- writing ---------------------------------------------------------------------------------------------------------
 
 
+# What has to be equal for a run to go on: anything else would mix records of two measurements.
+_SAME = ("tier", "selection", "implementations", "packages", "python", "settings", "environment", "git_commit")
+
+
 class RunWriter:
     """A run directory being filled: finished cells are on disk at once, the order is mended at the end.
 
@@ -40,16 +44,7 @@ class RunWriter:
     def _resume(self) -> dict[str, str]:
         """The cells that are there, by key, after dropping what an interruption cut off or anything has damaged."""
         old = read_manifest(self.path)
-        for name in (
-            "tier",
-            "selection",
-            "implementations",
-            "packages",
-            "python",
-            "settings",
-            "environment",
-            "git_commit",
-        ):
+        for name in _SAME:
             if getattr(old, name) != getattr(self.manifest, name):
                 raise RunError(f"{self.path} holds a run with another {name}; choose another --out, or remove it")
         # Maxima are written before their record, so a record always has them.
