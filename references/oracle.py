@@ -57,6 +57,15 @@ class Certified:
     value: Fraction | Enclosure | float
     precision: int
 
+    def decimal(self, digits: int) -> str:
+        """The value to ``digits`` significant digits, as far as the enclosure was asked to prove them."""
+        if isinstance(self.value, float):
+            return str(self.value)
+        with mpmath.workprec(400):
+            if isinstance(self.value, Enclosure):
+                return str(mpmath.nstr((self.value.lower + self.value.upper) / 2, digits))
+            return str(mpmath.nstr(mpmath.mpf(self.value.numerator) / self.value.denominator, digits))
+
 
 Decision = Callable[[int, Enclosure], bool]
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from references.bulk import as_pair
 from references.formats import Bits, Floats, Format, FormatError, format_named
-from references.oracle import Certified, Enclosure, accurate
+from references.oracle import Certified, accurate
 from references.problem import OPERATIONS, Problem
 from reports.records import Unmeasured
 from suites.implementations.call import Call
@@ -142,17 +142,6 @@ def ulp_error(value: float, exact: Certified, format: Format) -> float:
 # -- showing ---------------------------------------------------------------------------------------------------------
 
 
-def exact_text(certified: Certified, digits: int) -> str:
-    """An exact value to ``digits`` digits."""
-    value = certified.value
-    if isinstance(value, float):
-        return str(value)
-    with mpmath.workprec(400):
-        if isinstance(value, Enclosure):
-            return str(mpmath.nstr((value.lower + value.upper) / 2, digits, strip_zeros=True))
-        return str(mpmath.nstr(mpmath.mpf(value.numerator) / value.denominator, digits))
-
-
 def _error_text(answer: Answer) -> Text:
     error = max(answer.ulps)
     if error == math.inf:
@@ -194,7 +183,7 @@ def _table(explanation: Explanation, operation: str, quantity: str, title: str, 
     table.add_column("worst error", justify="right", no_wrap=True)
     exact = explanation.exact[operation, quantity]
     digits = _SHOWN_DIGITS[explanation.format.name] + 3
-    table.add_row("exact", *(exact_text(exact[i], digits) for i in shown), "", style="bold", end_section=True)
+    table.add_row("exact", *(exact[i].decimal(digits) for i in shown), "", style="bold", end_section=True)
     for (answered, name, kind), answer in explanation.answers.items():
         if (answered, kind) != (operation, quantity):
             continue
@@ -225,7 +214,7 @@ def _comparisons(explanation: Explanation) -> list[str]:
                 continue
             calls = [CATALOGUE[name].calls["log_softmax"] for name in (composed, fused)]
             texts = [_value_text(a.values[i], explanation.format) for a in (one, other)]
-            exact = exact_text(explanation.exact["log_softmax", quantity][i], 9)
+            exact = explanation.exact["log_softmax", quantity][i].decimal(9)
             sentences.append(f"{calls[0]} has {what} {texts[0]} at [{i}], {calls[1]} has {texts[1]}; exact is {exact}.")
     return sentences
 
@@ -253,7 +242,7 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
     }
     for operation in OPERATIONS:
         found: dict[str, Any] = {
-            "exact": {q: [exact_text(c, 30) for c in explanation.exact[operation, q]] for q in ("forward", "vjp")},
+            "exact": {q: [c.decimal(30) for c in explanation.exact[operation, q]] for q in ("forward", "vjp")},
             "implementations": {},
         }
         for (answered, name, quantity), answer in explanation.answers.items():

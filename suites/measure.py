@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -21,7 +22,7 @@ from references.errors import (
     statistics_of,
 )
 from references.formats import Bits, Mask
-from references.oracle import Enclosure, correctly_rounded
+from references.oracle import correctly_rounded
 from references.verdict import Judgement, judge
 from suites.exact import Exact, exact_of
 from suites.implementations.call import Call, Evaluator
@@ -37,8 +38,8 @@ from suites.plan import Cell, rows_of
 class Worst:
     """The element that a cell is remembered by: a wrong one, else the one farthest beyond its bound, else by ulps.
 
-    Numbers travel as the bits of the cell's format.  ``exact`` has 30 decimal digits; ``ulp_error`` is None where the
-    two are not both numbers.
+    Numbers travel as the bits of the cell's format.  ``exact`` has 30 decimal digits, fewer where a long row proves
+    fewer; ``ulp_error`` is None where the two are not both numbers.
     """
 
     row: int
@@ -219,29 +220,25 @@ def _element(
         vector_kind=kind_of_row(row) if vectors else None,
         computed=bits,
         computed_value=value,
-        exact=_thirty_digits(exact, reference, cell, row, column),
+        exact=_exact_text(exact, reference, cell, row, column),
         ulp_error=error if np.isfinite(error) else None,
         bound_ratio=float(ratio[row, column]) if np.isfinite(ratio[row, column]) else None,
         outcome=OUTCOMES[int(errors.outcome[row, column])],
     )
 
 
-def _thirty_digits(exact: Exact, reference: Reference, cell: Cell, row: int, column: int) -> str:
+def _exact_text(exact: Exact, reference: Reference, cell: Cell, row: int, column: int) -> str:
+    """The exact value to 30 digits from the oracle; in a long row to as many as the reference proves."""
     hi, lo = float(reference.hi[row, column]), float(reference.lo[row, column])
     if not np.isfinite(hi):
-        return "nan" if np.isnan(hi) else ("inf" if hi > 0 else "-inf")
+        return str(hi)  # a framework's own contract may differ from the oracle's here
+    if exact.can_certify():
+        return exact.certified(cell.operation, cell.quantity, row, column).decimal(30)
+    error = float(reference.error[row, column])
+    proved = 30 if not error or not hi else min(30, math.floor(-math.log10(error / abs(hi))))
     with mpmath.workprec(200):
-        if exact.can_certify():
-            value = exact.certified(cell.operation, cell.quantity, row, column).value
-            if isinstance(value, Enclosure):
-                number = (value.lower + value.upper) / 2
-            elif isinstance(value, float):
-                return str(value)
-            else:
-                number = mpmath.mpf(value.numerator) / value.denominator
-        else:
-            number = mpmath.ldexp(mpmath.mpf(hi) + mpmath.mpf(lo), int(reference.exponent[row, column]))
-        return str(mpmath.nstr(number, 30))
+        number = mpmath.ldexp(mpmath.mpf(hi) + mpmath.mpf(lo), int(reference.exponent[row, column]))
+        return str(mpmath.nstr(number, max(proved, 1)))
 
 
 @cache

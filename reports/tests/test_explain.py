@@ -18,7 +18,6 @@ from reports.explain import (
     ExplainError,
     Explanation,
     as_json,
-    exact_text,
     explained,
     parse_row,
     tables,
@@ -169,7 +168,7 @@ def test_an_error_against_an_enclosure_is_taken_from_its_middle() -> None:
     ("exact", "text"), [(Fraction(1, 3), "0.3333333333"), (Fraction(-1000), "-1000.0"), (-INF, "-inf"), (NAN, "nan")]
 )
 def test_an_exact_value_is_shown_to_the_digits_asked_for(exact: Fraction | float, text: str) -> None:
-    assert exact_text(Certified(exact, 0), 10) == text
+    assert Certified(exact, 0).decimal(10) == text
 
 
 # -- log(softmax(x)) beside log_softmax(x) ---------------------------------------------------------------------------
@@ -194,8 +193,8 @@ def test_0_1000_shows_minus_infinity_beside_minus_1000_and_a_gradient_of_nan_bes
     assert all(math.isnan(v) for v in values(explanation, "log_softmax", composed, "vjp"))
     assert max(ulps(explanation, "log_softmax", fused)) < 1e-6
     assert ulps(explanation, "log_softmax", composed)[0] == INF
-    assert [exact_text(c, 9) for c in explanation.exact["log_softmax", "forward"]] == ["-1000.0", "-5.0759589e-435"]
-    assert [exact_text(c, 9) for c in explanation.exact["log_softmax", "vjp"]] == ["1.0", "-1.0"]
+    assert [c.decimal(9) for c in explanation.exact["log_softmax", "forward"]] == ["-1000.0", "-5.0759589e-435"]
+    assert [c.decimal(9) for c in explanation.exact["log_softmax", "vjp"]] == ["1.0", "-1.0"]
     calls = [CATALOGUE[name].calls["log_softmax"] for name in (composed, fused)]
     text = shown(explanation)
     assert f"{calls[0]} has value -inf at [0], {calls[1]} has -1000; exact is -1000.0." in text
@@ -220,7 +219,7 @@ def test_a_row_that_is_nan_by_contract_has_no_error_where_the_answer_is_nan(row:
         assert all(math.isnan(v) for v in values(explanation, operation, "numpy/shifted"))
         assert ulps(explanation, operation, "numpy/shifted") == [0.0, 0.0]
         for quantity in ("forward", "vjp"):
-            assert [exact_text(c, 9) for c in explanation.exact[operation, quantity]] == ["nan", "nan"]
+            assert [c.decimal(9) for c in explanation.exact[operation, quantity]] == ["nan", "nan"]
 
 
 @pytest.mark.usefixtures("numpy_only")
