@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from references import doubledouble as dd
-from references.bulk import Reference
 from references.elementary import expm1, log_of_inverse
 from references.formats import Floats, Format, Mask, compute_format
+from references.reference import Reference
 
 # exp and log are granted this many ulps.
 ELEMENTARY_ULPS = 3.0

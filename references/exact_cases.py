@@ -20,24 +20,62 @@ decides the elements that are so near to a midpoint that no working precision wo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from references.problem import Problem
 
+# An element's index -> its value, or None where it is not rational.
+Rule = Callable[[int], Fraction | None]
+
+
+class _Groups:
+    """The sets of equal finite logits; most questions are answered before they are written out."""
+
+    def __init__(self, logits: Sequence[float]) -> None:
+        self.logits = logits
+        self.sizes = Counter(logits)
+        self.masked = self.sizes.pop(-math.inf, 0)
+
+    @property
+    def only(self) -> int | None:
+        """The size of the only group, where there is one."""
+        return next(iter(self.sizes.values())) if len(self.sizes) == 1 else None
+
+    def finite(self) -> Iterator[int]:
+        return (i for i, x in enumerate(self.logits) if x in self.sizes)
+
+    def common_mean(self, values: Sequence[float] | Sequence[Fraction]) -> Fraction | None:
+        """The mean over every group, where that is one number: then it is <values, s> exactly."""
+        alone = (values[i] for i, x in enumerate(self.logits) if self.sizes.get(x) == 1)
+        first = next(alone, None)
+        if first is not None and any(v != first for v in alone):
+            return None
+        several = self._several()
+        mean = Fraction(first) if first is not None else _mean(values, several.pop())
+        return mean if all(_mean(values, group) == mean for group in several) else None
+
+    def _several(self) -> list[list[int]]:
+        """The groups of two and more, as indices."""
+        groups: dict[float, list[int]] = {}
+        for i, x in enumerate(self.logits):
+            if self.sizes.get(x, 0) > 1:
+                groups.setdefault(x, []).append(i)
+        return list(groups.values())
+
 
 def exact_elements(problem: Problem, elements: Iterable[int]) -> dict[int, Fraction | float]:
     """The elements (of those given) whose value is exact: a Fraction, or -inf."""
-    finite = problem.finite()
-    groups: dict[float, list[int]] = {}
-    for i in finite:
-        groups.setdefault(problem.logits[i], []).append(i)
-    rule = _RULES[problem.operation, problem.quantity]
-    found: dict[int, Fraction | float] = dict(rule(problem, list(groups.values())))
-    found |= {
-        i: value for i, x in enumerate(problem.logits) if x == -math.inf and (value := _masked(problem, i)) is not None
-    }
-    return {i: found[i] for i in elements if i in found}
+    groups = _Groups(problem.logits)
+    rule = _RULES[problem.operation, problem.quantity](problem, groups)
+    found: dict[int, Fraction | float] = {}
+    for i in elements:
+        value = _masked(problem, i) if problem.logits[i] == -math.inf else None
+        value = rule(i) if value is None else value
+        if value is not None:
+            found[i] = value
+    return found
 
 
 def _masked(problem: Problem, i: int) -> Fraction | float | None:
@@ -56,8 +94,11 @@ def _vector(values: Sequence[float] | None) -> Sequence[float]:
     return values
 
 
-def _rational(values: Sequence[float] | None) -> list[Fraction]:
-    return [Fraction(v) for v in _vector(values)]
+def _total(values: Iterable[float | Fraction]) -> Fraction:
+    """The exact sum, over the largest denominator: binary64 numbers have powers of two."""
+    ratios = [v.as_integer_ratio() for v in values]
+    denominator = math.lcm(*{d for _, d in ratios})
+    return Fraction(sum(n * (denominator // d) for n, d in ratios), denominator)
 
 
 def _sums_to_zero(values: Sequence[float]) -> bool:
@@ -65,78 +106,86 @@ def _sums_to_zero(values: Sequence[float]) -> bool:
     try:
         return math.fsum(values) == 0
     except OverflowError:
-        return sum(map(Fraction, values), Fraction(0)) == 0
+        return _total(values) == 0
 
 
 def _mean(values: Sequence[float] | Sequence[Fraction], indices: Sequence[int]) -> Fraction:
-    if len(indices) == 1:
-        return Fraction(values[indices[0]])
-    return sum((Fraction(values[i]) for i in indices), Fraction(0)) / len(indices)
+    return _total(values[i] for i in indices) / len(indices)
 
 
-def _common_mean(values: Sequence[float] | Sequence[Fraction], groups: list[list[int]]) -> Fraction | None:
-    """The mean over every group, where that is one number: then it is <values, s> exactly."""
-    first = _mean(values, groups[0])
-    return first if all(_mean(values, group) == first for group in groups[1:]) else None
+def _never(i: int) -> None:
+    return None
 
 
-def _forward_softmax(problem: Problem, groups: list[list[int]]) -> dict[int, Fraction]:
-    return {i: Fraction(1, len(groups[0])) for i in groups[0]} if len(groups) == 1 else {}
+def _zero(i: int) -> Fraction:
+    return Fraction(0)
 
 
-def _forward_log_softmax(problem: Problem, groups: list[list[int]]) -> dict[int, Fraction]:
-    return {groups[0][0]: Fraction(0)} if len(groups) == 1 and len(groups[0]) == 1 else {}
+def _forward_softmax(problem: Problem, groups: _Groups) -> Rule:
+    count = groups.only
+    return (lambda i: Fraction(1, count)) if count else _never
 
 
-def _product_softmax(values: Sequence[float] | Sequence[Fraction], groups: list[list[int]]) -> dict[int, Fraction]:
-    mean = _common_mean(values, groups)
+def _forward_log_softmax(problem: Problem, groups: _Groups) -> Rule:
+    return _zero if groups.only == 1 else _never
+
+
+def _product_softmax(values: Sequence[float] | Sequence[Fraction], groups: _Groups) -> Rule:
+    mean = groups.common_mean(values)
     if mean is None:
-        return {}
-    if len(groups) == 1:
-        return {i: (Fraction(values[i]) - mean) / len(groups[0]) for i in groups[0]}
-    return {i: Fraction(0) for group in groups for i in group if values[i] == mean}
+        return _never
+    count = groups.only
+    if count:
+        return lambda i: (Fraction(values[i]) - mean) / count
+    return lambda i: Fraction(0) if values[i] == mean else None
 
 
-def _vjp_log_softmax(problem: Problem, groups: list[list[int]]) -> dict[int, Fraction]:
-    vector = _vector(problem.cotangent)
-    if _sums_to_zero(vector):
-        return dict(enumerate(_rational(vector)))
-    if len(groups) > 1:
-        return {}
-    g = _rational(vector)
-    share = sum(g, Fraction(0)) / len(groups[0])
-    return {i: g[i] - share for i in groups[0]}
+def _vjp_log_softmax(problem: Problem, groups: _Groups) -> Rule:
+    g = _vector(problem.cotangent)
+    if _sums_to_zero(g):
+        return lambda i: Fraction(g[i])
+    if groups.only is None:
+        return _never
+    share = _total(g) / groups.only
+    return lambda i: Fraction(g[i]) - share
 
 
-def _jvp_log_softmax(problem: Problem, groups: list[list[int]]) -> dict[int, Fraction]:
+def _jvp_log_softmax(problem: Problem, groups: _Groups) -> Rule:
     t = _vector(problem.tangent)
-    mean = _common_mean(t, groups)
-    return {} if mean is None else {i: Fraction(v) - mean for i, v in enumerate(t)}
+    mean = groups.common_mean(t)
+    return _never if mean is None else lambda i: Fraction(t[i]) - mean
 
 
-def _hvp_softmax(problem: Problem, groups: list[list[int]]) -> dict[int, Fraction]:
+def _hvp_softmax(problem: Problem, groups: _Groups) -> Rule:
     g, t = _vector(problem.cotangent), _vector(problem.tangent)
-    g_mean, t_mean = _common_mean(g, groups), _common_mean(t, groups)
-    finite = [i for group in groups for i in group]
-    if all(g[i] == g[finite[0]] for i in finite) or all(t[i] == t[finite[0]] for i in finite):
-        return dict.fromkeys(finite, Fraction(0))
+    first = next(groups.finite())
+    if any(all(v[i] == v[first] for i in groups.finite()) for v in (g, t)):
+        return _zero
+    g_mean, t_mean = groups.common_mean(g), groups.common_mean(t)
     if g_mean is None or t_mean is None:
-        return {}
+        return _never
     return _product_softmax(
         [(Fraction(a) - g_mean) * (Fraction(b) - t_mean) for a, b in zip(g, t, strict=True)], groups
     )
 
 
-def _hvp_log_softmax(problem: Problem, groups: list[list[int]]) -> dict[int, Fraction]:
+def _hvp_log_softmax(problem: Problem, groups: _Groups) -> Rule:
     cotangent = _vector(problem.cotangent)
     if _sums_to_zero(cotangent):
-        return {i: Fraction(0) for group in groups for i in group}
-    products = _product_softmax(_vector(problem.tangent), groups)
-    total = sum(map(Fraction, cotangent), Fraction(0)) if any(products.values()) else Fraction(0)
-    return {i: -total * v for i, v in products.items()}
+        return _zero
+    product = _product_softmax(_vector(problem.tangent), groups)
+    if product is _never:
+        return _never
+    total = _total(cotangent)
+
+    def element(i: int) -> Fraction | None:
+        value = product(i)
+        return None if value is None else -total * value
+
+    return element
 
 
-_RULES = {
+_RULES: dict[tuple[str, str], Callable[[Problem, _Groups], Rule]] = {
     ("softmax", "forward"): _forward_softmax,
     ("softmax", "vjp"): lambda p, groups: _product_softmax(_vector(p.cotangent), groups),
     ("softmax", "jvp"): lambda p, groups: _product_softmax(_vector(p.tangent), groups),

@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 
 import mpmath
 
 from references.exact_cases import exact_elements
 from references.formats import Format
+from references.oracle_sums import Mean, exact_sum, exponentials, mean_of
 from references.problem import Problem
 from references.sides import side
 
 # Ziv's loop ends long before: every element that is left is transcendental, so no tie or zero exists.
 MAX_PRECISION = 1 << 15
+
+# What ``accurate`` works with beyond the bits that it is asked for.
+GUARD_BITS = 16
 
 # Elements undecided this many bits below an ulp are compared with the midpoint (or zero) itself, which costs up to
 # (groups of logits)**3.
@@ -96,8 +99,13 @@ def certified(
     return [found[i] for i in wanted]
 
 
-def correctly_rounded(problem: Problem, format: Format, elements: Sequence[int] | None = None) -> list[int]:
-    """The bits of each element correctly rounded to ``format`` (NaN: the canonical quiet one)."""
+def correctly_rounded(
+    problem: Problem, format: Format, elements: Sequence[int] | None = None, start: int | None = None
+) -> list[int]:
+    """The bits of each element correctly rounded to ``format`` (NaN: the canonical quiet one).
+
+    ``start`` is the first working precision in bits; by default one that suffices for most elements.
+    """
     rounded: dict[int, int] = {}
 
     def one_rounding(i: int, enclosure: Enclosure) -> bool:
@@ -108,7 +116,7 @@ def correctly_rounded(problem: Problem, format: Format, elements: Sequence[int] 
         rounded[i] = low
         return low == high
 
-    start = format.precision + (32 if problem.quantity == "forward" else 40)
+    start = start or format.precision + (32 if problem.quantity == "forward" else 40)
     found = certified(problem, one_rounding, start, elements)
     wanted = range(len(problem.logits)) if elements is None else elements
     return [
@@ -143,7 +151,7 @@ def accurate(problem: Problem, bits: int, elements: Sequence[int] | None = None)
         relative = one_sign and mpmath.ldexp(enclosure.upper - enclosure.lower, bits) <= least
         return bool(relative or mpmath.mag(most) < _VANISHED)
 
-    return certified(problem, narrow, bits + 16, elements)
+    return certified(problem, narrow, bits + GUARD_BITS, elements)
 
 
 def _bits(value: Fraction | float, format: Format) -> int:
@@ -172,84 +180,42 @@ def enclose(problem: Problem, precision: int, elements: Sequence[int]) -> list[E
     """
     precision = max(precision, 53)
     with mpmath.workprec(precision):
-        row = _Row(problem, _exponentials(tuple(problem.logits), precision), precision)
-        return _FUNCTIONS[problem.operation, problem.quantity](row, elements)
-
-
-@dataclass(frozen=True)
-class _Exponentials:
-    """d = x - max x (exact), e = exp d, the sets of equal logits (the maximum's first) and T = sum of e below it."""
-
-    d: list[mpmath.mpf]
-    e: list[mpmath.mpf]
-    groups: list[list[int]]
-    others: mpmath.mpf
-
-
-@lru_cache(maxsize=64)
-def _exponentials(logits: tuple[float, ...], precision: int) -> _Exponentials:
-    x = [mpmath.mpf(v) for v in logits]
-    top = max(x)
-    d = [mpmath.fsub(v, top, exact=True) if mpmath.isfinite(v) else v for v in x]
-    indices: dict[float, list[int]] = {max(logits): []}
-    for i, value in enumerate(logits):
-        if value != -mpmath.inf:
-            indices.setdefault(value, []).append(i)
-    groups = list(indices.values())
-    e = [mpmath.exp(v) if v else mpmath.mpf(1) for v in d]
-    return _Exponentials(d, e, groups, mpmath.fsum(a for a, v in zip(e, d, strict=True) if v))
+        return _FUNCTIONS[problem.operation, problem.quantity](_Row(problem, precision), elements)
 
 
 class _Row:
-    """A problem with the exponentials of its row; ``count`` is N, how often the maximum occurs."""
+    """A problem with the sums over its row; ``count`` is N, how often the maximum occurs."""
 
-    def __init__(self, problem: Problem, exponentials: _Exponentials, precision: int) -> None:
-        self.problem = problem
+    def __init__(self, problem: Problem, precision: int) -> None:
+        self.problem, self.precision = problem, precision
         self.unit = mpmath.ldexp(1, -precision)
-        self.d, self.e, self.groups = exponentials.d, exponentials.e, exponentials.groups
-        self.others = exponentials.others
-        self.count = len(self.groups[0])
-        self.total = self.count + self.others
+        self.exponentials = exponentials(tuple(problem.logits), precision)
+        self.count, self.others, self.total = (getattr(self.exponentials, n) for n in ("count", "others", "total"))
+
+    def d(self, i: int) -> mpmath.mpf:
+        """x_i - max x, exactly."""
+        return mpmath.fsub(self.problem.logits[i], self.exponentials.maximum, exact=True)
 
     def softmax(self, i: int) -> mpmath.mpf:
         """s_i, relative error <= 8 * 2**-w."""
-        return self.e[i] / self.total
+        return self.exponentials.of(self.problem.logits[i]) / self.total
 
-    def shifted(self, v: Sequence[mpmath.mpf]) -> list[mpmath.mpf]:
-        """N v - V, exactly, with V the sum of v over the maximum's group: its own sum over that group is zero."""
-        top = _exact_sum([v[i] for i in self.groups[0]])
-        scaled = v if self.count == 1 else [mpmath.fmul(self.count, a, exact=True) for a in v]
-        return [mpmath.fsub(a, top, exact=True) for a in scaled]
+    def centred(self, v: Sequence[float] | None, elements: Sequence[int]) -> list[tuple[mpmath.mpf, mpmath.mpf]]:
+        """v_i - <v, s> = (w_i - <w, s>) / N, w = N v - V the shifted vector, and a bound on its error."""
+        assert v is not None
+        mean = mean_of(tuple(self.problem.logits), tuple(v), None, self.precision)
+        return [self.difference(mean.shifted(mpmath.mpf(v[i])), mean) for i in elements]
 
-    def mean(self, w: Sequence[mpmath.mpf]) -> tuple[mpmath.mpf, mpmath.mpf]:
-        """<w, s> of shifted w, and the same sum with magnitudes, which times 16 * 2**-w bounds its error.
-
-        The maximum's group drops out, and the other groups enter with their exact sums: nothing cancels inside a group,
-        and a dominant logit does not hide the others, however dominant it is.
-        """
-        terms = [_exact_sum([w[i] for i in group]) * self.e[group[0]] for group in self.groups[1:]]
-        return mpmath.fsum(terms) / self.total, mpmath.fsum(terms, absolute=True) / self.total
-
-    def centred(self, v: Sequence[mpmath.mpf], elements: Sequence[int]) -> list[tuple[mpmath.mpf, mpmath.mpf]]:
-        """v_i - <v, s> = (w_i - <w, s>) / N, w = shifted v, and a bound on its error."""
-        w = self.shifted(v)
-        mean, magnitude = self.mean(w)
-        results = []
-        for i in elements:
-            difference = w[i] - mean
-            error = 32 * self.unit * (magnitude + abs(difference))
-            results.append((difference / self.count, error / self.count))
-        return results
+    def difference(self, w: mpmath.mpf, mean: Mean) -> tuple[mpmath.mpf, mpmath.mpf]:
+        """(w_i - <w, s>) / N, and a bound on its error."""
+        difference = w - mean.value
+        error = 32 * self.unit * (mean.size + abs(difference))
+        return difference / self.count, error / self.count
 
 
 def _around(centre: mpmath.mpf, radius: mpmath.mpf) -> Enclosure:
     """[centre - radius, centre + radius], rounded outwards: the radius may be 2**1e308 times the centre."""
     return Enclosure(mpmath.fsub(centre, radius, rounding="f"), mpmath.fadd(centre, radius, rounding="c"))
-
-
-def _numbers(values: Sequence[float] | None) -> list[mpmath.mpf]:
-    assert values is not None
-    return [mpmath.mpf(v) for v in values]
 
 
 def _softmax(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
@@ -267,7 +233,7 @@ def _log_softmax(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
     bounds = log_total - radius, log_total + radius
     tiny = _TINY if mpmath.mag(log_total) < _NEGLIGIBLE else bounds
     results = []
-    for d in (row.d[i] for i in elements):
+    for d in map(row.d, elements):
         lower, upper = tiny if d else bounds
         results.append(Enclosure(mpmath.fsub(d, upper, exact=True), mpmath.fsub(d, lower, exact=True)))
     return results
@@ -282,7 +248,7 @@ def _log1p(t: mpmath.mpf) -> mpmath.mpf:
 
 def _softmax_product(row: _Row, vector: Sequence[float] | None, elements: Sequence[int]) -> list[Enclosure]:
     """s_i (v_i - <v, s>): the Jacobian is symmetric, so vjp and jvp are one map."""
-    centred = row.centred(_numbers(vector), elements)
+    centred = row.centred(vector, elements)
     return [_around(s * c, 2 * s * error) for s, (c, error) in zip(map(row.softmax, elements), centred, strict=True)]
 
 
@@ -291,29 +257,31 @@ def _log_softmax_vjp(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
 
     At the maximum (N of them), (N g_i - G + g_i T) / S with N g_i - G exact: 1 - s_i is never formed.
     """
-    g = _numbers(row.problem.cotangent)
-    total = _exact_sum(g)
+    given = row.problem.cotangent
+    assert given is not None
+    total = exact_sum(tuple(given))
     results = []
     for i in elements:
-        if row.d[i] == 0:
-            kept = mpmath.fsub(mpmath.fmul(row.count, g[i], exact=True), total, exact=True)
-            gained = g[i] * row.others
+        g = mpmath.mpf(given[i])
+        if not row.d(i):
+            kept = mpmath.fsub(mpmath.fmul(row.count, g, exact=True), total, exact=True)
+            gained = g * row.others
             h = (kept + gained) / row.total
             results.append(_around(h, 32 * row.unit * (abs(h) + abs(gained) / row.total)))
             continue
         product = row.softmax(i) * total
-        if g[i] and mpmath.mag(product) < _NEGLIGIBLE:
+        if g and mpmath.mag(product) < _NEGLIGIBLE:
             lower, upper = _TINY if product > 0 else (-_TINY[1], -_TINY[0])
         else:
             radius = 32 * row.unit * abs(product)
             lower, upper = product - radius, product + radius
-        results.append(Enclosure(mpmath.fsub(g[i], upper, exact=True), mpmath.fsub(g[i], lower, exact=True)))
+        results.append(Enclosure(mpmath.fsub(g, upper, exact=True), mpmath.fsub(g, lower, exact=True)))
     return results
 
 
 def _log_softmax_jvp(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
     """t_i - <t, s>."""
-    return [_around(c, error) for c, error in row.centred(_numbers(row.problem.tangent), elements)]
+    return [_around(c, error) for c, error in row.centred(row.problem.tangent, elements)]
 
 
 def _softmax_hvp(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
@@ -322,34 +290,33 @@ def _softmax_hvp(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
     With w and u the shifted vectors, W = <w, s> and U = <u, s>, the bracket is
     (p_i - <p, s> - w_i U - W u_i + 2 W U) / N**2, p = w u exactly: each term is as accurate as itself.
     """
-    w, u = row.shifted(_numbers(row.problem.tangent)), row.shifted(_numbers(row.problem.cotangent))
-    (w_mean, w_size), (u_mean, u_size) = row.mean(w), row.mean(u)
-    products = [mpmath.fmul(x, y, exact=True) for x, y in zip(w, u, strict=True)]
+    g, t = row.problem.cotangent, row.problem.tangent
+    assert g is not None
+    assert t is not None
+    logits, vectors = tuple(row.problem.logits), (tuple(t), tuple(g))
+    w_mean, u_mean = (mean_of(logits, v, None, row.precision) for v in vectors)
+    p_mean = mean_of(logits, *vectors, row.precision)
     scale = row.count**2
     results = []
-    for i, (centred, error) in zip(elements, row.centred(products, elements), strict=True):
-        s = row.softmax(i)
-        bracket = (centred - w[i] * u_mean - w_mean * u[i] + 2 * w_mean * u_mean) / scale
-        size = abs(w[i]) * u_size + w_size * abs(u[i]) + 2 * w_size * u_size + abs(centred)
+    for i in elements:
+        s, w, u = row.softmax(i), w_mean.shifted(mpmath.mpf(t[i])), u_mean.shifted(mpmath.mpf(g[i]))
+        centred, error = row.difference(p_mean.shifted(mpmath.fmul(w, u, exact=True)), p_mean)
+        bracket = (centred - w * u_mean.value - w_mean.value * u + 2 * w_mean.value * u_mean.value) / scale
+        size = abs(w) * u_mean.size + w_mean.size * abs(u) + 2 * w_mean.size * u_mean.size + abs(centred)
         results.append(_around(s * bracket, 2 * s * (error + 64 * row.unit * size) / scale))
     return results
 
 
 def _log_softmax_hvp(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
     """-G s_i a_i with G exact."""
-    total = _exact_sum(_numbers(row.problem.cotangent))
-    centred = row.centred(_numbers(row.problem.tangent), elements)
+    given = row.problem.cotangent
+    assert given is not None
+    total = exact_sum(tuple(given))
+    centred = row.centred(row.problem.tangent, elements)
     return [
         _around(-total * s * a, 2 * abs(total) * s * error)
         for s, (a, error) in zip(map(row.softmax, elements), centred, strict=True)
     ]
-
-
-def _exact_sum(values: Sequence[mpmath.mpf]) -> mpmath.mpf:
-    if len(values) == 1:
-        return values[0]
-    with mpmath.workprec(5000):  # products of two binary64 numbers span 4300 bits
-        return mpmath.fsum(values)
 
 
 _FUNCTIONS: dict[tuple[str, str], Callable[[_Row, Sequence[int]], list[Enclosure]]] = {

@@ -31,12 +31,21 @@ OPERATIONS = ("softmax", "log_softmax")
 QUANTITIES = ("forward", "vjp", "jvp", "hvp")
 
 
+# The vectors that a quantity takes, in this order.
+_ROLES = {"forward": (), "vjp": ("cotangent",), "jvp": ("tangent",), "hvp": ("cotangent", "tangent")}
+
+
+def roles_of(quantity: str) -> tuple[str, ...]:
+    """The vectors that a quantity takes beside the logits: cotangent, tangent, both or none."""
+    return _ROLES[quantity]
+
+
 def needs_cotangent(quantity: str) -> bool:
-    return quantity in ("vjp", "hvp")
+    return "cotangent" in _ROLES[quantity]
 
 
 def needs_tangent(quantity: str) -> bool:
-    return quantity in ("jvp", "hvp")
+    return "tangent" in _ROLES[quantity]
 
 
 @dataclass(frozen=True)
@@ -79,14 +88,21 @@ class Problem:
         return [i for i, x in enumerate(self.logits) if x != -math.inf]
 
 
+def problem_of(operation: str, quantity: str, logits: Floats, vectors: Sequence[Floats]) -> Problem:
+    """One row as a problem; ``vectors`` are those of ``roles_of(quantity)``, in that order."""
+    given = dict(zip(roles_of(quantity), (v.tolist() for v in vectors), strict=True))
+    return Problem(operation, quantity, logits.tolist(), given.get("cotangent"), given.get("tangent"))
+
+
 def special_rows(logits: Floats, *vectors: Floats) -> Mask:
     """Which rows are NaN throughout, by contract: [rows, n] -> [rows].
 
     A NaN or +inf logit, a row of -inf alone, a cotangent or tangent that is not finite.  (A -inf logit beside finite
     ones is an ordinary, masked element: softmax 0, log_softmax -inf, and the gradients by the formulas with s = 0.)
     """
-    odd = np.isnan(logits) | (logits == np.inf)
-    special = odd.any(axis=-1) | (logits == -np.inf).all(axis=-1)
-    for vector in vectors:
-        special = special | ~np.isfinite(vector).all(axis=-1)
-    return np.asarray(special)
+    return np.asarray(np.logical_or.reduce([~np.isfinite(logits.max(axis=-1)), *map(not_finite, vectors)]))
+
+
+def not_finite(rows: Floats) -> Mask:
+    """Rows [rows] with an element that is no finite number."""
+    return np.asarray(~(np.isfinite(rows.max(axis=-1)) & np.isfinite(rows.min(axis=-1))))

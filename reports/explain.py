@@ -12,10 +12,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from references.bulk import as_pair
 from references.formats import Bits, Floats, Format, FormatError, format_named
 from references.oracle import Certified, accurate
 from references.problem import OPERATIONS, Problem
+from references.reference import as_pair
 from reports.records import Unmeasured
 from suites.implementations.call import Call
 from suites.implementations.catalogue import CATALOGUE, Implementation, why_not_measured

@@ -8,18 +8,16 @@ import mpmath
 import numpy as np
 
 from references.bounds import Shifted
-from references.bulk import Reference, as_pair, problem_of, reference
+from references.bulk import references_of
 from references.formats import Floats
-from references.oracle import Certified, accurate
-from references.problem import Problem, special_rows
+from references.oracle import GUARD_BITS, Certified, accurate, correctly_rounded
+from references.problem import OPERATIONS, Problem, problem_of, roles_of, special_rows
+from references.reference import Reference, as_pair
 from suites.inputs.batch import Batch
 from suites.inputs.integers import below, seed_of
 
 # What the oracle is asked for where it checks the bulk reference: far beyond any pair.
 _BITS = 130
-
-# In rows longer than this a check costs a tenth of a second and more; they are certified at one element per reference.
-_LONG_ROW = 1100
 
 
 class CertificationError(ArithmeticError):
@@ -43,30 +41,40 @@ class Exact:
     def shifted(self) -> Shifted:
         """The forward quantities that the bounds are made of; special rows stand in as rows of zeros."""
         tame = np.where(self.special[:, None], 0.0, self.batch.values)
-        forward = {
-            operation: reference(operation, "forward", tame, self.batch.format)
-            if self.special.any()
-            else self.reference(operation, "forward")
-            for operation in ("softmax", "log_softmax")
-        }
-        return Shifted(tame, forward["softmax"], forward["log_softmax"])
+        if self.special.any():
+            forward = references_of([(o, "forward") for o in OPERATIONS], tame, self.batch.format)
+            return Shifted(tame, forward["softmax", "forward"], forward["log_softmax", "forward"])
+        return Shifted(tame, self.reference("softmax", "forward"), self.reference("log_softmax", "forward"))
+
+    @cached_property
+    def _vectors(self) -> dict[str, Floats]:
+        return {role: self.batch.format.decode(getattr(self.batch, role)) for role in ("cotangent", "tangent")}
 
     def numbers(self, quantity: str) -> dict[str, Floats]:
         """The vectors of a quantity as numbers, by role."""
-        return {role: self.batch.format.decode(bits) for role, bits in self.batch.vectors(quantity).items()}
+        return {role: self._vectors[role] for role in roles_of(quantity)}
 
     def reference(self, operation: str, quantity: str) -> Reference:
         """The exact result.  Raises CertificationError where the oracle contradicts it at a sampled element."""
-        key = operation, quantity
-        if key not in self._references:
-            batch = self.batch
-            self._references[key] = reference(operation, quantity, batch.values, batch.format, **self.numbers(quantity))
-            rows, n = batch.logits.shape
-            # One row for all quantities: its exponentials are most of the oracle's work, and are kept.
-            row = int(below(seed_of(batch.sha256), (1,), rows)[0])
-            column = int(below(seed_of(*key, batch.sha256), (1,), n)[0])
-            self.certified(operation, quantity, row, column)
-        return self._references[key]
+        if (operation, quantity) not in self._references:
+            # Both operations share their exponentials, and nearly every caller comes for both.
+            functions = [(o, quantity) for o in OPERATIONS]
+            self._references |= references_of(functions, self.batch.values, self.batch.format, **self.numbers(quantity))
+            for function in functions:
+                self._sample(*function)
+        return self._references[operation, quantity]
+
+    def _sample(self, operation: str, quantity: str) -> None:
+        """Certify a random element, in one row for all functions: its exponentials are most of the oracle's work."""
+        rows, n = self.batch.logits.shape
+        row = int(below(seed_of(self.batch.sha256), (1,), rows)[0])
+        column = int(below(seed_of(operation, quantity, self.batch.sha256), (1,), n)[0])
+        self.certified(operation, quantity, row, column)
+
+    def rounded(self, operation: str, quantity: str, row: int, columns: list[int]) -> list[int]:
+        """The oracle's bits for elements that the reference leaves between two numbers of the format."""
+        problem = self.problem(operation, quantity, row)
+        return correctly_rounded(problem, self.batch.format, columns, start=_BITS + GUARD_BITS)
 
     def certified(self, operation: str, quantity: str, row: int, column: int) -> Certified:
         """The oracle's enclosure of one element, held against the reference.
@@ -85,10 +93,6 @@ class Exact:
         vectors = [v[row] for v in self.numbers(quantity).values()]
         return problem_of(operation, quantity, self.batch.values[row], vectors)
 
-    def can_certify(self) -> bool:
-        """Whether another element may be certified without a second's wait."""
-        return bool(self.batch.logits.shape[1] <= _LONG_ROW)
-
     def _compare(self, found: Certified, bulk: Reference, operation: str, quantity: str, row: int, column: int) -> None:
         place = row, column
         hi, lo, exponent, error = as_pair(found)
@@ -104,8 +108,14 @@ class Exact:
             raise CertificationError(
                 f"the bulk reference and the oracle disagree on {operation} {quantity} ({self.batch.format.name}, "
                 f"family {self.batch.family}, row {row}, element {column}, logits {' '.join(logits)} ...): "
-                f"{mine[0]!r} against {hi!r}"
+                f"{_text(mine)} against {_text((hi, lo, exponent, error))}"
             )
+
+
+def _text(pair: tuple[float, float, int, float]) -> str:
+    """A number to more digits than two that disagree can share."""
+    with mpmath.workprec(300):
+        return str(mpmath.nstr(_number(*pair[:3]), 36)) if np.isfinite(pair[0]) else str(pair[0])
 
 
 def _number(hi: float, lo: float, exponent: int) -> mpmath.mpf:

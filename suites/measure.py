@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass, replace
 from functools import cache
 
-import mpmath
 import numpy as np
 
-from references.bulk import Reference
 from references.errors import (
     OUTCOMES,
     Errors,
@@ -22,7 +19,7 @@ from references.errors import (
     statistics_of,
 )
 from references.formats import Bits, Mask
-from references.oracle import correctly_rounded
+from references.reference import Reference
 from references.verdict import Judgement, judge
 from suites.exact import Exact, exact_of
 from suites.implementations.call import Call, Evaluator
@@ -38,8 +35,8 @@ from suites.plan import Cell, rows_of
 class Worst:
     """The element that a cell is remembered by: a wrong one, else the one farthest beyond its bound, else by ulps.
 
-    Numbers travel as the bits of the cell's format.  ``exact`` has 30 decimal digits, fewer where a long row proves
-    fewer; ``ulp_error`` is None where the two are not both numbers.
+    Numbers travel as the bits of the cell's format.  ``exact`` has 30 decimal digits; ``ulp_error`` is None where the
+    two are not both numbers.
     """
 
     row: int
@@ -156,9 +153,11 @@ def score(
 
 
 def _judges(reference: Reference) -> str:
-    """Which reference judged the cell, and how many of its elements came from the oracle itself."""
-    count = int(reference.by_oracle.sum())
-    return "double-double" if not count else f"double-double, {count} of {reference.by_oracle.size} elements by mpmath"
+    """Which tier judged most elements, and how many came from the others: "binary64, 3 of 288 elements by mpmath"."""
+    counts = reference.tier_counts()
+    most = max(counts, key=lambda tier: counts[tier])
+    rest = [f"{count} of {reference.tier.size} elements by {tier}" for tier, count in counts.items() if tier != most]
+    return ", ".join([most, *rest])
 
 
 def _zero_by_rule(cell: Cell, exact: Exact) -> Mask:
@@ -175,12 +174,11 @@ def _decided(errors: Errors, cell: Cell, exact: Exact, computed: Bits) -> Errors
     """The same errors with the roundings that the pairs leave open decided by the oracle."""
     if not errors.undecided.any():
         return errors
-    batch, rounded = exact.batch, errors.rounded.copy()
+    format, rounded = exact.batch.format, errors.rounded.copy()
     for row in np.flatnonzero(errors.undecided.any(axis=1)).tolist():
         columns = np.flatnonzero(errors.undecided[row]).tolist()
-        problem = exact.problem(cell.operation, cell.quantity, row)
-        bits = np.array(correctly_rounded(problem, batch.format, columns), batch.format.bits_dtype)
-        rounded[row, columns] = batch.format.decode(bits) == batch.format.decode(computed[row, columns])
+        bits = np.array(exact.rounded(cell.operation, cell.quantity, row, columns), format.bits_dtype)
+        rounded[row, columns] = format.decode(bits) == format.decode(computed[row, columns])
     return replace(errors, rounded=rounded)
 
 
@@ -228,17 +226,11 @@ def _element(
 
 
 def _exact_text(exact: Exact, reference: Reference, cell: Cell, row: int, column: int) -> str:
-    """The exact value to 30 digits from the oracle; in a long row to as many as the reference proves."""
-    hi, lo = float(reference.hi[row, column]), float(reference.lo[row, column])
+    """The exact value to 30 digits from the oracle, which thereby certifies the reference at the worst element."""
+    hi = float(reference.hi[row, column])
     if not np.isfinite(hi):
         return str(hi)  # a framework's own contract may differ from the oracle's here
-    if exact.can_certify():
-        return exact.certified(cell.operation, cell.quantity, row, column).decimal(30)
-    error = float(reference.error[row, column])
-    proved = 30 if not error or not hi else min(30, math.floor(-math.log10(error / abs(hi))))
-    with mpmath.workprec(200):
-        number = mpmath.ldexp(mpmath.mpf(hi) + mpmath.mpf(lo), int(reference.exponent[row, column]))
-        return str(mpmath.nstr(number, max(proved, 1)))
+    return exact.certified(cell.operation, cell.quantity, row, column).decimal(30)
 
 
 @cache

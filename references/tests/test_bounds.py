@@ -25,7 +25,7 @@ from references.bounds import (
     says_nothing,
     storage_arithmetic,
 )
-from references.bulk import Reference, reference
+from references.bulk import reference
 from references.elementary import exp, log1p
 from references.errors import errors_of
 from references.formats import (
@@ -40,6 +40,7 @@ from references.formats import (
     compute_format,
 )
 from references.problem import OPERATIONS
+from references.reference import Reference
 
 # -- arithmetic whose every operation is rounded exactly ---------------------------------------------------------------
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
 
 import mpmath
 import numpy as np
 import pytest
 
-from references.bulk import TOLERANCE, Reference, as_pair, problem_of, reference
+from references.bulk import reference
 from references.formats import BFLOAT16, BINARY32, BINARY64, FORMATS, Floats, Format
-from references.oracle import Certified, Enclosure, accurate, correctly_rounded
-from references.problem import OPERATIONS, QUANTITIES, needs_cotangent, needs_tangent
-
-Generator = np.random.Generator
-Maker = Callable[[Generator, int, int], Floats]
+from references.oracle import Certified, Enclosure, accurate
+from references.problem import OPERATIONS, QUANTITIES, problem_of
+from references.reference import TOLERANCE, Reference, as_pair
+from references.tests.samples import LOGITS, VECTORS, Sample, assert_within_stated_errors, is_within, stored, vectors_of
 
 every_format = pytest.mark.parametrize("format", list(FORMATS.values()), ids=list(FORMATS))
 every_function = pytest.mark.parametrize(
@@ -27,190 +25,6 @@ every_gradient = pytest.mark.parametrize(
 )
 
 
-# -- the rows ----------------------------------------------------------------------------------------------------------
-
-
-def _gauss(scale: float) -> Maker:
-    return lambda r, rows, n: np.asarray(scale * r.standard_normal((rows, n)))
-
-
-def _dominant(r: Generator, rows: int, n: int) -> Floats:
-    """One logit above the others by 1 to 2000."""
-    logits = -(10 ** r.uniform(0, math.log10(2000), (rows, n)))
-    logits[np.arange(rows), r.integers(0, n, rows)] = 0.0
-    return np.asarray(logits)
-
-
-def _twice_dominant(r: Generator, rows: int, n: int) -> Floats:
-    logits = _dominant(r, rows, n)
-    logits[:, :2] = 0.0
-    return logits
-
-
-def _geometric(r: Generator, rows: int, n: int) -> Floats:
-    return r.permuted(np.broadcast_to(-np.geomspace(1e-3, 2500, n), (rows, n)), axis=1)
-
-
-def _masked(r: Generator, rows: int, n: int) -> Floats:
-    logits = 3 * r.standard_normal((rows, n))
-    logits[:, 1:][r.random((rows, n - 1)) < 0.5] = -np.inf
-    return np.asarray(logits)
-
-
-def _equal(r: Generator, rows: int, n: int) -> Floats:
-    return np.repeat(r.standard_normal((rows, 1)), n, axis=1)
-
-
-def _groups(r: Generator, rows: int, n: int) -> Floats:
-    return r.integers(-2, 2, (rows, n)).astype(np.float64)
-
-
-def _near_tie(r: Generator, rows: int, n: int) -> Floats:
-    return np.asarray(1.5 + r.integers(-4, 5, (rows, n)) * 2.0**-52)
-
-
-def _offset(r: Generator, rows: int, n: int) -> Floats:
-    return np.asarray(2.0**52 + r.integers(-30, 31, (rows, n)))
-
-
-def _huge(r: Generator, rows: int, n: int) -> Floats:
-    return r.choice([1.0, -1.0, 1e4, -1e4, 1e308, -1e308], (rows, n))
-
-
-LOGITS: dict[str, Maker] = {
-    "gauss 0.1": _gauss(0.1),
-    "gauss 1": _gauss(1.0),
-    "gauss 10": _gauss(10.0),
-    "gauss 300": _gauss(300.0),
-    "dominant": _dominant,
-    "twice dominant": _twice_dominant,
-    "geometric": _geometric,
-    "masked": _masked,
-    "equal": _equal,
-    "groups": _groups,
-    "near-tie": _near_tie,
-    "offset": _offset,
-    "huge": _huge,
-}
-
-
-def _one_hot(r: Generator, rows: int, n: int) -> Floats:
-    vector = np.zeros((rows, n))
-    vector[np.arange(rows), r.integers(0, n, rows)] = 1.0
-    return vector
-
-
-def _constant(r: Generator, rows: int, n: int) -> Floats:
-    return np.full((rows, n), 0.1)
-
-
-def _alternating(r: Generator, rows: int, n: int) -> Floats:
-    return np.broadcast_to((-1.0) ** np.arange(n), (rows, n)).copy()
-
-
-def _cancelling(r: Generator, rows: int, n: int) -> Floats:
-    """A sum that is zero, or tiny beside its terms."""
-    vector = r.standard_normal((rows, n))
-    vector[:, n // 2 : 2 * (n // 2)] = -vector[:, : n // 2]
-    vector[:, 2 * (n // 2) :] *= 2.0**-60
-    return np.asarray(vector)
-
-
-def _zero(r: Generator, rows: int, n: int) -> Floats:
-    return np.zeros((rows, n))
-
-
-def _common_offset(r: Generator, rows: int, n: int) -> Floats:
-    return np.asarray(1e6 + r.standard_normal((rows, n)))
-
-
-def _every_size(r: Generator, rows: int, n: int) -> Floats:
-    """From subnormal numbers to the largest, in one row."""
-    return np.asarray(r.standard_normal((rows, n)) * 10.0 ** r.uniform(-310, 307, (rows, n)))
-
-
-VECTORS: dict[str, Maker] = {
-    "gauss": _gauss(1.0),
-    "one-hot": _one_hot,
-    "constant": _constant,
-    "alternating": _alternating,
-    "cancelling": _cancelling,
-    "zero": _zero,
-    "common offset": _common_offset,
-    "subnormal": _gauss(1e-310),
-    "tiny": _gauss(1e-295),
-    "large": _gauss(1e300),
-    "largest": _gauss(5e307),
-    "every size": _every_size,
-}
-
-
-class Batch:
-    """Rows of one kind with the vectors that the quantity needs, and what the bulk reference says of them."""
-
-    def __init__(
-        self,
-        operation: str,
-        quantity: str,
-        logits: Floats,
-        vectors: list[Floats],
-        format: Format = BINARY64,
-    ) -> None:
-        self.operation, self.quantity = operation, quantity
-        self.logits = logits
-        rest = list(vectors)
-        cotangent = rest.pop(0) if needs_cotangent(quantity) else None
-        tangent = rest.pop(0) if needs_tangent(quantity) else None
-        self.vectors = [v for v in (cotangent, tangent) if v is not None]
-        self.found = reference(operation, quantity, logits, format, cotangent=cotangent, tangent=tangent)
-
-    def certified(self, row: int, bits: int) -> list[Certified]:
-        vectors = [v[row] for v in self.vectors]
-        return accurate(problem_of(self.operation, self.quantity, self.logits[row], vectors), bits)
-
-    def rounded(self, row: int, format: Format) -> list[int]:
-        vectors = [v[row] for v in self.vectors]
-        return correctly_rounded(problem_of(self.operation, self.quantity, self.logits[row], vectors), format)
-
-
-def is_within(found: Reference, place: tuple[int, int], exact: Fraction | Enclosure) -> bool:
-    """Whether an element is as near to the exact one as its stated error allows."""
-    hi, lo, error = (Fraction(float(a[place])) for a in (found.hi, found.lo, found.error))
-    scale = Fraction(2) ** int(found.exponent[place])
-    least, most = (hi + lo - error) * scale, (hi + lo + error) * scale
-    if isinstance(exact, Fraction):
-        return least <= exact <= most
-    with mpmath.workprec(6000):
-        return bool(
-            mpmath.mpf(least.numerator) / least.denominator <= exact.upper
-            and exact.lower <= mpmath.mpf(most.numerator) / most.denominator
-        )
-
-
-def assert_within_stated_errors(batch: Batch) -> None:
-    """Every pair is as near to the oracle's enclosure, of 2**-130, as its stated error allows."""
-    for row in range(len(batch.logits)):
-        for i, judged in enumerate(batch.certified(row, 130)):
-            if isinstance(judged.value, float):
-                assert np.array_equal(batch.found.hi[row, i], judged.value, equal_nan=True)
-            else:
-                given = batch.logits[row].tolist(), [v[row].tolist() for v in batch.vectors]
-                assert is_within(batch.found, (row, i), judged.value), (batch.operation, batch.quantity, given, i)
-
-
-def stored(values: Floats, format: Format) -> Floats:
-    """The values rounded to the format; too large ones become its largest, and what is masked stays so."""
-    rounded = format.decode(format.round_floats(np.clip(values, -format.largest, format.largest)))
-    return np.where(np.isinf(values), values, rounded)
-
-
-def vectors_of(r: Generator, kind: str, rows: int, n: int) -> list[Floats]:
-    """A cotangent and a tangent of one kind; beside the zero and the constant one the other is an ordinary one."""
-    other = "gauss" if kind in ("zero", "constant") and r.random() < 0.5 else kind
-    pair = [VECTORS[kind](r, rows, n), VECTORS[other](r, rows, n)]
-    return pair if r.random() < 0.5 else pair[::-1]
-
-
 # -- the stated error --------------------------------------------------------------------------------------------------
 
 
@@ -219,7 +33,7 @@ def vectors_of(r: Generator, kind: str, rows: int, n: int) -> list[Floats]:
 def test_forward_values_are_off_by_no_more_than_is_stated(operation: str, family: str) -> None:
     r = np.random.default_rng(len(family))
     for n in (1, 2, 3, 8, 33):
-        assert_within_stated_errors(Batch(operation, "forward", LOGITS[family](r, 4, max(n, 2)), []))
+        assert_within_stated_errors(Sample(operation, "forward", LOGITS[family](r, 4, max(n, 2)), []))
 
 
 @every_gradient
@@ -228,7 +42,7 @@ def test_gradients_are_off_by_no_more_than_is_stated(operation: str, quantity: s
     r = np.random.default_rng(len(family))
     for kind in VECTORS:
         n = int(r.integers(2, 9))
-        assert_within_stated_errors(Batch(operation, quantity, LOGITS[family](r, 2, n), vectors_of(r, kind, 2, n)))
+        assert_within_stated_errors(Sample(operation, quantity, LOGITS[family](r, 2, n), vectors_of(r, kind, 2, n)))
 
 
 @every_gradient
@@ -237,7 +51,7 @@ def test_small_terms_in_a_long_row_are_off_by_no_more_than_is_stated(operation: 
     r = np.random.default_rng(0)
     for scale in (1e-290, 1e-297, 1e-304):
         vectors = [scale * r.standard_normal((1, 100)) for _ in range(2)]
-        assert_within_stated_errors(Batch(operation, quantity, r.standard_normal((1, 100)), vectors))
+        assert_within_stated_errors(Sample(operation, quantity, r.standard_normal((1, 100)), vectors))
 
 
 @every_format
@@ -248,7 +62,7 @@ def test_every_element_meets_the_tolerance_in_every_format(operation: str, quant
         for kind in ("gauss", "cancelling", "common offset", "one-hot", "every size"):
             logits = stored(LOGITS[family](r, 2, 6), format)
             vectors = [stored(v, format) for v in vectors_of(r, kind, 2, 6)]
-            found = Batch(operation, quantity, logits, vectors, format).found
+            found = Sample(operation, quantity, logits, vectors, format).found
             _, magnitude = np.frexp(found.hi)
             overflows = np.isfinite(found.hi) & (magnitude + found.exponent > format.emax + 1)
             assert found.error_ulps(format)[~overflows].max(initial=0.0) <= TOLERANCE
@@ -260,7 +74,7 @@ def test_decided_roundings_are_the_oracles(operation: str, quantity: str, format
     r = np.random.default_rng(2)
     for family in ("gauss 1", "gauss 10", "dominant", "masked", "groups", "huge"):
         logits = stored(LOGITS[family](r, 2, 5), format)
-        batch = Batch(operation, quantity, logits, vectors_of(r, "gauss", 2, 5), format)
+        batch = Sample(operation, quantity, logits, vectors_of(r, "gauss", 2, 5), format)
         found = batch.found
         bits, undecided = format.round_pairs(found.hi, found.lo, found.exponent, found.error)
         zero = np.isin(bits, [0, format.sign_bit])
@@ -278,7 +92,7 @@ def test_ordinary_rows_need_no_oracle() -> None:
     logits, vectors = r.standard_normal((20, 200)), [r.standard_normal((20, 200)) for _ in range(2)]
     for operation in OPERATIONS:
         for quantity in QUANTITIES:
-            assert Batch(operation, quantity, logits, vectors).found.by_oracle.mean() < 1e-3
+            assert Sample(operation, quantity, logits, vectors).found.by_oracle.mean() < 1e-3
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -286,8 +100,8 @@ def test_zero_cotangents_and_tangents_give_exact_zeros_without_the_oracle(operat
     r = np.random.default_rng(4)
     logits, other = r.standard_normal((5, 9)), r.standard_normal((5, 9))
     zero: Floats = np.zeros((5, 9))
-    cases = [Batch(operation, "vjp", logits, [zero]), Batch(operation, "jvp", logits, [zero])]
-    cases += [Batch(operation, "hvp", logits, pair) for pair in ([zero, other], [other, zero])]
+    cases = [Sample(operation, "vjp", logits, [zero]), Sample(operation, "jvp", logits, [zero])]
+    cases += [Sample(operation, "hvp", logits, pair) for pair in ([zero, other], [other, zero])]
     for batch in cases:
         assert not batch.found.hi.any()
         assert not batch.found.error.any()
@@ -296,16 +110,16 @@ def test_zero_cotangents_and_tangents_give_exact_zeros_without_the_oracle(operat
 
 def test_a_cancelled_gradient_comes_from_the_oracle_and_says_so() -> None:
     """exp(0) - exp(1) * 0.3678... is the rounding of 1/e, in the 54th bit: pairs have too few beyond it."""
-    batch = Batch("softmax", "vjp", np.array([[0.0, 0.0, 1.0]]), [np.array([[0.0, 1.0, -0.36787944117144233]])])
+    batch = Sample("softmax", "vjp", np.array([[0.0, 0.0, 1.0]]), [np.array([[0.0, 1.0, -0.36787944117144233]])])
     assert batch.found.by_oracle.tolist() == [[True, False, False]]
     assert_within_stated_errors(batch)
-    total = Batch("log_softmax", "vjp", np.zeros((1, 3)), [np.ones((1, 3))])
+    total = Sample("log_softmax", "vjp", np.zeros((1, 3)), [np.ones((1, 3))])
     assert total.found.by_oracle.all()
     assert not total.found.hi.any()
 
 
 def test_differences_beyond_the_range_come_from_the_oracle() -> None:
-    found = Batch("log_softmax", "forward", np.array([[1e308, -1e308], [0.0, 1.0]]), []).found
+    found = Sample("log_softmax", "forward", np.array([[1e308, -1e308], [0.0, 1.0]]), []).found
     assert found.by_oracle.tolist() == [[False, True], [False, False]]
     assert found.values()[0, 1] == -np.inf
     assert math.ldexp(found.hi[0, 1], int(found.exponent[0, 1]) - 1) == -1e308
@@ -315,7 +129,7 @@ def test_one_cotangent_beyond_the_range_sends_its_whole_row_to_the_oracle() -> N
     """1e308 - -1e308 overflows; were its term left out, the other elements would be finite and wrong."""
     logits = np.zeros((2, 3))
     cotangent = np.array([[1e308, -1e308, 0.0], [1.0, 2.0, 3.0]])
-    batch = Batch("softmax", "vjp", logits, [cotangent])
+    batch = Sample("softmax", "vjp", logits, [cotangent])
     assert batch.found.by_oracle[0].all()
     assert_within_stated_errors(batch)
     assert batch.found.values()[0, 0] == pytest.approx(1e308 / 3, rel=1e-15)
@@ -324,7 +138,7 @@ def test_one_cotangent_beyond_the_range_sends_its_whole_row_to_the_oracle() -> N
 def test_a_confident_and_correct_class_keeps_its_vanishing_gradient() -> None:
     """1 - s = exp(-1200) underflows, and is not an exact zero."""
     for gap in (40.0, 600.0, 735.0, 745.0, 1200.0, 3000.0):
-        batch = Batch("log_softmax", "vjp", np.array([[0.0, -gap]]), [np.array([[1.0, 0.0]])])
+        batch = Sample("log_softmax", "vjp", np.array([[0.0, -gap]]), [np.array([[1.0, 0.0]])])
         assert_within_stated_errors(batch)
         assert batch.found.hi[0, 0] > 0 or batch.found.error[0, 0] > 0
 
@@ -338,18 +152,18 @@ def test_special_rows_are_nan_and_leave_their_neighbours_alone(operation: str, q
     logits = np.array([[1.0, 2.0, 0.5], [nan, 0.0, 1.0], [inf, 0.0, 1.0], [-inf, -inf, -inf], [-inf, 2.0, 1.0]])
     r = np.random.default_rng(6)
     vectors = [r.standard_normal(logits.shape) for _ in range(2)]
-    found = Batch(operation, quantity, logits, vectors).found
+    found = Sample(operation, quantity, logits, vectors).found
     assert np.isnan(found.hi).tolist() == [[False] * 3, [True] * 3, [True] * 3, [True] * 3, [False] * 3]
     assert not found.error[1:4].any()
     assert not found.error_ulps(BINARY64)[1:4].any()
     ordinary = [0, 4]
-    alone = Batch(operation, quantity, logits[ordinary], [v[ordinary] for v in vectors]).found
+    alone = Sample(operation, quantity, logits[ordinary], [v[ordinary] for v in vectors]).found
     assert_same(found, alone, ordinary)
     if (operation, quantity) == ("log_softmax", "forward"):
         assert found.hi[4, 0] == -inf
     if vectors and quantity != "forward":
         vectors[0][0, 1], vectors[1][0, 1] = inf, nan
-        assert np.isnan(Batch(operation, quantity, logits, vectors).found.hi[0]).all()
+        assert np.isnan(Sample(operation, quantity, logits, vectors).found.hi[0]).all()
 
 
 # -- blocks and lengths ------------------------------------------------------------------------------------------------
@@ -367,9 +181,9 @@ def test_a_row_alone_is_bit_for_bit_the_row_in_a_batch(operation: str, quantity:
     for rows, n, picked in ((300, 64, [0, 127, 128, 299]), (7, 5000, [0, 6]), (40, 1, [0, 39])):
         logits = 3 * r.standard_normal((rows, n))
         vectors = [r.standard_normal((rows, n)) for _ in range(2)]
-        whole = Batch(operation, quantity, logits, vectors).found
+        whole = Sample(operation, quantity, logits, vectors).found
         for row in picked:
-            alone = Batch(operation, quantity, logits[[row]], [v[[row]] for v in vectors]).found
+            alone = Sample(operation, quantity, logits[[row]], [v[[row]] for v in vectors]).found
             assert_same(whole, alone, [row])
 
 
@@ -377,8 +191,8 @@ def test_a_row_alone_is_bit_for_bit_the_row_in_a_batch(operation: str, quantity:
 def test_memory_layout_changes_nothing(operation: str, quantity: str) -> None:
     r = np.random.default_rng(8)
     logits, *vectors = r.standard_normal((3, 12, 33))
-    plain = Batch(operation, quantity, logits, vectors).found
-    strided = Batch(operation, quantity, np.asfortranarray(logits), [np.repeat(v, 2, axis=1)[:, ::2] for v in vectors])
+    plain = Sample(operation, quantity, logits, vectors).found
+    strided = Sample(operation, quantity, np.asfortranarray(logits), [np.repeat(v, 2, axis=1)[:, ::2] for v in vectors])
     assert_same(plain, strided.found, list(range(12)))
 
 
@@ -388,7 +202,7 @@ def test_a_row_of_70_000_is_within_its_stated_error(operation: str) -> None:
     logits = np.concatenate([[8.0], 2 * r.standard_normal(69_999)])[None]
     cotangent = r.standard_normal(logits.shape)
     for quantity in ("forward", "vjp"):
-        batch = Batch(operation, quantity, logits, [cotangent])
+        batch = Sample(operation, quantity, logits, [cotangent])
         elements = [0, 1, 40_000, 69_999]
         problem = problem_of(operation, quantity, logits[0], [v[0] for v in batch.vectors])
         for i, judged in zip(elements, accurate(problem, 120, elements), strict=True):
@@ -397,7 +211,7 @@ def test_a_row_of_70_000_is_within_its_stated_error(operation: str) -> None:
 
 
 def test_equal_logits_share_a_row_of_70_000_evenly() -> None:
-    found = Batch("softmax", "forward", np.full((1, 70_000), -2.5), []).found
+    found = Sample("softmax", "forward", np.full((1, 70_000), -2.5), []).found
     exact = Fraction(1, 70_000)
     for hi, lo, exponent in {(a, b, c) for a, b, c in zip(found.hi[0], found.lo[0], found.exponent[0], strict=True)}:
         value = (Fraction(float(hi)) + Fraction(float(lo))) * Fraction(2) ** int(exponent)
@@ -426,7 +240,7 @@ def test_arguments_that_make_no_sense_are_refused() -> None:
 @every_function
 def test_no_rows_give_an_empty_reference(operation: str, quantity: str) -> None:
     empty = np.zeros((0, 3))
-    found = Batch(operation, quantity, empty, [empty, empty]).found
+    found = Sample(operation, quantity, empty, [empty, empty]).found
     assert found.hi.shape == found.by_oracle.shape == (0, 3)
 
 
@@ -463,6 +277,6 @@ def test_the_width_of_an_enclosure_is_part_of_the_error() -> None:
 
 
 def test_plot_values_are_the_nearest_numbers() -> None:
-    found = Batch("softmax", "forward", np.array([[0.0, 0.0, -np.inf], [0.0, -1.0, -2000.0]]), [], BFLOAT16).found
+    found = Sample("softmax", "forward", np.array([[0.0, 0.0, -np.inf], [0.0, -1.0, -2000.0]]), [], BFLOAT16).found
     assert found.values()[0].tolist() == [0.5, 0.5, 0.0]
     assert found.values()[1].tolist() == pytest.approx([0.7310585786300049, 0.2689414213699951, 0.0], rel=1e-15)

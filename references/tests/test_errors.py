@@ -8,7 +8,6 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from references.bulk import Reference
 from references.errors import OUTCOMES as OUTCOME_NAMES
 from references.errors import (
     Errors,
@@ -28,6 +27,7 @@ from references.formats import (
     Format,
     floor_log2,
 )
+from references.reference import Reference
 
 Number = Fraction | float
 
@@ -42,7 +42,7 @@ def reference_of(*exact: Number, error: float = 0.0) -> Reference:
     """One row of exact values: rationals of up to 106 bits, or a float nan or -inf by rule."""
     parts = [_pair(value) for value in exact]
     hi, lo, exponent = (np.array([[part[k] for part in parts]]) for k in range(3))
-    return Reference(hi, lo, exponent.astype(np.int64), np.full(hi.shape, error), np.zeros(hi.shape, bool))
+    return Reference(hi, lo, exponent.astype(np.int64), np.full(hi.shape, error), np.ones(hi.shape, np.uint8))
 
 
 def _pair(value: Number) -> tuple[float, float, int]:

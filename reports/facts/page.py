@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from references.verdict import VERDICTS
@@ -90,5 +91,5 @@ def _reference(run: Run) -> dict[str, str]:
 
 def _by_oracle(oracle: str) -> int:
     """``double-double, 12 of 288 elements by mpmath`` -> 12."""
-    count = oracle.partition(", ")[2].partition(" ")[0]
-    return int(count) if count.isdigit() else 0
+    found = re.search(r"(\d+) of \d+ elements by mpmath", oracle)
+    return int(found[1]) if found else 0

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from references.bulk import Reference
 from references.formats import Bits, Floats, Format
+from references.reference import Reference
 
 FAMILY = "special"
 
@@ -123,4 +123,4 @@ def apply_contract(reference: Reference, framework: str, operation: str, quantit
             continue
         for j, value in enumerate(logits[index].tolist()):
             hi[index, j] = own.answers.get(logit_class(value), hi[index, j])
-    return Reference(hi, reference.lo, reference.exponent, reference.error, reference.by_oracle)
+    return replace(reference, hi=hi)

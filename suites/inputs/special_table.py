@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from references.bulk import Reference, reference
+from references.bulk import reference
 from references.formats import BINARY32
+from references.reference import Reference
 from suites.inputs import special
 
 _N = 3

@@ -100,7 +100,7 @@ EXACT_NUMPY = {
 EXACT_MATH = {"inf", "nan", "isfinite", "isinf", "isnan", "prod"}
 IMPORTS = {
     *("__future__", "collections.abc", "dataclasses", "functools", "hashlib", "math", "numpy", "numpy.typing"),
-    *("references.bulk", "references.formats", "suites.inputs"),
+    *("references.bulk", "references.formats", "references.reference", "suites.inputs"),
 }
 
 

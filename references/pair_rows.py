@@ -1,0 +1,158 @@
+"""Rows in double-double arithmetic: exponentials, and sums over rows that keep the accuracy of tiny terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+
+from references import doubledouble as dd
+from references import elementary
+from references.doubledouble import Pair
+from references.formats import Floats, Integers, Mask
+from references.rows import Block, Chunk, Chunks
+
+# Factors whose product is below this have no exact product (see doubledouble).
+_PRODUCT = 2.0**-969
+
+# exp(LOWEST) < 2**-2019: what raising a term to it costs, with room for the constant factors of the formulas.
+LOWERED = -2014
+
+# An exponent for sums that have no terms, below all others.
+_NO_TERMS = -(2**40)
+
+# A sum [rows, 1] as a pair and its exponent, and the sum of magnitudes at that exponent.
+Sum = tuple[Pair, Integers, Floats]
+
+
+class PairChunk(Chunk):
+    """d = x - max x and e = exp d as pairs."""
+
+    def __init__(self, block: Block, maximum: Floats, rows: slice, columns: slice) -> None:
+        super().__init__(block, rows, columns)
+        logits = self.part(block.logits)
+        self.masked: Mask = logits == -np.inf
+        high, low = dd.two_sum(logits, -self.own(maximum))
+        self.d: Pair = high, np.where(np.isfinite(low), low, 0.0)
+
+    @cached_property
+    def is_top(self) -> Mask:
+        """Which elements are the row's maximum (the first, where there are more)."""
+        mask = np.zeros(self.shape, bool)
+        mask[self.places_of_top()] = True
+        return mask
+
+    @cached_property
+    def _exponentials(self) -> tuple[Pair, Integers]:
+        (high, low), power = elementary.exp(self.d)
+        high[self.masked], low[self.masked] = 0.0, 0.0
+        return (high, low), power
+
+    @property
+    def e(self) -> Pair:
+        return self._exponentials[0]
+
+    @property
+    def power(self) -> Integers:
+        return self._exponentials[1]
+
+    def spread(self, pair: Pair) -> Pair:
+        """A pair [rows, 1] of the block over these rows and columns."""
+        return np.broadcast_to(self.own(pair[0]), self.shape), np.broadcast_to(self.own(pair[1]), self.shape)
+
+    def lowered(self) -> Mask:
+        """Rows [rows, 1] in which an element below exp(LOWEST) was raised to it."""
+        return np.asarray(((self.d[0] < elementary.LOWEST) & ~self.masked).any(axis=-1, keepdims=True))
+
+    def weighted_sum(self, weights: Pair | None, skip_top: bool) -> tuple[Floats, Floats, Integers, Floats]:
+        """High and low word of sum e_j w_j, its exponent (_NO_TERMS: there are none), and the sum of magnitudes.
+
+        Terms are brought to the largest exponent among them, so that a sum of tiny terms keeps its relative accuracy.
+        One beyond the range of the pairs makes the sum NaN; one below _PRODUCT counts as that much in the magnitudes.
+        """
+        terms, power = self.e, self.power
+        present = terms[0] != 0
+        if weights is not None:
+            present = present & (weights[0] != 0)
+            terms = dd.multiply(terms, weights)
+        _, magnitude = np.frexp(terms[0])
+        if skip_top:
+            present = present & ~self.is_top
+        exponent = np.where(present, power + magnitude, _NO_TERMS).max(axis=-1, keepdims=True)
+        moved = power - np.where(exponent == _NO_TERMS, 0, exponent)
+        terms = dd.scale((np.where(present, terms[0], 0.0), np.where(present, terms[1], 0.0)), moved)
+        high, low = dd.sum_last(terms, same_sign=weights is None)
+        least = np.where(present, at_zero(np.full_like(terms[0], _PRODUCT), moved), 0.0)
+        size = np.maximum(np.abs(terms[0]), least).sum(axis=-1, keepdims=True)
+        return high[:, None], low[:, None], exponent, size
+
+
+class PairRows:
+    """The rows of a block with what is summed over them: S and T = S - 1, without cancellation."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        maximum = block.at_top(block.logits)
+        self.chunks = Chunks(block, lambda rows, columns: PairChunk(block, maximum, rows, columns))
+
+    def weighted_sum(self, weights: Callable[[PairChunk], Pair] | None = None, *, skip_top: bool = False) -> Sum:
+        """sum e_j w_j over the rows, with the weights of each chunk, pairwise at the largest exponent."""
+        high, low, exponents, size = self.chunks.gather(
+            lambda chunk: chunk.weighted_sum(weights(chunk) if weights else None, skip_top)
+        )
+        exponent = exponents.max(axis=-1, keepdims=True)
+        if exponents.shape[-1] > 1:
+            moved = np.where(exponents == _NO_TERMS, 0, exponents - exponent)
+            high, low = (v[:, None] for v in dd.sum_last(dd.scale((high, low), moved), same_sign=weights is None))
+            size = at_zero(size, moved).sum(axis=-1, keepdims=True)
+        return (high, low), np.where(exponent == _NO_TERMS, 0, exponent), size
+
+    def sum(self, v: Floats, *, skip_top: bool = False) -> tuple[Pair, Floats]:
+        """sum v_j over the rows, and the sum of the magnitudes; arrays [rows, 1]."""
+
+        def part_of(chunk: PairChunk) -> tuple[Floats, ...]:
+            part = np.where(chunk.is_top, 0.0, chunk.part(v)) if skip_top else chunk.part(v)
+            high, low = dd.sum_last((part, np.zeros_like(part)))
+            return high[:, None], low[:, None], np.abs(part).sum(axis=-1, keepdims=True)
+
+        highs, lows, sizes = self.chunks.gather(part_of)
+        high, low = dd.sum_last((highs, lows))
+        return (high[:, None], low[:, None]), sizes.sum(axis=-1, keepdims=True)
+
+    @cached_property
+    def others(self) -> tuple[Pair, Integers]:
+        """T, the sum without one maximum, and its exponent."""
+        pair, exponent, _ = self.weighted_sum(skip_top=True)
+        return pair, exponent
+
+    @cached_property
+    def inverse_total(self) -> Pair:
+        """1 / S."""
+        high, low = dd.scale(*self.others)
+        total = dd.two_sum(np.ones_like(high), high)
+        total = dd.fast_two_sum(total[0], total[1] + low)
+        return dd.divide((np.ones_like(high), np.zeros_like(high)), total)
+
+    @cached_property
+    def log_total(self) -> tuple[Pair, Integers]:
+        """log S = log1p T, and its exponent."""
+        return elementary.log1p(*self.others)
+
+    def softmax(self, chunk: PairChunk) -> Pair:
+        """s at the exponent ``chunk.power``."""
+        return dd.multiply(chunk.e, (chunk.own(self.inverse_total[0]), chunk.own(self.inverse_total[1])))
+
+    def lowered(self, vectors: list[Floats]) -> Floats:
+        """What results may be off by where elements below exp(LOWEST) were raised to it: [rows, 1] * 2**LOWERED."""
+        (parts,) = self.chunks.gather(lambda chunk: (chunk.lowered(),))
+        low = parts.any(axis=-1, keepdims=True)
+        size = np.full(low.shape, float(self.block.n) ** 2)
+        for v in vectors if low.any() else ():
+            size = size * np.maximum(np.maximum(v.max(axis=-1), -v.min(axis=-1))[:, None], 2.0**-500)
+        return np.where(low, size, 0.0)
+
+
+def at_zero(values: Floats, exponent: Integers) -> Floats:
+    """values * 2**exponent."""
+    return np.ldexp(values, np.clip(exponent, -4000, 4000).astype(np.int32))
