@@ -59,8 +59,10 @@ def exp(d: Pair) -> tuple[Pair, Integers]:
     Arguments below LOWEST are raised to it; -inf is the caller's to mask.
     """
     t = _exp_tables()
-    clipped = d[0] < LOWEST
-    high, low = np.where(clipped, LOWEST, d[0]), np.where(clipped, 0.0, d[1])
+    high, low = d
+    if not high.min(initial=0.0) >= LOWEST:
+        clipped = high < LOWEST
+        high, low = np.where(clipped, LOWEST, high), np.where(clipped, 0.0, low)
     steps = np.rint(high * t.inverse)
     r = high - steps * t.pieces[0]
     r, e1 = dd.two_sum(r, -(steps * t.pieces[1]))

@@ -24,6 +24,9 @@ GRADIENT_ERROR = 2.0**-95
 # What a number may lose to underflow, in a product or where it is brought to the exponent of another.
 UNDERFLOW = 2.0**-1070
 
+# A number this small beside another is beyond its last bit.
+_FAR = 2.0**-56
+
 Element = Callable[[PairChunk], Values]
 
 # v_i - <v, s> of a chunk as a pair, its exponent, and an error bound at that exponent.
@@ -41,7 +44,7 @@ def _difference_error(whole: Pair, part: Floats, error: Floats) -> Floats:
     Then the sum of the two high words is exact, and the pair holds the part but for its own last bits: so a logit
     difference that is a midpoint of the format is still told from its neighbours by what is subtracted.
     """
-    far = (whole[1] == 0) & (np.abs(part) <= 2.0**-56 * np.abs(whole[0]))
+    far = (whole[1] == 0) & (np.abs(part) <= _FAR * np.abs(whole[0]))
     return np.where(far, 2.0**-50 * np.abs(part), error)
 
 
@@ -85,20 +88,25 @@ def _softmax(rows: PairRows) -> Element:
 
 
 def _log_softmax(rows: PairRows) -> Element:
-    """d - log S; at a maximum -log S, at its own exponent."""
+    """d - log S, both of one sign; at a maximum -log S, at its own exponent."""
     row_log_total, common = rows.log_total
     row_moved = dd.scale(row_log_total, common)
+    row_lost = _lost(row_log_total[0] != 0)
 
     def element(chunk: PairChunk) -> Values:
         d, log_total, moved, exponent = chunk.d, chunk.spread(row_log_total), chunk.own(row_moved[0]), chunk.own(common)
-        high, low = dd.add(d, dd.negate(chunk.spread(row_moved)))
+        high, low = dd.add_same_sign(d, dd.negate(chunk.spread(row_moved)))
         alone = d[0] == 0
         high, low = np.where(alone, -log_total[0], high), np.where(alone, -log_total[1], low)
-        high, low = np.where(chunk.masked, -np.inf, high), np.where(chunk.masked, 0.0, low)
-        error = FORWARD_ERROR["log_softmax"] * np.abs(high)
-        error = np.where(alone, error, _difference_error(d, moved, error) + _lost(log_total[0] != 0))
-        error = np.where(chunk.masked, 0.0, error)
-        return Values(high, low, np.where(alone, exponent, 0), error, FORWARD_ERROR["log_softmax"])
+        if chunk.least == -np.inf:
+            high, low = np.where(chunk.masked, -np.inf, high), np.where(chunk.masked, 0.0, low)
+        error = -FORWARD_ERROR["log_softmax"] * high
+        if not (moved > _FAR * -chunk.least).all():
+            error = np.where(alone, error, _difference_error(d, moved, error))
+            error = np.where(chunk.masked, 0.0, error)
+        return Values(
+            high, low, np.where(alone, exponent, 0), error + chunk.own(row_lost), FORWARD_ERROR["log_softmax"]
+        )
 
     return element
 

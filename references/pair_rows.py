@@ -11,7 +11,7 @@ from references import doubledouble as dd
 from references import elementary
 from references.doubledouble import Pair
 from references.formats import Floats, Integers, Mask
-from references.rows import Block, Chunk, Chunks
+from references.rows import Block, Chunk, Chunks, constant
 
 # Factors whose product is below this have no exact product (see doubledouble).
 _PRODUCT = 2.0**-969
@@ -22,8 +22,9 @@ LOWERED = -2014
 # An exponent for sums that have no terms, below all others.
 _NO_TERMS = -(2**40)
 
-# A sum [rows, 1] as a pair and its exponent, and the sum of magnitudes at that exponent.
-Sum = tuple[Pair, Integers, Floats]
+# High and low word of a sum [rows, 1], and its exponent.  Terms are brought to the largest exponent among them, so that
+# a sum of tiny terms keeps its relative accuracy.
+Sum = tuple[Floats, Floats, Integers]
 
 
 class PairChunk(Chunk):
@@ -32,9 +33,12 @@ class PairChunk(Chunk):
     def __init__(self, block: Block, maximum: Floats, rows: slice, columns: slice) -> None:
         super().__init__(block, rows, columns)
         logits = self.part(block.logits)
-        self.masked: Mask = logits == -np.inf
         high, low = dd.two_sum(logits, -self.own(maximum))
-        self.d: Pair = high, np.where(np.isfinite(low), low, 0.0)
+        # The smallest difference: most chunks have none that is masked or far, and are spared what those need.
+        self.least = float(high.min())
+        finite = self.least > -np.inf
+        self.masked: Mask = constant(np.False_, self.shape) if finite else logits == -np.inf
+        self.d: Pair = high, low if finite else np.where(np.isfinite(low), low, 0.0)
 
     @cached_property
     def is_top(self) -> Mask:
@@ -46,7 +50,8 @@ class PairChunk(Chunk):
     @cached_property
     def _exponentials(self) -> tuple[Pair, Integers]:
         (high, low), power = elementary.exp(self.d)
-        high[self.masked], low[self.masked] = 0.0, 0.0
+        if self.least == -np.inf:
+            high[self.masked], low[self.masked] = 0.0, 0.0
         return (high, low), power
 
     @property
@@ -63,28 +68,35 @@ class PairChunk(Chunk):
 
     def lowered(self) -> Mask:
         """Rows [rows, 1] in which an element below exp(LOWEST) was raised to it."""
+        if self.least >= elementary.LOWEST:
+            return np.zeros((self.shape[0], 1), bool)
         return np.asarray(((self.d[0] < elementary.LOWEST) & ~self.masked).any(axis=-1, keepdims=True))
 
-    def weighted_sum(self, weights: Pair | None, skip_top: bool) -> tuple[Floats, Floats, Integers, Floats]:
-        """High and low word of sum e_j w_j, its exponent (_NO_TERMS: there are none), and the sum of magnitudes.
+    def others(self) -> Sum:
+        """The sum of e without the row's maximum, and its exponent (_NO_TERMS: there are no others)."""
+        place, power = self.places_of_top(), self.power.copy()
+        power[place] = _NO_TERMS
+        exponent = power.max(axis=-1, keepdims=True)
+        high, low = dd.scale(self.e, power - exponent)
+        high[place], low[place] = 0.0, 0.0
+        total, rest = dd.sum_last((high, low), same_sign=True)
+        return total[:, None], rest[:, None], exponent
 
-        Terms are brought to the largest exponent among them, so that a sum of tiny terms keeps its relative accuracy.
-        One beyond the range of the pairs makes the sum NaN; one below _PRODUCT counts as that much in the magnitudes.
+    def weighted_sum(self, weights: Pair) -> tuple[Floats, Floats, Integers, Floats]:
+        """sum e_j w_j, its exponent (_NO_TERMS: there are no terms), and the sum of magnitudes at that exponent.
+
+        A term beyond the range of the pairs makes the sum NaN; one below _PRODUCT counts as that much in the
+        magnitudes.
         """
-        terms, power = self.e, self.power
-        present = terms[0] != 0
-        if weights is not None:
-            present = present & (weights[0] != 0)
-            terms = dd.multiply(terms, weights)
-        _, magnitude = np.frexp(terms[0])
-        if skip_top:
-            present = present & ~self.is_top
-        exponent = np.where(present, power + magnitude, _NO_TERMS).max(axis=-1, keepdims=True)
-        moved = power - np.where(exponent == _NO_TERMS, 0, exponent)
-        terms = dd.scale((np.where(present, terms[0], 0.0), np.where(present, terms[1], 0.0)), moved)
-        high, low = dd.sum_last(terms, same_sign=weights is None)
-        least = np.where(present, at_zero(np.full_like(terms[0], _PRODUCT), moved), 0.0)
+        present = (self.e[0] != 0) & (weights[0] != 0)
+        high, low = dd.multiply(self.e, weights)
+        _, magnitude = np.frexp(high)
+        exponent = np.where(present, self.power + magnitude, _NO_TERMS).max(axis=-1, keepdims=True)
+        moved = self.power - np.where(exponent == _NO_TERMS, 0, exponent)
+        terms = dd.scale((np.where(present, high, 0.0), np.where(present, low, 0.0)), moved)
+        least = np.where(present, at_zero(np.full_like(high, _PRODUCT), moved), 0.0)
         size = np.maximum(np.abs(terms[0]), least).sum(axis=-1, keepdims=True)
+        high, low = dd.sum_last(terms)
         return high[:, None], low[:, None], exponent, size
 
 
@@ -96,17 +108,11 @@ class PairRows:
         maximum = block.at_top(block.logits)
         self.chunks = Chunks(block, lambda rows, columns: PairChunk(block, maximum, rows, columns))
 
-    def weighted_sum(self, weights: Callable[[PairChunk], Pair] | None = None, *, skip_top: bool = False) -> Sum:
-        """sum e_j w_j over the rows, with the weights of each chunk, pairwise at the largest exponent."""
-        high, low, exponents, size = self.chunks.gather(
-            lambda chunk: chunk.weighted_sum(weights(chunk) if weights else None, skip_top)
-        )
-        exponent = exponents.max(axis=-1, keepdims=True)
-        if exponents.shape[-1] > 1:
-            moved = np.where(exponents == _NO_TERMS, 0, exponents - exponent)
-            high, low = (v[:, None] for v in dd.sum_last(dd.scale((high, low), moved), same_sign=weights is None))
-            size = at_zero(size, moved).sum(axis=-1, keepdims=True)
-        return (high, low), np.where(exponent == _NO_TERMS, 0, exponent), size
+    def weighted_sum(self, weights: Callable[[PairChunk], Pair]) -> tuple[Pair, Integers, Floats]:
+        """sum e_j w_j as a pair and its exponent, and the sum of magnitudes at that exponent; arrays [rows, 1]."""
+        high, low, exponents, size = self.chunks.gather(lambda chunk: chunk.weighted_sum(weights(chunk)))
+        pair, exponent, moved = _joined(high, low, exponents, same_sign=False)
+        return pair, exponent, at_zero(size, moved).sum(axis=-1, keepdims=True)
 
     def sum(self, v: Floats, *, skip_top: bool = False) -> tuple[Pair, Floats]:
         """sum v_j over the rows, and the sum of the magnitudes; arrays [rows, 1]."""
@@ -123,7 +129,7 @@ class PairRows:
     @cached_property
     def others(self) -> tuple[Pair, Integers]:
         """T, the sum without one maximum, and its exponent."""
-        pair, exponent, _ = self.weighted_sum(skip_top=True)
+        pair, exponent, _ = _joined(*self.chunks.gather(PairChunk.others), same_sign=True)
         return pair, exponent
 
     @cached_property
@@ -151,6 +157,14 @@ class PairRows:
         for v in vectors if low.any() else ():
             size = size * np.maximum(np.maximum(v.max(axis=-1), -v.min(axis=-1))[:, None], 2.0**-500)
         return np.where(low, size, 0.0)
+
+
+def _joined(high: Floats, low: Floats, exponents: Integers, *, same_sign: bool) -> tuple[Pair, Integers, Integers]:
+    """The sum of a row's chunks [rows, chunks] at their largest exponent, and how far each was moved there."""
+    exponent = exponents.max(axis=-1, keepdims=True)
+    moved = np.where(exponents == _NO_TERMS, 0, exponents - exponent)
+    total, rest = dd.sum_last(dd.scale((high, low), moved), same_sign=same_sign)
+    return (total[:, None], rest[:, None]), np.where(exponent == _NO_TERMS, 0, exponent), moved
 
 
 def at_zero(values: Floats, exponent: Integers) -> Floats:

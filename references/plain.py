@@ -5,12 +5,14 @@ u = 2**-53.  Temporaries are reused in place: at this speed memory traffic is mo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
 import mpmath
 import numpy as np
 
+from references import doubledouble as dd
 from references.formats import Floats, Integers
 
 # exp is reduced by multiples of ln2 / 2**11; one table of that many entries fits in a first-level cache.
@@ -80,13 +82,56 @@ def exp(high: Floats, low: Floats | None) -> Floats:
     return series
 
 
+# log takes the nearest of this many centres to the octave.
+_LOG_STEPS_LOG = 7
+
+# Relative error of log1p, in units of u.
+LOG1P_ERROR = 6.0
+
+
+@cache
+def _log_tables() -> tuple[Floats, Floats, float]:
+    """Centres c = 1 + j / 128, their logarithms, and log 2."""
+    centres = 1.0 + np.arange(2**_LOG_STEPS_LOG + 1) / 2**_LOG_STEPS_LOG
+    with mpmath.workprec(100):
+        return centres, np.array([float(mpmath.log(mpmath.mpf(c))) for c in centres.tolist()]), float(mpmath.log(2))
+
+
+def log1p(t: Floats) -> Floats:
+    """log(1 + t) for 0 <= t < 2**1000, relative error <= LOG1P_ERROR u.
+
+    1 + t = 2**k c (1 + z) with c the nearest of 129 centres in [1, 2]: k log 2 + log c + log1p(z), |z| <= 2**-8.  The
+    rounding of 1 + t is put back into z, and c = 1 where 1 + t is below 1 + 2**-8: then nothing cancels.
+    """
+    centres, logs, log2 = _log_tables()
+    high, low = dd.two_sum(np.ones_like(t), t)
+    mantissa, exponent = np.frexp(high)
+    mantissa, exponent = 2.0 * mantissa, exponent - 1
+    j = np.rint((mantissa - 1.0) * 2**_LOG_STEPS_LOG).astype(np.int64)
+    c = centres[j]
+    z = ((mantissa - c) + np.ldexp(low, -exponent)) / c
+    series = 1 / 7 + z * (-1 / 8)
+    for k in (6, 5, 4, 3, 2, 1):
+        series = (1 / k if k % 2 else -1 / k) + z * series
+    return np.asarray((exponent * log2 + logs[j]) + z * series)
+
+
+# Columns that are left to NumPy's own sum, in whichever order it takes.
+_ANY_ORDER = 128
+
+
+def sum_depth(n: int) -> int:
+    """Additions on the longest path of ``sum_last``."""
+    return max(math.ceil(math.log2(n / _ANY_ORDER)), 0) + min(n, _ANY_ORDER) - 1
+
+
 def sum_last(a: Floats) -> Floats:
-    """Sum over the last axis, pairwise: error <= ceil(log2 n) u * sum of magnitudes (+ higher order)."""
-    while (n := a.shape[-1]) > 1:
+    """Sum over the last axis, pairwise down to a few: error <= sum_depth(n) u * sum of magnitudes (+ higher order)."""
+    while (n := a.shape[-1]) > _ANY_ORDER:
         half = n // 2
         total = np.empty((*a.shape[:-1], half + n % 2))
         np.add(a[..., :half], a[..., half : 2 * half], out=total[..., :half])
         if n % 2:
             total[..., -1] = a[..., -1]
         a = total
-    return a[..., 0].copy()  # of a single column too: callers write into what they have summed
+    return np.asarray(np.add.reduce(a, axis=-1))

@@ -6,16 +6,15 @@ What is beyond the range of plain numbers is far below these formats: what under
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
 
 from references import doubledouble as dd
-from references import elementary, plain
+from references import plain
 from references.formats import Floats, Integers, Mask
-from references.rows import Block, Chunk, Chunks, Values, constant
+from references.rows import CHUNK, Block, Chunk, Chunks, Values, constant
 
 UNIT = 2.0**-53
 
@@ -41,8 +40,9 @@ class PlainChunk(Chunk):
         super().__init__(block, rows, columns)
         logits = self.part(block.logits)
         self.high, low = dd.two_sum(logits, -self.own(maximum))
+        self.least = float(self.high.min())
         self.masked: Mask | None = None
-        if not self.high.min() > -np.inf:
+        if self.least == -np.inf:
             self.masked = logits == -np.inf
             low[self.masked] = 0.0
         self.low = low if low.any() else None
@@ -50,7 +50,7 @@ class PlainChunk(Chunk):
     @cached_property
     def e(self) -> Floats:
         """Relative error <= EXP_ERROR u; what is below exp(LOWEST) is raised to it, what is masked is zero."""
-        if self.high.min() >= plain.LOWEST:
+        if self.least >= plain.LOWEST:
             return plain.exp(self.high, self.low)
         below = self.high < plain.LOWEST
         low = None if self.low is None else np.where(below, 0.0, self.low)
@@ -62,7 +62,7 @@ class PlainChunk(Chunk):
     @cached_property
     def raised(self) -> Mask:
         """Rows [rows, 1] in which an element was raised to exp(LOWEST)."""
-        if self.high.min() >= plain.LOWEST:
+        if self.least >= plain.LOWEST:
             return np.zeros((self.shape[0], 1), bool)
         below = self.high < plain.LOWEST
         return np.asarray((below if self.masked is None else below & ~self.masked).any(axis=-1, keepdims=True))
@@ -80,6 +80,11 @@ class PlainChunk(Chunk):
         return error if self.masked is None else np.where(self.masked, 0.0, error)
 
 
+def _depth(n: int) -> int:
+    """Additions on the longest path of a sum over a row: within a chunk, then over the chunks."""
+    return plain.sum_depth(min(n, CHUNK)) + plain.sum_depth(-(-n // CHUNK))
+
+
 class PlainRows:
     """The rows of a block with what is summed over them; ``unit`` bounds the relative error of S and of s."""
 
@@ -88,7 +93,7 @@ class PlainRows:
         maximum = block.at_top(block.logits)
         self.chunks = Chunks(block, lambda rows, columns: PlainChunk(block, maximum, rows, columns))
         # exp in the sum and above it, the additions, 1 + T, its inverse and the product; the rest is for higher order.
-        self.unit = (2 * plain.EXP_ERROR + math.ceil(math.log2(block.n)) + 4) * UNIT
+        self.unit = (2 * plain.EXP_ERROR + _depth(block.n) + 4) * UNIT
 
     def sum(self, terms: Callable[[PlainChunk], Floats]) -> Floats:
         """The sum of [rows, n] terms over the rows, pairwise: [rows, 1]."""
@@ -114,9 +119,7 @@ class PlainRows:
     @cached_property
     def log_total(self) -> Floats:
         """log S = log1p T, relative error <= ``unit``."""
-        none = np.zeros_like(self.others)
-        (high, low), exponent = elementary.log1p((self.others, none), none.astype(np.int64))
-        return np.ldexp(high + low, exponent.astype(np.int32))
+        return plain.log1p(self.others)
 
     def softmax(self, chunk: PlainChunk) -> Floats:
         return chunk.e * chunk.own(self.inverse_total)
@@ -129,7 +132,7 @@ def _softmax(rows: PlainRows) -> Element:
     def element(chunk: PlainChunk) -> Values:
         s = rows.softmax(chunk)
         error = rows.unit * s
-        if chunk.raised.any():
+        if chunk.least < plain.LOWEST:
             error += chunk.own(rows.lost)
         return Values(s, _no_rest(chunk), _no_shift(chunk), chunk.unmasked(error), rows.unit)
 

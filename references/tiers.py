@@ -59,23 +59,27 @@ class BlockEvaluation:
     def _pairs(self) -> PairRows:
         return PairRows(self.block)
 
-    def special(self, function: Function) -> Mask:
-        """Rows [rows] that are NaN throughout, by the contract of ``problem.special_rows``."""
-        odd = [self._odd, *(self._odd_vector[role] for role in roles_of(function[1]))]
-        return np.asarray(np.logical_or.reduce(odd))
+    def special(self, function: Function) -> Mask | None:
+        """Rows [rows, 1] that are NaN throughout, by the contract of ``problem.special_rows``; None: no row is."""
+        odd = self._odd
+        for role in roles_of(function[1]):
+            odd = odd | self._odd_vector[role]
+        return odd[:, None] if odd.any() or not odd.size else None
 
     def reference(self, function: Function, tile: int) -> Reference:
         """The exact result of a tile, every element within TOLERANCE or beyond the format's range."""
         rows, columns = self.tiles[tile]
-        special = self.special(function)[rows, None]
-        shape = (special.size, columns.stop - columns.start)
-        if special.all():
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        special = self.special(function)
+        if special is not None and (special := special[rows]).all():
             return _throughout(np.nan, shape)
         tier = first_tier(function, self.format)
         found, needed = self._evaluated(tier, function, tile)
-        if special.any():
+        if special is not None:
             found, needed = _chosen(special, _throughout(np.nan, shape), found), needed & ~special
-        if tier == BINARY64 and needed.any():
+        if not needed.any():
+            return found
+        if tier == BINARY64:
             better, still = self._evaluated(DOUBLE_DOUBLE, function, tile)
             found, needed = _chosen(needed, better, found), needed & still
         return self._by_oracle(found, needed, function, tile) if needed.any() else found
@@ -86,18 +90,19 @@ class BlockEvaluation:
         if key not in self._elements:
             self._elements[key] = self._element(tier, function)
         values = self._elements[key](tile)
-        rows, columns = self.tiles[tile]
-        shape = (rows.stop - rows.start, columns.stop - columns.start)
-        hi, lo = values.hi, values.lo
-        error = values.error if values.error.shape == shape else np.broadcast_to(values.error, shape)
-        found = Reference(hi, lo, np.broadcast_to(values.exponent, shape), error, constant(np.uint8(tier), shape))
+        shape = values.hi.shape
+        exponent, error = (
+            a if a.shape == shape else np.broadcast_to(a, shape) for a in (values.exponent, values.error)
+        )
+        found = Reference(values.hi, values.lo, exponent, error, constant(np.uint8(tier), shape))
         if values.relative is not None and values.relative * 2.0**self.format.precision <= TOLERANCE:
             needed = constant(np.False_, shape)
         else:
             needed = ~(found.error_ulps(self.format) <= TOLERANCE)
-        if tier == DOUBLE_DOUBLE and not (np.isfinite(hi).all() and np.isfinite(lo).all()):
-            masked = self.block.logits[rows, columns] == -np.inf
-            needed = needed | ~(np.isfinite(hi) & np.isfinite(lo) | (hi == -np.inf) & masked)
+        if tier == DOUBLE_DOUBLE and not (np.isfinite(values.hi).all() and np.isfinite(values.lo).all()):
+            masked = self.block.logits[self.tiles[tile]] == -np.inf
+            usable = np.isfinite(values.hi) & np.isfinite(values.lo) | (values.hi == -np.inf) & masked
+            needed = needed | ~usable
         return found, needed
 
     def _element(self, tier: int, function: Function) -> Callable[[int], Values]:

@@ -52,11 +52,42 @@ def test_exp_of_the_lowest_argument_is_a_normal_number() -> None:
     assert plain.exp(np.array([plain.LOWEST]), None)[0] > 2.0**-1021
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 1000, 8191])
-def test_a_sum_is_off_by_no_more_than_its_depth_allows(n: int) -> None:
+@pytest.mark.parametrize("scale", [(-300, -20), (-20, 0), (-3, 3), (0, 300)])
+def test_log1p_is_within_its_error_at_every_scale(scale: tuple[int, int]) -> None:
+    t = 10.0 ** np.random.default_rng(2).uniform(*scale, 4000)
+    assert _largest_log_error(t) <= plain.LOG1P_ERROR
+
+
+def test_log1p_is_within_its_error_where_its_centres_change() -> None:
+    """Half-way between centres, next to them, and next to powers of two."""
+    edges = np.concatenate([np.arange(1, 257) / 256, np.arange(1, 600) / 2.0, 2.0 ** np.arange(-60, 60) - 1])
+    edges = edges[edges > 0]
+    assert _largest_log_error(np.concatenate([edges, np.nextafter(edges, 0), np.nextafter(edges, 1e9)])) <= (
+        plain.LOG1P_ERROR
+    )
+
+
+def test_log1p_of_zero_is_zero() -> None:
+    assert plain.log1p(np.array([0.0])).tolist() == [0.0]
+
+
+def _largest_log_error(t: Floats) -> float:
+    """In units of 2**-53."""
+    worst = 0.0
+    with mpmath.workprec(2200):  # log1p(1e-300) to 100 bits and more
+        for value, x in zip(plain.log1p(t).tolist(), t.tolist(), strict=True):
+            exact = mpmath.log1p(mpmath.mpf(x))
+            worst = max(worst, float(abs(value - exact) / exact) / UNIT)
+    return worst
+
+
+@pytest.mark.parametrize(
+    ("n", "depth"), [(1, 0), (2, 1), (3, 2), (128, 127), (129, 128), (256, 128), (1000, 130), (8192, 133)]
+)
+def test_a_sum_is_off_by_no_more_than_its_depth_allows(n: int, depth: int) -> None:
+    assert plain.sum_depth(n) == depth
     a = np.random.default_rng(n).standard_normal((5, n)) * 10.0 ** np.arange(-2, 3)[:, None]
     for row, total in zip(a.tolist(), plain.sum_last(a).tolist(), strict=True):
-        depth = math.ceil(math.log2(n))
         assert abs(math.fsum([*row, -total])) <= 1.01 * depth * UNIT * math.fsum(map(abs, row))
 
 
