@@ -19,16 +19,21 @@ _SPLITTER = 2.0**27 + 1.0
 
 
 def two_sum(a: Floats, b: Floats | float) -> Pair:
-    """a + b exactly (Knuth)."""
+    """a + b exactly (Knuth): (a - (total - shadow)) + (b - shadow) is what the total lacks."""
     total = a + b
     shadow = total - a
-    return total, (a - (total - shadow)) + (b - shadow)
+    rest = total - shadow
+    np.subtract(a, rest, out=rest)
+    np.subtract(b, shadow, out=shadow)
+    rest += shadow
+    return total, rest
 
 
 def fast_two_sum(a: Floats, b: Floats) -> Pair:
     """a + b exactly where |a| >= |b| or a = 0 (Dekker)."""
     total = a + b
-    return total, b - (total - a)
+    rest = total - a
+    return total, np.subtract(b, rest, out=rest)
 
 
 def split(a: Floats) -> Pair:

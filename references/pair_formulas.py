@@ -138,8 +138,10 @@ def _log_softmax_jvp(rows: PairRows, t: Floats) -> Element:
 
 def _log_softmax_vjp(rows: PairRows, g: Floats) -> Element:
     """g_i - s_i G; at the maximum (g_m T - G') / S with G' the sum of the other cotangents, which does not cancel."""
-    total, sizes = rows.sum(g)
-    row_top, row_top_error = _log_softmax_vjp_at_top(rows, g)
+    top_g = rows.block.at_top(g)
+    others, sizes_of_others = rows.sum(g, skip_top=True)
+    total, sizes = dd.add(others, (top_g, np.zeros_like(top_g))), sizes_of_others + np.abs(top_g)
+    top, top_error = _log_softmax_vjp_at_top(rows, top_g, others, sizes_of_others)
 
     def element(chunk: PairChunk) -> Values:
         part, s = chunk.part(g), rows.softmax(chunk)
@@ -151,25 +153,23 @@ def _log_softmax_vjp(rows: PairRows, g: Floats) -> Element:
         high, low = np.where(plain, high, -product[0]), np.where(plain, low, -product[1])
         spread = s[0] * chunk.own(sizes)
         scale = np.where(plain, np.abs(part) + at_zero(spread, chunk.power), spread)
-        error = GRADIENT_ERROR * np.where(chunk.masked, 0.0, scale) + _lost((scale > 0) & ~chunk.masked)
-        top = chunk.spread(row_top)
-        return Values(
-            np.where(chunk.is_top, top[0], high),
-            np.where(chunk.is_top, top[1], low),
-            np.where(chunk.is_top, 0, exponent),
-            np.where(chunk.is_top, chunk.own(row_top_error), error),
-        )
+        error = GRADIENT_ERROR * scale + _lost(scale > 0)
+        if chunk.least == -np.inf:
+            error = np.where(chunk.masked, 0.0, error)
+        place = chunk.places_of_top()
+        for values, of_top in ((high, top[0]), (low, top[1]), (error, top_error)):
+            values[place] = chunk.own(of_top)[place[0], 0]
+        exponent[place] = 0
+        return Values(high, low, exponent, error)
 
     return element
 
 
-def _log_softmax_vjp_at_top(rows: PairRows, g: Floats) -> tuple[Pair, Floats]:
-    """The element at the maximum and its error, at exponent 0: [rows, 1]."""
-    others, sizes = rows.sum(g, skip_top=True)
-    own = rows.block.at_top(g)
-    gained = dd.scale(dd.multiply(rows.others[0], (own, np.zeros_like(own))), rows.others[1])
+def _log_softmax_vjp_at_top(rows: PairRows, g: Floats, others: Pair, sizes: Floats) -> tuple[Pair, Floats]:
+    """The element at the maximum and its error, at exponent 0, from the other cotangents' sums: [rows, 1]."""
+    gained = dd.scale(dd.multiply(rows.others[0], (g, np.zeros_like(g))), rows.others[1])
     value = dd.multiply(dd.add(gained, dd.negate(others)), rows.inverse_total)
-    rounded = (rows.others[0][0] != 0) & (own != 0) | (sizes > 0)
+    rounded = (rows.others[0][0] != 0) & (g != 0) | (sizes > 0)
     return value, GRADIENT_ERROR * (np.abs(gained[0]) + sizes) + _lost(rounded)
 
 

@@ -15,7 +15,7 @@ from references.pair_rows import LOWERED, PairRows
 from references.plain_formulas import PlainRows
 from references.problem import not_finite, problem_of, roles_of
 from references.reference import BINARY64, DOUBLE_DOUBLE, LOWEST_EXPONENT, MPMATH, TOLERANCE, Reference, as_pair
-from references.rows import Block, Values, constant
+from references.rows import Block, Values, constant, spread
 
 # An operation and a quantity.
 Function = tuple[str, str]
@@ -91,9 +91,7 @@ class BlockEvaluation:
             self._elements[key] = self._element(tier, function)
         values = self._elements[key](tile)
         shape = values.hi.shape
-        exponent, error = (
-            a if a.shape == shape else np.broadcast_to(a, shape) for a in (values.exponent, values.error)
-        )
+        exponent, error = spread(values.exponent, shape), spread(values.error, shape)
         found = Reference(values.hi, values.lo, exponent, error, constant(np.uint8(tier), shape))
         if values.relative is not None and values.relative * 2.0**self.format.precision <= TOLERANCE:
             needed = constant(np.False_, shape)
