@@ -104,13 +104,14 @@ class BlockEvaluation:
         return found, needed
 
     def _element(self, tier: int, function: Function) -> Callable[[int], Values]:
+        """The values of a tile.  (A function that held this object would keep the block from being freed at once.)"""
         vectors = [self.vectors[role] for role in roles_of(function[1])]
         if tier == BINARY64:
-            plain = plain_formulas.FORMULAS[function](self._plain, *vectors)
-            return lambda tile: plain(self._plain.chunks.of(tile))
-        pairs = pair_formulas.FORMULAS[function](self._pairs, *vectors)
+            plain, plain_chunks = plain_formulas.FORMULAS[function](self._plain, *vectors), self._plain.chunks
+            return lambda tile: plain(plain_chunks.of(tile))
+        pairs, chunks, tiles = pair_formulas.FORMULAS[function](self._pairs, *vectors), self._pairs.chunks, self.tiles
         lowered = self._pairs.lowered(vectors)
-        return lambda tile: _raised(pairs(self._pairs.chunks.of(tile)), lowered[self.tiles[tile][0]])
+        return lambda tile: _raised(pairs(chunks.of(tile)), lowered[tiles[tile][0]])
 
     def _by_oracle(self, found: Reference, needed: Mask, function: Function, tile: int) -> Reference:
         """The elements that are needed, from the oracle."""
