@@ -534,7 +534,8 @@ def test_a_midpoint_missed_by_a_breath_is_rounded_by_the_oracle(answer: float, v
 
 
 def corrupted(monkeypatch: pytest.MonkeyPatch, change: Callable[[Reference], Floats]) -> None:
-    """Let every reference be computed with another ``hi``."""
+    """Let every reference be computed with another ``hi``, and kept nowhere."""
+    monkeypatch.setenv("SOFTMAX_ACCURACY_CACHE", "off")
 
     def changed(*arguments: Any, **vectors: Any) -> Reference:
         found = reference(*arguments, **vectors)
