@@ -126,9 +126,9 @@ def _checked(found: Reference, check: Callable[[Reference], None]) -> Reference:
 
 
 def _reference_of(entry: Entry | None, shape: tuple[int, ...]) -> Reference | None:
-    """The reference in an entry, if it has the fields of one and arrays of that shape."""
+    """The reference in an entry, if it has the fields of one and arrays for rows of that shape."""
     if entry is None or set(entry) != {field.name for field in fields(Reference)}:
         return None
-    if any(isinstance(value, np.ndarray) and value.shape != shape for value in entry.values()):
+    if any(isinstance(value, np.ndarray) and value.shape != shape[: value.ndim] for value in entry.values()):
         return None
     return Reference(**entry)  # type: ignore[arg-type]

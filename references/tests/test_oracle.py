@@ -199,6 +199,21 @@ def test_a_double_backward_that_vanishes_by_coincidence_ends_the_loop() -> None:
     assert accurate(problem, 100, [0])[0].value == Fraction(0)
 
 
+@every_format
+def test_a_rational_on_a_midpoint_goes_to_its_even_neighbour_and_a_far_logit_breaks_the_tie(format: Format) -> None:
+    """(g_0 - g_1) / 4 and (t_0 - t_1) / 4 for two equal logits: 1 + u is half way from 1, 1 + 3u to 1 + 4u."""
+    u = format.unit_roundoff
+    for rest, even in ((4 * u, 1.0), (12 * u, 1 + 4 * u)):
+        v = [4.0, -rest]
+        for problem in (Problem("softmax", "vjp", [1.0, 1.0], v), Problem("softmax", "jvp", [1.0, 1.0], None, v)):
+            assert values(problem, format) == [even, -even]
+            assert [r.precision for r in rounded(problem, format)] == [0, 0]
+    far = -min(format.largest, 1e308)
+    for pull, expected in ((1.0, 1.0), (-4.0, 1 + 2 * u)):
+        # To first order the far logit moves the first element by -s_2 v_2 / 4.
+        assert values(Problem("softmax", "vjp", [1.0, 1.0, far], [4.0, -4 * u, pull]), format)[0] == expected
+
+
 def test_an_exact_element_needs_no_working_precision() -> None:
     assert [c.precision for c in accurate(Problem("softmax", "forward", [2.0, 2.0]), 100)] == [0, 0]
     assert [(r.bits, r.precision) for r in rounded(Problem("softmax", "forward", [2.0, 2.0]), FLOAT8_E5M2)] == [
