@@ -17,7 +17,7 @@ from references.exact_cases import exact_elements
 from references.formats import Format
 from references.oracle_sums import Mean, exact_sum, exponentials, mean_of
 from references.problem import Problem
-from references.sides import side
+from references.sides import around, side
 
 # Ziv's loop ends long before: every element that is left is transcendental, so no tie or zero exists.
 MAX_PRECISION = 1 << 15
@@ -25,8 +25,8 @@ MAX_PRECISION = 1 << 15
 # What ``accurate`` works with beyond the bits that it is asked for.
 GUARD_BITS = 16
 
-# Elements undecided this many bits below an ulp are compared with the midpoint (or zero) itself, which costs up to
-# (groups of logits)**3.
+# Elements undecided this many bits below an ulp are compared with the midpoint itself, which costs up to (groups of
+# logits)**3; beyond this precision what cancels exactly is left out of a softmax hvp, which costs (groups)**2.
 _SUSPICIOUS = 1 << 10
 
 # What is below 2**_VANISHED is zero in every format, and may be the rest of a cancellation down to exp(-1e308).
@@ -94,43 +94,95 @@ def certified(
                 found[i] = Certified(enclosure, precision)
         precision *= 2
         if (problem.operation, problem.quantity) == ("softmax", "hvp") and precision > _SUSPICIOUS:
-            vanishing = [i for i in missing if i not in found and side(problem, i, Fraction(0)) == 0]
-            found |= {i: Certified(Fraction(0), 0) for i in vanishing}
+            found |= _uncancelled(problem, decided, precision, [i for i in missing if i not in found])
     return [found[i] for i in wanted]
+
+
+def _uncancelled(problem: Problem, decided: Decision, precision: int, elements: Sequence[int]) -> dict[int, Certified]:
+    """Those of the elements that are zero by a coincidence, or decided once what cancels exactly is left out."""
+    found = {}
+    for i in elements:
+        centre, radius = around(problem, i, precision)
+        if not centre and not radius:
+            found[i] = Certified(Fraction(0), 0)
+            continue
+        with mpmath.workprec(precision):
+            enclosure = _around(centre, radius)
+        if decided(i, enclosure):
+            found[i] = Certified(enclosure, precision)
+    return found
+
+
+class Rounding:
+    """A decision for ``certified``: whether a whole enclosure rounds to one number of a format, element by element.
+
+    Elements that are 2**-1024 ulps or less from a midpoint are compared with it exactly instead (``sides.side``).
+    """
+
+    def __init__(self, problem: Problem, format: Format) -> None:
+        self.problem, self.format = problem, format
+        self._decided: dict[int, int] = {}
+
+    @property
+    def start(self) -> int:
+        """The working precision in bits that decides nearly every element."""
+        return self.format.precision + (32 if self.problem.quantity == "forward" else 40)
+
+    def __call__(self, i: int, enclosure: Enclosure) -> bool:
+        low, high = round_number(enclosure.lower, self.format), round_number(enclosure.upper, self.format)
+        if low != high and self._is_stubborn(enclosure, low):
+            boundary = (_value_or_successor(low, self.format) + _value_or_successor(high, self.format)) / 2
+            at = self.format.round_rational(boundary)
+            low = high = {-1: low, 0: at, 1: high}[side(self.problem, i, boundary)]
+        self._decided[i] = low
+        return low == high
+
+    def _is_stubborn(self, enclosure: Enclosure, bits: int) -> bool:
+        """Whether an enclosure far narrower than an ulp still holds a midpoint of the format, or zero."""
+        ulp = self.format.ulp(_value_or_successor(bits, self.format))
+        width = mpmath.ldexp(enclosure.upper - enclosure.lower, _SUSPICIOUS)
+        return bool(width < mpmath.mpf(ulp.numerator) / ulp.denominator)
+
+    def bits(self, i: int, found: Certified) -> int:
+        """Element i, as ``certified`` found it, correctly rounded (NaN: the canonical quiet one).
+
+        -inf, and what overflows, is the format's infinity; NaN with the sign kept in a format that has none.
+        """
+        if isinstance(found.value, Enclosure):
+            return self._decided[i]
+        if isinstance(found.value, Fraction):
+            return self.format.round_rational(found.value)
+        not_a_number = found.value != found.value
+        return self.format.nan_bits if not_a_number else self.format.sign_bit | self.format.infinity_bits
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """An element correctly rounded, as bits, and the working precision that proved it (as in ``Certified``)."""
+
+    bits: int
+    precision: int
+
+
+def rounded(
+    problem: Problem, format: Format, elements: Sequence[int] | None = None, start: int | None = None
+) -> list[Rounded]:
+    """Each element correctly rounded to ``format``, with the precision at which that was proved.
+
+    ``start`` is the first working precision in bits, by default one that decides nearly every element; one that the row
+    has been evaluated at before costs no pass over it.
+    """
+    rounding = Rounding(problem, format)
+    wanted = range(len(problem.logits)) if elements is None else elements
+    found = certified(problem, rounding, start or rounding.start, wanted)
+    return [Rounded(rounding.bits(i, c), c.precision) for i, c in zip(wanted, found, strict=True)]
 
 
 def correctly_rounded(
     problem: Problem, format: Format, elements: Sequence[int] | None = None, start: int | None = None
 ) -> list[int]:
-    """The bits of each element correctly rounded to ``format`` (NaN: the canonical quiet one).
-
-    ``start`` is the first working precision in bits; by default one that suffices for most elements.
-    """
-    rounded: dict[int, int] = {}
-
-    def one_rounding(i: int, enclosure: Enclosure) -> bool:
-        low, high = round_number(enclosure.lower, format), round_number(enclosure.upper, format)
-        if low != high and _is_stubborn(problem, enclosure, low, format):
-            boundary = (_value_or_successor(low, format) + _value_or_successor(high, format)) / 2
-            low = high = {-1: low, 0: format.round_rational(boundary), 1: high}[side(problem, i, boundary)]
-        rounded[i] = low
-        return low == high
-
-    start = start or format.precision + (32 if problem.quantity == "forward" else 40)
-    found = certified(problem, one_rounding, start, elements)
-    wanted = range(len(problem.logits)) if elements is None else elements
-    return [
-        rounded[i] if isinstance(c.value, Enclosure) else _bits(c.value, format)
-        for i, c in zip(wanted, found, strict=True)
-    ]
-
-
-def _is_stubborn(problem: Problem, enclosure: Enclosure, bits: int, format: Format) -> bool:
-    """Whether an enclosure far narrower than an ulp still holds a midpoint of the format, or zero."""
-    ulp = format.ulp(_value_or_successor(bits, format))
-    width = mpmath.ldexp(enclosure.upper - enclosure.lower, _SUSPICIOUS)
-    comparable = (problem.operation, problem.quantity) != ("log_softmax", "forward")
-    return bool(comparable and width < mpmath.mpf(ulp.numerator) / ulp.denominator)
+    """The bits of each element correctly rounded to ``format`` (NaN: the canonical quiet one)."""
+    return [element.bits for element in rounded(problem, format, elements, start)]
 
 
 def _value_or_successor(bits: int, format: Format) -> Fraction:
@@ -152,12 +204,6 @@ def accurate(problem: Problem, bits: int, elements: Sequence[int] | None = None)
         return bool(relative or mpmath.mag(most) < _VANISHED)
 
     return certified(problem, narrow, bits + GUARD_BITS, elements)
-
-
-def _bits(value: Fraction | float, format: Format) -> int:
-    if isinstance(value, Fraction):
-        return format.round_rational(value)
-    return format.nan_bits if value != value else format.sign_bit | format.infinity_bits
 
 
 def round_number(number: mpmath.mpf, format: Format) -> int:

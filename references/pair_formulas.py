@@ -98,15 +98,13 @@ def _log_softmax(rows: PairRows) -> Element:
         high, low = dd.add_same_sign(d, dd.negate(chunk.spread(row_moved)))
         alone = d[0] == 0
         high, low = np.where(alone, -log_total[0], high), np.where(alone, -log_total[1], low)
-        if chunk.least == -np.inf:
-            high, low = np.where(chunk.masked, -np.inf, high), np.where(chunk.masked, 0.0, low)
         error = -FORWARD_ERROR["log_softmax"] * high
         if not (moved > _FAR * -chunk.least).all():
             error = np.where(alone, error, _difference_error(d, moved, error))
-            error = np.where(chunk.masked, 0.0, error)
-        return Values(
-            high, low, np.where(alone, exponent, 0), error + chunk.own(row_lost), FORWARD_ERROR["log_softmax"]
-        )
+        error = error + chunk.own(row_lost)
+        if chunk.least == -np.inf:
+            high, low, error = (np.where(chunk.masked, v, a) for v, a in ((-np.inf, high), (0.0, low), (0.0, error)))
+        return Values(high, low, np.where(alone, exponent, 0), error, FORWARD_ERROR["log_softmax"])
 
     return element
 

@@ -99,6 +99,30 @@ def explain(logits: tuple[str, ...], format_name: str, element: int | None, as_j
 
 
 @cli.command()
+@click.argument("rows", type=click.Path(path_type=Path))
+@click.option("--operation", required=True, help="softmax or log_softmax.")
+@click.option("--quantity", required=True, help="forward, vjp, jvp or hvp.")
+@click.option(
+    "--format",
+    "format_name",
+    required=True,
+    help="binary64, binary32, binary16, bfloat16, float8_e5m2 or float8_e4m3fn.",
+)
+@click.option("--cotangent", type=click.Path(path_type=Path), help="For vjp and hvp; shaped like ROWS.")
+@click.option("--tangent", type=click.Path(path_type=Path), help="For jvp and hvp; shaped like ROWS.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The .npz to write.")
+@click.option("--c-header", "header", type=click.Path(path_type=Path), help="Write the same as a C header too.")
+def golden(rows: Path, **options: Any) -> int:
+    """Certified golden vectors for a kernel's tests, by the oracle: correctly rounded, and to 106 bits.
+
+    ROWS is a .npy file of binary64 numbers, [rows, n], each of which the format holds.
+    """
+    from reports.golden import golden_verb
+
+    return golden_verb(rows, **options)
+
+
+@cli.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("cell")
 @click.option("--script", is_flag=True, help="Print a script that needs only the framework and mpmath.")

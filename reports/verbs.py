@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from references.formats import FormatError
+from references.oracle import OracleError
 from references.problem import OPERATIONS
 from references.verdict import VERDICTS, at_least
 from reports.exits import INCOMPLETE, OK, USAGE, WORSE
 from reports.explain import ExplainError, as_json, explained, tables
+from reports.golden import GoldenError
 from reports.measuring import Progress as Show
 from reports.measuring import run_measurements
+from reports.progress import progress_bar
 from reports.records import Record, Run, RunError
 from reports.replay import replayed, script_for
 from reports.run_directory import read_run, write_atomically
@@ -52,6 +54,8 @@ KNOWN_ERRORS: dict[type[Exception], int] = {
     FormatError: USAGE,
     RunError: USAGE,
     ExplainError: USAGE,
+    GoldenError: USAGE,
+    OracleError: INCOMPLETE,
     CertificationError: INCOMPLETE,
 }
 
@@ -139,14 +143,10 @@ def _sentence(run: Run) -> str:
 
 @contextmanager
 def _progress() -> Iterator[Show]:
-    columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("importing", total=None)
+    with progress_bar("importing") as advance:
 
         def show(done: int, planned: int, cell: Cell) -> None:
-            name = f"{cell.implementation} {cell.operation} {cell.format}"
-            bar.update(task, completed=done, total=planned, description=name[:44])
+            advance(done, planned, f"{cell.implementation} {cell.operation} {cell.format}")
 
         yield show
 

@@ -8,7 +8,8 @@ import mpmath
 import numpy as np
 
 from references.bounds import Shifted
-from references.bulk import references_of
+from references.bulk import reference, references_of
+from references.cached import cached, keeping_pays
 from references.formats import Floats
 from references.oracle import GUARD_BITS, Certified, accurate, correctly_rounded
 from references.problem import OPERATIONS, Problem, problem_of, roles_of, special_rows
@@ -56,20 +57,41 @@ class Exact:
 
     def reference(self, operation: str, quantity: str) -> Reference:
         """The exact result.  Raises CertificationError where the oracle contradicts it at a sampled element."""
-        if (operation, quantity) not in self._references:
-            # Both operations share their exponentials, and nearly every caller comes for both.
-            functions = [(o, quantity) for o in OPERATIONS]
-            self._references |= references_of(functions, self.batch.values, self.batch.format, **self.numbers(quantity))
-            for function in functions:
-                self._sample(*function)
-        return self._references[operation, quantity]
+        key = operation, quantity
+        if key not in self._references:
+            if keeping_pays(quantity, self.batch.format):
+                self._look_up(operation, quantity)
+            else:
+                self._make_both(quantity)
+        return self._references[key]
 
-    def _sample(self, operation: str, quantity: str) -> None:
-        """Certify a random element, in one row for all functions: its exponentials are most of the oracle's work."""
+    def _make_both(self, quantity: str) -> None:
+        """Both operations share their exponentials, and whoever wants the one nearly always wants the other."""
+        functions = [(operation, quantity) for operation in OPERATIONS]
+        self._references |= references_of(functions, self.batch.values, self.batch.format, **self.numbers(quantity))
+        for function in functions:
+            self.certified(*function, *self._sample(*function))
+
+    def _look_up(self, operation: str, quantity: str) -> None:
+        """From the cache between runs, if it is there; whatever was believed before, it is certified anew."""
+        key, place = (operation, quantity), self._sample(operation, quantity)
+        values, vectors = self.batch.values, self.numbers(quantity)
+
+        def compute() -> Reference:
+            return reference(operation, quantity, values, self.batch.format, **vectors)
+
+        def check(found: Reference) -> None:
+            self._references[key] = found
+            self._certified.pop((*key, *place), None)
+            self.certified(*key, *place)
+
+        cached(operation, quantity, values, self.batch.format, **vectors, compute=compute, check=check)
+
+    def _sample(self, operation: str, quantity: str) -> tuple[int, int]:
+        """A random row, the same for all functions (its exponentials are most of the oracle's work), and a column."""
         rows, n = self.batch.logits.shape
         row = int(below(seed_of(self.batch.sha256), (1,), rows)[0])
-        column = int(below(seed_of(operation, quantity, self.batch.sha256), (1,), n)[0])
-        self.certified(operation, quantity, row, column)
+        return row, int(below(seed_of(operation, quantity, self.batch.sha256), (1,), n)[0])
 
     def rounded(self, operation: str, quantity: str, row: int, columns: list[int]) -> list[int]:
         """The oracle's bits for elements that the reference leaves between two numbers of the format."""

@@ -22,6 +22,7 @@ from references.oracle import (
     correctly_rounded,
     enclose,
     round_number,
+    rounded,
 )
 from references.problem import OPERATIONS, QUANTITIES, Problem, needs_cotangent, needs_tangent
 from references.sides import side
@@ -198,8 +199,39 @@ def test_a_double_backward_that_vanishes_by_coincidence_ends_the_loop() -> None:
     assert accurate(problem, 100, [0])[0].value == Fraction(0)
 
 
+@every_format
+def test_a_rational_on_a_midpoint_goes_to_its_even_neighbour_and_a_far_logit_breaks_the_tie(format: Format) -> None:
+    """(g_0 - g_1) / 4 and (t_0 - t_1) / 4 for two equal logits: 1 + u is half way from 1, 1 + 3u to 1 + 4u."""
+    u = format.unit_roundoff
+    for rest, even in ((4 * u, 1.0), (12 * u, 1 + 4 * u)):
+        v = [4.0, -rest]
+        for problem in (Problem("softmax", "vjp", [1.0, 1.0], v), Problem("softmax", "jvp", [1.0, 1.0], None, v)):
+            assert values(problem, format) == [even, -even]
+            assert [r.precision for r in rounded(problem, format)] == [0, 0]
+    far = -min(format.largest, 1e308)
+    for pull, expected in ((1.0, 1.0), (-4.0, 1 + 2 * u)):
+        # To first order the far logit moves the first element by -s_2 v_2 / 4.
+        assert values(Problem("softmax", "vjp", [1.0, 1.0, far], [4.0, -4 * u, pull]), format)[0] == expected
+
+
 def test_an_exact_element_needs_no_working_precision() -> None:
     assert [c.precision for c in accurate(Problem("softmax", "forward", [2.0, 2.0]), 100)] == [0, 0]
+    assert [(r.bits, r.precision) for r in rounded(Problem("softmax", "forward", [2.0, 2.0]), FLOAT8_E5M2)] == [
+        (0x38, 0),
+        (0x38, 0),
+    ]
+
+
+@every_format
+@every_function
+def test_at_the_stored_precision_both_ends_of_the_enclosure_round_alike(
+    operation: str, quantity: str, format: Format
+) -> None:
+    for problem in sample(operation, quantity, 5):
+        for i, found in enumerate(rounded(problem, format)):
+            if found.precision:
+                enclosure = enclose(problem, found.precision, [i])[0]
+                assert round_number(enclosure.lower, format) == round_number(enclosure.upper, format) == found.bits
 
 
 # -- the contract for rows without ordinary numbers --------------------------------------------------------------------
@@ -302,6 +334,46 @@ def test_far_logits_break_ties_in_the_order_of_their_products(
 ) -> None:
     """The terms of exp(d_2) cancel: exp(2 d_2) is weighed against exp(d_3), and either can be the larger."""
     assert values(Problem("softmax", "vjp", logits, cotangent), format)[0] == expected
+
+
+def towards_midpoint(boundary: Fraction, bits: int) -> list[float]:
+    """A row whose log_softmax[0] is above ``boundary`` by less than 2**-bits: each logit fills most of what is left."""
+    row = [-1.0, 0.0]
+    with mpmath.workprec(2 * bits + 1000):
+        rest = mpmath.exp(-1 - mpmath.mpf(boundary.numerator) / boundary.denominator) - 1 - mpmath.exp(-1)
+        while rest > mpmath.ldexp(1, -bits):
+            logit = float(mpmath.log(rest))
+            row.append(logit if mpmath.exp(logit) < rest else math.nextafter(logit, -INF))
+            rest -= mpmath.exp(row[-1])
+    return row
+
+
+def test_a_logarithm_as_near_to_a_midpoint_as_logits_can_bring_it_is_compared_with_it() -> None:
+    midpoint = -3 - Fraction(1, 2**52)
+    row = towards_midpoint(midpoint, 1400)
+    above, below = Problem("log_softmax", "forward", row), Problem("log_softmax", "forward", [*row, row[-1]])
+    assert (side(above, 0, midpoint), side(below, 0, midpoint)) == (1, -1)
+    assert rounded(above, BINARY64, [0])[0].precision == 1360  # the enclosures alone need twice that
+    assert values(above)[0] == -3.0
+    assert values(below)[0] == math.nextafter(-3.0, -INF)
+
+
+@pytest.mark.parametrize("gap", [30.0, 3000.0, 30000.0])
+def test_what_a_double_backward_leaves_when_its_leading_terms_cancel_is_enclosed_all_the_same(gap: float) -> None:
+    """Of order exp(-2 gap): found by working precision alone it would take 3 gap bits.  No sum of it vanishes."""
+    logits, g, t = [0.0, -gap, -gap, -gap], [0.0, 1.0, -2.0, 0.0], [0.0, 0.0, 1.0, 1.0]
+
+    def narrow(i: int, enclosure: Enclosure) -> bool:
+        return bool(enclosure.upper - enclosure.lower <= mpmath.ldexp(abs(enclosure.lower), -100))
+
+    found = certified(Problem("softmax", "hvp", logits, g, t), narrow, 116, [1])[0]
+    assert found.precision < 2000
+    with mpmath.workprec(200_000):
+        e = mpmath.exp(-gap)
+        s = [v / (1 + 3 * e) for v in (1, e, e, e)]
+        g_mean, t_mean = (sum(a * b for a, b in zip(v, s, strict=True)) for v in (g, t))
+        products = [(a - g_mean) * (b - t_mean) for a, b in zip(g, t, strict=True)]
+        assert contains(found.value, s[1] * (products[1] - sum(a * b for a, b in zip(products, s, strict=True))))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

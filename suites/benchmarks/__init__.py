@@ -1,1 +1,1 @@
-"""How fast the oracle, the references and the command line are; measured, never asserted."""
+"""What takes longer than a test may: how fast things are, measured and never asserted; the certification by mpmath."""
