@@ -82,19 +82,33 @@ def report(run: Path, html_file: Path | None, markdown_file: Path | None) -> int
 
 # Logits may begin with a minus sign; -inf must not be taken for the options -i, -n and -f.
 @cli.command(context_settings={"ignore_unknown_options": True})
-@click.argument("logits", nargs=-1, required=True)
+@click.argument("logits", nargs=-1)
 @click.option(
     "--format", "format_name", default="binary32", show_default=True, help="The format that the logits are rounded to."
 )
 @click.option("--element", type=int, help="Whose gradient is shown; the smallest finite logit's by default.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, with bits in hexadecimal.")
-def explain(logits: tuple[str, ...], format_name: str, element: int | None, as_json: bool) -> int:
+@click.option("--path", "paths_wanted", is_flag=True, help="Show which kernels and functions run, and where they are.")
+@click.option("--shape", metavar="AxBxC", help="With --path: an array of these sizes in place of a row of logits.")
+@click.option("--axis", type=int, help="With --path: the axis that is reduced; the last by default.")
+@click.option("--operation", multiple=True, help="With --path: softmax, log_softmax.")
+@click.option("--quantity", multiple=True, help="With --path: forward, vjp, jvp, hvp.")
+@click.option("--framework", multiple=True, help="With --path: torch, jax, scipy, numpy.")
+def explain(
+    logits: tuple[str, ...], format_name: str, element: int | None, as_json: bool, paths_wanted: bool, **of_paths: Any
+) -> int:
     """One row through every formula and every installed framework: value, exact value, ulp error, gradient.
 
     LOGITS are decimals or hexadecimal floats, -inf and nan too:  explain 0 1000   explain -0x1.8p3 -inf 2.5
+
+    With --path, where it is implemented:  explain --path --shape 64x1000 --axis 0 --format bfloat16
     """
+    from reports.path_verb import explain_paths_verb, only_with_path
     from reports.verbs import explain_verb
 
+    if paths_wanted:
+        return explain_paths_verb(logits, format_name, element, as_json, **of_paths)
+    only_with_path(logits, **of_paths)
     return explain_verb(logits, format_name, element, as_json)
 
 

@@ -53,7 +53,7 @@ class Worst:
 @dataclass(frozen=True)
 class Record:
     """One cell's result; the fields that identify it come first, in the order of its key (framework, version and device
-    aside, which the profile implies)."""
+    aside, which the profile implies).  ``path`` has the ids of the code paths in the order in which they ran."""
 
     implementation: str
     framework: str
@@ -66,6 +66,7 @@ class Record:
     layout: str
     family: str
     row_length: int
+    path: list[str]
     call: str
     rows: int
     elements: int
@@ -215,6 +216,7 @@ def record_of(measurement: Measurement, call: str, version: str, device: str, ro
         layout=cell.layout,
         family=cell.family,
         row_length=cell.row_length,
+        path=measurement.path,
         call=call,
         rows=measurement.rows,
         elements=statistics.elements,

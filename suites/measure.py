@@ -28,6 +28,7 @@ from suites.inputs import special
 from suites.inputs.batch import Batch, batch_of
 from suites.inputs.cotangents import kind_of_row
 from suites.inputs.layouts import axis_of, place, unplace
+from suites.paths.taken import path_ids
 from suites.plan import Cell, rows_of
 
 
@@ -58,6 +59,7 @@ class Measurement:
 
     cell: Cell
     framework: str
+    path: list[str]
     rows: int
     statistics: Statistics
     judgement: Judgement
@@ -138,6 +140,7 @@ def score(
     return Measurement(
         cell=cell,
         framework=implementation.framework,
+        path=path_ids(cell, implementation),
         rows=batch.logits.shape[0],
         statistics=statistics_of(errors),
         judgement=judgement,

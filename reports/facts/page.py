@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from references.verdict import VERDICTS
+from reports.facts.implemented import Implemented, implemented_of
 from reports.facts.matrix import Matrix, matrices_of
 from reports.facts.question import Question, question_of
 from reports.facts.special_values import SpecialValues, special_values_of
@@ -27,6 +28,7 @@ class Page:
     special: SpecialValues
     special_matrices: tuple[Matrix, ...]
     question: Question
+    implemented: Implemented
     unmeasured: tuple[tuple[str, str], ...]
     environment: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
@@ -42,6 +44,7 @@ def page_of(run: Run) -> Page:
         special=special_values_of(run, special),
         special_matrices=matrices_of(special, linked=False),
         question=question_of(run, plain),
+        implemented=implemented_of(plain),
         unmeasured=tuple((u.framework, u.reason) for u in run.manifest.unmeasured),
         environment=tuple(_environment(run)),
     )

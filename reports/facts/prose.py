@@ -49,6 +49,15 @@ THEORY = (
     "The absolute bound permits that, so it is `stable`; log1p(T), summed without the maximum, would keep it.",
 )
 
+IMPLEMENTED = (
+    "`softmax` and `log_softmax` are names of many kernels: which one runs depends on the axis, the sizes, the format, "
+    "the instruction set and the number of threads. Below are the paths that the cells of this run took, special "
+    "values aside, where their source is upstream, and what was found on each, implementation by "
+    "implementation. A cell counts for every path that it took, so a verdict may be another path's fault.",
+    "`softmax-accuracy explain --path --shape 64x1000 --axis 0` tells the paths of any shape, with their boundaries "
+    "and the depth of their sums.",
+)
+
 THRESHOLDS = (
     "Natural logarithms of the largest number, of the smallest normal one and of half the smallest subnormal one: "
     "exp(x) overflows above the first; a softmax whose logarithm is below the second loses bits (a platform that "

@@ -31,6 +31,7 @@ class WorstCase:
     row_length: int
     verdict: str
     evidence: str
+    path: tuple[str, ...]
     cells: int
     cells_alike: int
     row: int
@@ -105,6 +106,7 @@ def case_of(run: Run, entry: Entry) -> WorstCase:
         row_length=record.row_length,
         verdict=record.verdict,
         evidence=record.evidence,
+        path=tuple(record.path),
         cells=entry.cells,
         cells_alike=entry.with_verdict,
         row=worst.row,

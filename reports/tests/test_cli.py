@@ -109,8 +109,20 @@ KERNEL = "def softmax(x, axis):\n    return x\n"
             "measure --implementation kernel.py:softmax --framework numpy --framework torch",
             "--implementation kernel.py:softmax needs one --framework: ",
         ),
-        ("explain", "Missing argument 'LOGITS...'"),
-        ("explain --format binary32", "Missing argument 'LOGITS...'"),
+        ("explain", "no logits; give a row of them, or --path and --shape"),
+        ("explain --format binary32", "no logits; give a row of them, or --path and --shape"),
+        ("explain --path", "--path needs a row of logits or --shape, one of the two"),
+        ("explain 1 2 --path --shape 2x3", "--path needs a row of logits or --shape, one of the two"),
+        ("explain --shape 2x3", "--shape belongs to --path; give that too"),
+        ("explain 1 2 --axis 0", "--axis belongs to --path; give that too"),
+        ("explain 1 2 --quantity vjp", "--quantity belongs to --path; give that too"),
+        ("explain 1 2 --path --element 1", "--element is of a row's gradient, not of its paths; leave it out"),
+        ("explain 1 two --path", "'two' is no number; "),
+        ("explain --path --shape 2x", "--shape '2x' is no shape; write sizes of 1 or more with x between them"),
+        ("explain --path --shape 2x3 --axis 2", "--axis: axis 2 is not in an array of 2 dimensions"),
+        ("explain --path --shape 2x3 --quantity grad", "unknown quantity 'grad'; known are forward, vjp, jvp, hvp"),
+        ("explain --path --shape 2x3 --format float32", "unknown format 'float32'; known are binary64, "),
+        ("explain --path --shape 2x3 --framework mxnet", "unknown framework 'mxnet'; known are torch, "),
         ("explain 1 two", "'two' is no number; write decimals, hexadecimal floats, inf, -inf or nan"),
         ("explain 1 0xg", "'0xg' is no number; "),
         ("explain 1 2 --format binary33", "unknown format 'binary33'; known are binary64, "),
@@ -206,7 +218,7 @@ def test_help_imports_neither_a_framework_nor_numpy() -> None:
         "    print(sorted({'torch', 'jax', 'scipy', 'numpy', 'mpmath'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("Usage: softmax-accuracy explain [OPTIONS] LOGITS...")
+    assert done.stdout.startswith("Usage: softmax-accuracy explain [OPTIONS] [LOGITS]...")
     assert done.stdout.endswith("\n[]\n")
 
 
@@ -420,6 +432,28 @@ def test_explain_shows_a_table_for_each_operation_and_its_gradient(command: Comm
         "gradient of log_softmax(x)[0] with respect to x",
     ]
     assert max(map(len, ran.out.splitlines())) <= 140
+
+
+def test_explain_tells_the_paths_of_a_shape_or_of_a_row(command: Command) -> None:
+    shape = (
+        "--shape",
+        "64x1000",
+        "--axis",
+        "0",
+        "--format",
+        "binary16",
+        "--quantity",
+        "forward",
+        "--framework",
+        "numpy",
+    )
+    ran = command("explain", "--path", *shape)
+    assert (ran.code, ran.err) == (OK, "")
+    assert "numpy-sum-sequential" in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 140
+    found = json.loads(command("explain", "-1", "0x1p3", "-inf", "--path", "--framework", "numpy", "--json").out)
+    assert (found["shape"], found["axis"]) == ([1, 3], 1)
+    assert [framework["framework"] for framework in found["frameworks"]] == ["numpy"]
 
 
 # -- replay ----------------------------------------------------------------------------------------------------------

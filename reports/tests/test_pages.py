@@ -14,6 +14,7 @@ import pytest
 from references.formats import BFLOAT16, BINARY32
 from references.verdict import VERDICTS
 from reports import html, markdown
+from reports.facts.implemented import implemented_of
 from reports.facts.page import Page, page_of
 from reports.facts.special_values import special_values_of
 from reports.facts.summary import summary_of
@@ -49,6 +50,7 @@ RECORD = Record(
     layout="last",
     family="gauss1",
     row_length=2,
+    path=["torch-softmax-last"],
     call="torch.softmax(x, dim)",
     rows=4,
     elements=8,
@@ -329,6 +331,44 @@ def test_a_timing_says_what_was_measured() -> None:
     )
 
 
+# -- the paths -------------------------------------------------------------------------------------------------------
+
+
+def test_findings_are_grouped_by_the_paths_that_cells_took() -> None:
+    both_paths = ["torch-softmax-last", "torch-softmax-backward-last"]
+    run = run_of(
+        record(),
+        record(family="equal", path=both_paths, quantity="vjp", verdict="wrong"),
+        record(family="dominant", path=both_paths, quantity="vjp"),
+        record(implementation="numpy/shifted", framework="numpy", path=["numpy-shifted", "a-path-of-another-version"]),
+        record(implementation="mine/softmax", framework="torch", path=[]),
+    )
+    found = implemented_of(ordinary(run))
+    assert [(name, [line.id for line in lines]) for name, lines in found.frameworks] == [
+        ("torch", both_paths),
+        ("numpy", ["numpy-shifted"]),
+        ("not in this registry", ["a-path-of-another-version"]),
+    ]
+    forward, backward = found.frameworks[0][1]
+    assert forward.source == "aten/src/ATen/native/cpu/SoftMaxKernel.cpp: _vec_softmax_lastdim"
+    assert [(f.implementation, f.worst.cells) for f in forward.found] == [("torch/eager", 3)]
+    assert backward.found[0].breaks == "1 of 2 cells unstable or wrong: `equal` (n = 2)"
+    assert backward.found[0].worst.verdict == "wrong"
+    assert found.frameworks[1][1][0].found[0].breaks == "nothing unstable or wrong in 1 cell"
+    assert found.frameworks[2][1][0].source == ""
+    assert found.without == ("mine/softmax",)
+
+
+def test_both_pages_tell_where_a_path_is_and_what_a_worst_case_took() -> None:
+    run = run_of(record(verdict="wrong"), record(implementation="mine/softmax", path=[]))
+    page, text = both(run)
+    assert '<a href="#path-torch-softmax-last">torch-softmax-last</a>' in page
+    assert "- path: torch-softmax-last" in text
+    for said in (page, text.replace("\\", "")):
+        assert "aten/src/ATen/native/cpu/SoftMaxKernel.cpp: _vec_softmax_lastdim" in said
+        assert "No path is known of mine/softmax." in said
+
+
 # -- the pages as text -----------------------------------------------------------------------------------------------
 
 
@@ -360,6 +400,7 @@ def test_both_pages_have_the_sections_in_order() -> None:
         "Worst cases",
         "Special values",
         "log(softmax(x)) or log_softmax(x)?",
+        "Where is it implemented?",
         "Not measured",
         "Environment",
     ]

@@ -1,0 +1,124 @@
+"""Where a row lies: the shape, axis and memory of an array, and how the loops of PyTorch's CPU kernels divide its rows.
+
+A row is one softmax.  An array (outer sizes, n, inner sizes) that is reduced along the axis of size n has outer * inner
+rows; row r is the one at outer index r // inner and inner index r % inner.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Place:
+    """Sizes of an array and the axis that is reduced, counted from the front.
+
+    ``fastest`` says that the reduced axis varies fastest in memory, ``reversed`` that an axis is walked backwards.
+    """
+
+    shape: tuple[int, ...]
+    axis: int
+    fastest: bool
+    reversed: bool = False
+
+    @classmethod
+    def contiguous(cls, shape: Iterable[int], axis: int) -> Place:
+        """A C-contiguous array.  Raises ValueError for an axis that it does not have."""
+        sizes = tuple(shape)
+        if not -len(sizes) <= axis < len(sizes):
+            raise ValueError(f"axis {axis} is not in an array of {len(sizes)} dimensions")
+        place = axis % len(sizes)
+        return cls(sizes, place, math.prod(sizes[place + 1 :]) == 1)
+
+    @classmethod
+    def of_array(cls, array: npt.NDArray[Any], axis: int) -> Place:
+        """Where the rows of an array lie, from its strides."""
+        steps = [s for size, s in zip(array.shape, array.strides, strict=True) if size > 1 and s]
+        own = array.strides[axis]
+        fastest = array.shape[axis] <= 1 or (own != 0 and abs(own) == min(map(abs, steps)))
+        return cls(array.shape, axis % array.ndim, fastest, any(s < 0 for s in steps))
+
+    @property
+    def n(self) -> int:
+        return self.shape[self.axis]
+
+    @property
+    def outer(self) -> int:
+        return math.prod(self.shape[: self.axis])
+
+    @property
+    def inner(self) -> int:
+        return math.prod(self.shape[self.axis + 1 :])
+
+    @property
+    def last(self) -> bool:
+        """PyTorch's own test: an axis of size 1 after the reduced one makes it another axis."""
+        return self.axis == len(self.shape) - 1
+
+    def rows_last(self) -> Place:
+        """The same rows as vmap hands them to a kernel: the batch in front, the reduced axis last."""
+        return Place((self.outer * self.inner, self.n), 1, True, self.reversed)
+
+
+# -- how a kernel divides the rows ------------------------------------------------------------------------------------
+
+
+def split_by_threads(place: Place, lanes: int, threads: int) -> tuple[list[range], list[range]]:
+    """The rows of softmax along an axis that is not the last: by registers, and one by one.
+
+    The kernel's own loop: all rows are cut into a chunk for each thread; a register is filled where so many rows are
+    left in the inner sizes and in the chunk, otherwise what is left of the nearer one is done row by row.
+    """
+    rows, inner = place.outer * place.inner, place.inner
+    chunk = -(-rows // threads) if threads > 1 else rows
+    vector: list[range] = []
+    scalar: list[range] = []
+    for begin in range(0, rows, max(chunk, 1)):
+        end, at = min(begin + chunk, rows), begin
+        while at < end:
+            registers = min(inner - at % inner, end - at) // lanes
+            if registers:
+                vector.append(range(at, at + registers * lanes))
+                at += registers * lanes
+            else:
+                rest = end - at if at + lanes > end else inner - at % inner
+                scalar.append(range(at, at + rest))
+                at += rest
+    return vector, scalar
+
+
+def split_by_blocks(place: Place, lanes: int) -> tuple[list[range], list[range]]:
+    """The rows of the other kernels along an axis that is not the last: registers, and the rest of the inner sizes."""
+    body, inner = place.inner - place.inner % lanes, place.inner
+    starts = [outer * inner for outer in range(place.outer)]
+    vector = [range(at, at + body) for at in starts if body]
+    scalar = [range(at + body, at + inner) for at in starts if body < inner]
+    return vector, scalar
+
+
+def rows_in_words(pieces: list[range], rows: int, most: int = 3) -> str:
+    """``rows 0-15 and 18-33 of 35``; of many pieces, how many rows they are."""
+    count = sum(map(len, pieces))
+    if count == rows:
+        return f"all {rows} rows" if rows > 1 else "the row"
+    if len(pieces) > most:
+        return f"{count} of {rows} rows, {_span(pieces[0])} first"
+    spans = [_span(piece) for piece in pieces]
+    joined = spans[0] if len(spans) == 1 else f"{', '.join(spans[:-1])} and {spans[-1]}"
+    return f"row{'s' if count > 1 else ''} {joined} of {rows}"
+
+
+def elements_in_words(piece: range, n: int) -> str:
+    """``elements 0-991 of each row of 1000``."""
+    if len(piece) == n:
+        return "whole rows"
+    return f"element{'s' if len(piece) > 1 else ''} {_span(piece)} of each row of {n}"
+
+
+def _span(piece: range) -> str:
+    return f"{piece.start}-{piece.stop - 1}" if len(piece) > 1 else f"{piece.start}"

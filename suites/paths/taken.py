@@ -1,0 +1,173 @@
+"""The paths that a call takes: an implementation, an array and the settings of its framework, by the registry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from references.formats import format_named
+from suites.implementations.catalogue import Implementation, settings_of
+from suites.inputs.layouts import axis_of, place
+from suites.paths.conditions import Value, evaluate
+from suites.paths.places import Place, elements_in_words, rows_in_words, split_by_blocks, split_by_threads
+from suites.paths.registry import Path, Registry, registry
+from suites.plan import Cell, rows_of
+
+Settings = Mapping[str, str]
+
+# SIMD lanes of binary32 by what torch.backends.cpu.get_cpu_capability() says; twice as many of 16 bits, half of 64.
+_FLOAT_LANES = {"AVX512": 16, "AVX2": 8, "DEFAULT": 8, "SVE256": 8, "NO AVX": 8}
+
+# XLA's flag that turns its YNNPACK kernels off, by an empty list of what to fuse.
+_NO_YNN = re.compile(r"--xla_cpu_experimental_ynn_fusion_type=(\s|$)")
+
+
+# Layouts whose rows are evaluated one by one.
+_ONE_ROW_A_CALL = ("single",)
+
+
+class NoPath(LookupError):
+    """An implementation that the registry doesn't know, or an array that no path of it covers."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A path that is taken, and in words which rows of the array, or elements of its rows, take it; empty for all."""
+
+    path: Path
+    where: str
+
+
+def path_of(
+    implementation: str,
+    operation: str,
+    quantity: str,
+    format: str,
+    array: Place,
+    settings: Settings,
+    *,
+    known: Registry | None = None,
+) -> tuple[Step, ...]:
+    """The kernels and functions that run, in the order in which they are called; several where loops divide the rows.
+
+    ``settings`` are those that were read back from the framework (``settings_of``).  Imports no framework.  Raises
+    NoPath.
+    """
+    known = known or registry()
+    steps = [
+        step
+        for route in known.routes_of(implementation)
+        for seen in [array.rows_last() if route.rows_last else array]
+        for call in route.calls_of(operation, quantity)
+        for step in _steps(known.by_call[call], format, seen, settings)
+    ]
+    if not steps:
+        where = f"{' x '.join(map(str, array.shape))}, axis {array.axis}"
+        raise NoPath(f"paths.toml has no path of {implementation} for {operation}, {quantity}, {format}, {where}")
+    return tuple(dict.fromkeys(steps))
+
+
+def _steps(paths: tuple[Path, ...], format: str, array: Place, settings: Settings) -> Iterator[Step]:
+    platform, framework, known = _platform(settings), "", {}
+    for path in paths:
+        if format not in path.format or path.device != platform:
+            continue
+        if path.framework != framework:  # the paths of one entry point are neighbours
+            framework, known = path.framework, quantities_of(path.framework, format, array, settings)
+        if evaluate(path.when, known):
+            where = _where(path, array, known)
+            if where is not None:
+                yield Step(path, where)
+
+
+def _platform(settings: Settings) -> str:
+    """``cpu`` of ``cpu TFRT_CPU_0``, ``cuda`` of ``cuda:1``."""
+    return re.split(r"[ :]", settings.get("device", "cpu"))[0]
+
+
+def quantities_of(framework: str, format: str, array: Place, settings: Settings) -> dict[str, Value]:
+    """What the conditions of a framework's paths speak of (``registry.KNOWN``)."""
+    size = format_named(format).bits_dtype.itemsize
+    found: dict[str, Value] = {
+        "n": array.n,
+        "outer": array.outer,
+        "inner": array.inner,
+        "rows": array.outer * array.inner,
+        "elements": array.outer * array.inner * array.n,
+        "last": array.last,
+        "fastest": array.fastest,
+        "reversed": array.reversed,
+        "size": size,
+        "format": format,
+    }
+    if framework == "torch":
+        capability = settings.get("cpu capability", "DEFAULT")
+        lanes = _FLOAT_LANES.get(capability, 8)
+        found |= {"lanes": lanes * 4 // size, "float_lanes": lanes, "capability": capability}
+        # A sum over lanes is a tree where registers are shuffled, which PyTorch does for binary32 accumulators alone.
+        found |= {"tree": size <= 4 and capability != "DEFAULT", "threads": int(settings.get("threads", "1"))}
+    elif framework == "jax":
+        found["ynn"] = not _NO_YNN.search(settings.get("XLA_FLAGS", ""))
+    else:
+        letter = {"binary64": "d", "binary32": "f", "binary16": "e"}.get(format, "f")
+        found |= {f"{name}_target": settings.get(f"{name} {letter}", "") for name in ("exp", "log")}
+    return found
+
+
+def _where(path: Path, array: Place, quantities: Mapping[str, Value]) -> str | None:
+    """The rows or elements that a path has, in words; None where it has none."""
+    lanes, float_lanes = (int(quantities.get(name, 1)) for name in ("lanes", "float_lanes"))
+    kind, _, part = path.part.partition("-")
+    if not kind:
+        return ""
+    if kind == "row":
+        body = array.n - array.n % float_lanes
+        chosen = range(body) if part == "body" else range(body, array.n)
+        return elements_in_words(chosen, array.n) if chosen else None
+    split = (
+        split_by_threads(array, lanes, int(quantities["threads"]))
+        if kind == "threads"
+        else split_by_blocks(array, lanes)
+    )
+    pieces = split[part == "scalar"]
+    return rows_in_words(pieces, array.outer * array.inner) if pieces else None
+
+
+# -- of cells --------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _place_of(layout: str, rows: int, n: int, itemsize: int) -> Place:
+    array = place(np.zeros((rows, n), f"u{itemsize}"), layout)
+    return Place.of_array(array, axis_of(layout))
+
+
+def place_of(cell: Cell) -> Place:
+    """Where the rows of a cell lie."""
+    rows = 1 if cell.layout in _ONE_ROW_A_CALL else rows_of(cell.family, cell.row_length)
+    return _place_of(cell.layout, rows, cell.row_length, format_named(cell.format).bits_dtype.itemsize)
+
+
+@cache
+def _settings_here(framework: str) -> dict[str, str]:
+    return settings_of(framework)
+
+
+def path_ids(cell: Cell, implementation: Implementation, settings: Settings | None = None) -> list[str]:
+    """The ids of the paths of a cell, in the order in which they run, as a record keeps them.
+
+    ``settings`` are those of the process that evaluates the cell, by default this one.  Empty for a user's own
+    function, whose code is not ours to know, and for what the registry doesn't know (a test holds it to the catalogue).
+    """
+    if implementation.own:
+        return []
+    chosen = _settings_here(implementation.framework) if settings is None else settings
+    try:
+        steps = path_of(implementation.name, cell.operation, cell.quantity, cell.format, place_of(cell), chosen)
+    except NoPath:
+        return []
+    return [step.path.id for step in steps]
