@@ -39,7 +39,7 @@ def cli() -> None:
 
     \b
     Exit codes: 0 nothing worse; 1 worse than allowed; 2 usage, configuration or I/O;
-    3 incomplete (a cell could not be measured, a named framework is missing).
+    3 incomplete (a cell could not be measured, a named framework is missing); 4 nothing compared.
     """
 
 
@@ -107,6 +107,55 @@ def replay(run: Path, cell: str, script: bool) -> int:
     from reports.verbs import replay_verb
 
     return replay_verb(run, cell, script)
+
+
+@cli.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option(
+    "--fail-on",
+    multiple=True,
+    metavar="WORD",
+    help="What exits with 1: worse (default), changed, broken, or a verdict that no cell may fall below.",
+)
+@click.option("--allow", type=click.Path(path_type=Path), metavar="FILE", help="Accepted changes (TOML).")
+@click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for stdout).")
+@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every cell that isn't identical.")
+@click.option("--framework", multiple=True, help="Compare only torch, jax, scipy, numpy.")
+@click.option("--operation", multiple=True, help="Only softmax, log_softmax.")
+@click.option("--quantity", multiple=True, help="Only forward, vjp, jvp.")
+@click.option("--format", multiple=True, help="Only binary64, binary32, binary16, bfloat16.")
+@click.option("--layout", multiple=True, help="Only last, inner, column.")
+@click.option("--family", multiple=True, help="Only this family of logits.")
+def compare(
+    old: Path,
+    new: Path,
+    fail_on: tuple[str, ...],
+    allow: Path | None,
+    markdown_file: Path | None,
+    html_file: Path | None,
+    json_file: Path | None,
+    **filters: tuple[str, ...],
+) -> int:
+    """Two runs, cell by cell: identical, changed, improved, worse, broken, and whether that is signed off.
+
+    \b
+    Exit codes: 0 signed off; 1 worse, or an entry of --allow that is stale; 2 usage or I/O;
+    3 cells are missing or can't be compared; 4 nothing was compared.
+    """
+    from reports.compare.verb import compare_verb
+
+    return compare_verb(
+        old,
+        new,
+        fail_on,
+        allow,
+        markdown_file=markdown_file,
+        html_file=html_file,
+        json_file=json_file,
+        filters=filters,
+    )
 
 
 def main() -> None:
