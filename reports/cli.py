@@ -68,16 +68,26 @@ def measure(out: Path, tier: str, require: str | None, **filters: Any) -> int:
 
 
 @cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--history", is_flag=True, help="Errors over versions, from two runs or more.")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page.")
 @click.option(
     "--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for the terminal)."
 )
-def report(run: Path, html_file: Path | None, markdown_file: Path | None) -> int:
-    """Make pages from a run directory; both next to it if neither is named."""
+def report(runs: tuple[Path, ...], history: bool, html_file: Path | None, markdown_file: Path | None) -> int:
+    """Make pages from a run directory; both next to it if neither is named.
+
+    With --history, one page from any number of runs; Markdown on the terminal if no file is named.
+    """
+    if history:
+        from reports.history.verb import history_verb
+
+        return history_verb(runs, html_file, markdown_file)
+    if len(runs) > 1:
+        raise click.UsageError(f"report takes one RUN, not {len(runs)}; --history takes several.")
     from reports.verbs import report_verb
 
-    return report_verb(run, html_file, markdown_file)
+    return report_verb(runs[0], html_file, markdown_file)
 
 
 # Logits may begin with a minus sign; -inf must not be taken for the options -i, -n and -f.
