@@ -120,6 +120,16 @@ def replay(run: Path, cell: str, script: bool) -> int:
 
 
 @cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default="-", show_default=True, help="The file (- for stdout).")
+def baseline(run: Path, out: Path) -> int:
+    """Reduce a run to a small sorted file that pytest --baseline holds later versions against."""
+    from reports.baseline import baseline_verb
+
+    return baseline_verb(run, out)
+
+
+@cli.command()
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option(

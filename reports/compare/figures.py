@@ -19,7 +19,8 @@ _OFF = tuple(name for name in OUTCOMES if name not in ("ordinary", "underflow", 
 class Figures:
     """A cell's figures; ``bound_ratio`` is inf where some element's is, None where there is no bound.
 
-    ``output_sha256`` is empty where only rounded figures were kept.
+    ``off`` counts the elements off their contract, 0 in a cell that is not wrong.  ``output_sha256`` is empty where
+    only rounded figures were kept.
     """
 
     framework: str
@@ -30,20 +31,20 @@ class Figures:
     p99_ulp: float | None
     bias_ulp: float | None
     bound_ratio: float | None
+    off: int
     outcomes: dict[str, int]
     flushes: bool
     input_sha256: str
     output_sha256: str
     worst: str
 
-    @property
-    def off(self) -> int:
-        """How many elements are off their contract; 0 in a cell that is not wrong."""
-        return sum(self.outcomes.get(name, 0) for name in _OFF) if self.verdict == "wrong" else 0
-
 
 # Most cells have none, and thousands of them share one.
 _ORDINARY: dict[str, int] = {}
+
+
+def _off(verdict: str, outcomes: dict[str, int]) -> int:
+    return sum(outcomes.get(name, 0) for name in _OFF) if verdict == "wrong" else 0
 
 
 def figures_of_line(line: dict[str, Any]) -> Figures:
@@ -58,6 +59,7 @@ def figures_of_line(line: dict[str, Any]) -> Figures:
         p99_ulp=line["p99_ulp"],
         bias_ulp=line["bias_ulp"],
         bound_ratio=math.inf if line["infinite_ratios"] else line["bound_ratio"],
+        off=_off(line["verdict"], line["outcomes"]),
         outcomes=line["outcomes"] or _ORDINARY,
         flushes=line["flushes"],
         input_sha256=line["input_sha256"],
@@ -92,6 +94,7 @@ def figures_of_measurement(measurement: Measurement, version: str, device: str) 
         p99_ulp=statistics.p99_ulp,
         bias_ulp=statistics.bias_ulp,
         bound_ratio=ratio,
+        off=_off(measurement.judgement.verdict, statistics.outcomes),
         outcomes=statistics.outcomes,
         flushes=measurement.flushes,
         input_sha256=measurement.input_sha256,

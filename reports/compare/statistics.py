@@ -71,19 +71,29 @@ def smallest_possible(trials: int) -> float:
     return min(1.0, 2.0 ** (1 - trials))
 
 
+def level_of_each(trials: Sequence[int], level: float) -> float:
+    """What a single test may take of a familywise ``level``: its share among the tests that could reject at that share.
+
+    Tarone ("A modified Bonferroni method for discrete data", Biometrics 46, 1990): a test that could not reject even if
+    all its rows moved the same way doesn't count among the many.  ``trials`` are the rows of each, or more.
+    """
+    possible = np.sort([smallest_possible(n) for n in trials])
+    shares = level / np.arange(1, len(possible) + 1)
+    able = np.searchsorted(possible, shares, side="right")
+    return float(shares[able <= np.arange(1, len(possible) + 1)][0]) if len(possible) else level
+
+
 def beyond_chance(p_values: Sequence[float], trials: Sequence[int], level: float) -> Mask:
     """Which tests [cells] reject at a familywise error rate of ``level``, whatever their dependence.
 
-    Tarone ("A modified Bonferroni method for discrete data", Biometrics 46, 1990): a test that could not reject even if
-    all its rows moved the same way doesn't count among the many.  Holm ("A simple sequentially rejective multiple test
-    procedure", Scand. J. Statist. 6, 1979) goes over those that do.
+    Holm ("A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6, 1979), over the tests that
+    count in the sense of ``level_of_each``.
     """
-    rejected = np.zeros(len(p_values), bool)
-    possible = np.array([smallest_possible(n) for n in trials])
-    divisors = np.arange(1, len(possible) + 1)
-    able = np.searchsorted(np.sort(possible), level / divisors, side="right")
-    counted = np.flatnonzero(possible <= level / divisors[able <= divisors][0]) if len(possible) else divisors
-    order = counted[np.argsort(np.asarray(p_values, float)[counted], kind="stable")]
-    passed = np.asarray(p_values, float)[order] <= level / np.arange(len(order), 0, -1)
+    values = np.asarray(p_values, float)
+    share = level_of_each(trials, level)
+    counted = np.flatnonzero([smallest_possible(n) <= share for n in trials])
+    order = counted[np.argsort(values[counted], kind="stable")]
+    passed = values[order] <= level / np.arange(len(order), 0, -1)
+    rejected = np.zeros(len(values), bool)
     rejected[order[: np.argmin(np.append(passed, False))]] = True
     return rejected

@@ -21,6 +21,7 @@ FIGURES = Figures(
     p99_ulp=1.5,
     bias_ulp=0.0,
     bound_ratio=0.2,
+    off=0,
     outcomes={},
     flushes=False,
     input_sha256="0" * 64,
@@ -67,24 +68,24 @@ def test_the_lowest_verdict_that_may_be_fallen_to_is_the_callers() -> None:
 
 
 def test_elements_newly_off_their_contract_break_a_cell() -> None:
-    whole, off = figures(verdict="wrong"), figures(verdict="wrong", outcomes={"nan_for_number": 1})
+    whole, off = figures(verdict="wrong"), figures(verdict="wrong", off=1)
     assert both_ways(whole, off) == (BROKEN, IMPROVED)
 
 
 def test_one_more_of_many_elements_off_is_chance_and_four_times_as_many_are_worse() -> None:
-    few, more, many = (figures(verdict="wrong", outcomes={"out_of_range": n}) for n in (6, 7, 24))
+    few, more, many = (figures(verdict="wrong", off=n) for n in (6, 7, 24))
     assert both_ways(few, more) == (CHANGED, CHANGED)
     assert both_ways(few, many) == (WORSE, IMPROVED)
 
 
 def test_each_element_of_a_special_row_counts() -> None:
-    few, more = (figures(verdict="wrong", outcomes={"finite_for_nan": n}) for n in (6, 7))
+    few, more = (figures(verdict="wrong", off=n) for n in (6, 7))
     assert both_ways(few, more, family="special") == (BROKEN, IMPROVED)
 
 
 def test_another_way_of_being_off_is_as_bad() -> None:
-    old = figures(verdict="wrong", outcomes={"nan_for_number": 5})
-    assert word(old, figures(verdict="wrong", outcomes={"infinite_for_finite": 5}), family="special") == CHANGED
+    old = figures(verdict="wrong", off=5)
+    assert word(old, figures(verdict="wrong", off=5), family="special") == CHANGED
 
 
 def test_an_underflow_within_the_bound_is_no_departure() -> None:
@@ -157,7 +158,7 @@ def test_where_reasons_disagree_the_worst_word_stands_and_all_are_told() -> None
 
 
 def test_reasons_are_told_from_before_to_after() -> None:
-    old, new = figures(verdict="wrong", outcomes={"nan_for_number": 1_200}), figures()
+    old, new = figures(verdict="wrong", off=1_200), figures()
     assert word_of(cell(), old, new, None, "storage-stable") == (
         IMPROVED,
         ("0 elements off the contract, 1,200 before", "verdict wrong → accurate"),
