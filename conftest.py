@@ -14,6 +14,10 @@ from hypothesis import HealthCheck, settings
 
 from references.problem import OPERATIONS
 from references.verdict import VERDICTS
+from reports.baseline import conditions, read_baseline
+from reports.compare.figures import figures_of_measurement
+from reports.compare.judgement import BROKEN, WORSE
+from reports.ratchet import Ratchet, Told, WorseThanBaseline, failure
 from reports.records import Record, RunError, Worst, record_of
 from reports.run_directory import RunWriter
 from suites import environment
@@ -53,10 +57,12 @@ _OPTIONS: dict[str, tuple[str, tuple[str, ...] | None, bool]] = {
     "implementation": ("measure your own FILE.py:NAME, a callable NAME(x, axis); needs one --framework", None, False),
     "require": (f"the verdict every cell has to reach (default {REQUIRED})", VERDICTS, False),
     "record": ("write what is measured into this run directory", None, False),
+    "baseline": ("hold every cell against this run directory or baseline file: none may be worse", None, False),
 }
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _WRITER: pytest.StashKey[RunWriter] = pytest.StashKey()
+_RATCHET: pytest.StashKey[Ratchet] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -92,7 +98,18 @@ def pytest_configure(config: pytest.Config) -> None:
     except (UnknownName, DefectError) as error:
         raise pytest.UsageError(str(error)) from None
     selection = Selection(tier, operations=operations, formats=_option(config, "format"))
-    config.stash[_SESSION] = Session(implementations, selection, _option(config, "require") or REQUIRED)
+    session = config.stash[_SESSION] = Session(implementations, selection, _option(config, "require") or REQUIRED)
+    path = _option(config, "baseline")
+    if path:
+        try:
+            config.stash[_RATCHET] = Ratchet(
+                read_baseline(Path(path)),
+                session.required,
+                session.cells(),
+                lambda framework: conditions(environment.cpu(), settings_of(framework)),
+            )
+        except RunError as error:
+            raise pytest.UsageError(f"--baseline: {error}") from None
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Controller(config))
 
@@ -165,6 +182,25 @@ def record_measurement(request: pytest.FixtureRequest) -> Callable[[Measurement]
     return record
 
 
+@pytest.fixture
+def hold_against_baseline(request: pytest.FixtureRequest) -> Callable[[Measurement], None]:
+    """Raises WorseThanBaseline where a measurement is worse than in --baseline, and notes what became of its cell."""
+    ratchet = request.config.stash.get(_RATCHET, None)
+    if ratchet is None:
+        return lambda measurement: None
+
+    def hold(measurement: Measurement) -> None:
+        __tracebackhide__ = True
+        version = " ".join(dict.fromkeys(versions_of(measurement.framework).values()))
+        figures = figures_of_measurement(measurement, version, DEVICE)
+        change = ratchet.held(measurement.cell, figures, measurement.row_maxima)
+        request.node.user_properties.append(("baseline", Told.text(change, ratchet)))
+        if change.word in (WORSE, BROKEN):
+            raise WorseThanBaseline(failure(change, ratchet))
+
+    return hold
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     directory = _option(session.config, "record")
     if directory and not hasattr(session.config, "workerinput"):
@@ -188,6 +224,7 @@ class _Controller:
         self.config = config
         self.collected: set[str] = set()
         self.reported: set[str] = set()
+        self.told = Told()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.collected |= {item.nodeid for item in session.items}
@@ -198,16 +235,26 @@ class _Controller:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.reported.add(report.nodeid)
-        writer = self.config.stash.get(_WRITER, None)
-        if writer is None or report.when != "call":
+        if report.when != "call":
             return
         for name, text in report.user_properties:
-            if name == "measurement":
-                data = json.loads(str(text))
-                data["record"]["worst"] = Worst(**data["record"]["worst"])
-                record = Record(**data["record"])
-                if record.key not in writer.done:
-                    writer.add(record, data["maxima"])
+            if name == "measurement" and _WRITER in self.config.stash:
+                self._write(self.config.stash[_WRITER], json.loads(str(text)))
+            elif name == "baseline":
+                self.told.add(str(text))
+
+    def _write(self, writer: RunWriter, data: dict[str, Any]) -> None:
+        data["record"]["worst"] = Worst(**data["record"]["worst"])
+        record = Record(**data["record"])
+        if record.key not in writer.done:
+            writer.add(record, data["maxima"])
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        ratchet = self.config.stash.get(_RATCHET, None)
+        if ratchet is not None:
+            terminalreporter.section("baseline")
+            for line in self.told.lines(ratchet, self.config.stash[_SESSION].selection):
+                terminalreporter.write_line(line)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

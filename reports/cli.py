@@ -39,7 +39,7 @@ def cli() -> None:
 
     \b
     Exit codes: 0 nothing worse; 1 worse than allowed; 2 usage, configuration or I/O;
-    3 incomplete (a cell could not be measured, a named framework is missing).
+    3 incomplete (a cell could not be measured, a named framework is missing); 4 nothing compared.
     """
 
 
@@ -68,16 +68,26 @@ def measure(out: Path, tier: str, require: str | None, **filters: Any) -> int:
 
 
 @cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--history", is_flag=True, help="Errors over versions, from two runs or more.")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page.")
 @click.option(
     "--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for the terminal)."
 )
-def report(run: Path, html_file: Path | None, markdown_file: Path | None) -> int:
-    """Make pages from a run directory; both next to it if neither is named."""
+def report(runs: tuple[Path, ...], history: bool, html_file: Path | None, markdown_file: Path | None) -> int:
+    """Make pages from a run directory; both next to it if neither is named.
+
+    With --history, one page from any number of runs; Markdown on the terminal if no file is named.
+    """
+    if history:
+        from reports.history.verb import history_verb
+
+        return history_verb(runs, html_file, markdown_file)
+    if len(runs) > 1:
+        raise click.UsageError(f"report takes one RUN, not {len(runs)}; --history takes several.")
     from reports.verbs import report_verb
 
-    return report_verb(run, html_file, markdown_file)
+    return report_verb(runs[0], html_file, markdown_file)
 
 
 # Logits may begin with a minus sign; -inf must not be taken for the options -i, -n and -f.
@@ -145,6 +155,65 @@ def replay(run: Path, cell: str, script: bool) -> int:
     from reports.verbs import replay_verb
 
     return replay_verb(run, cell, script)
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default="-", show_default=True, help="The file (- for stdout).")
+def baseline(run: Path, out: Path) -> int:
+    """Reduce a run to a small sorted file that pytest --baseline holds later versions against."""
+    from reports.baseline import baseline_verb
+
+    return baseline_verb(run, out)
+
+
+@cli.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option(
+    "--fail-on",
+    multiple=True,
+    metavar="WORD",
+    help="What exits with 1: worse (default), changed, broken, or a verdict that no cell may fall below.",
+)
+@click.option("--allow", type=click.Path(path_type=Path), metavar="FILE", help="Accepted changes (TOML).")
+@click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for stdout).")
+@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every cell that isn't identical.")
+@click.option("--framework", multiple=True, help="Compare only torch, jax, scipy, numpy.")
+@click.option("--operation", multiple=True, help="Only softmax, log_softmax.")
+@click.option("--quantity", multiple=True, help="Only forward, vjp, jvp.")
+@click.option("--format", multiple=True, help="Only binary64, binary32, binary16, bfloat16.")
+@click.option("--layout", multiple=True, help="Only last, inner, column.")
+@click.option("--family", multiple=True, help="Only this family of logits.")
+def compare(
+    old: Path,
+    new: Path,
+    fail_on: tuple[str, ...],
+    allow: Path | None,
+    markdown_file: Path | None,
+    html_file: Path | None,
+    json_file: Path | None,
+    **filters: tuple[str, ...],
+) -> int:
+    """Two runs, cell by cell: identical, changed, improved, worse, broken, and whether that is signed off.
+
+    \b
+    Exit codes: 0 signed off; 1 worse, or an entry of --allow that is stale; 2 usage or I/O;
+    3 cells are missing or can't be compared; 4 nothing was compared.
+    """
+    from reports.compare.verb import compare_verb
+
+    return compare_verb(
+        old,
+        new,
+        fail_on,
+        allow,
+        markdown_file=markdown_file,
+        html_file=html_file,
+        json_file=json_file,
+        filters=filters,
+    )
 
 
 def main() -> None:

@@ -17,11 +17,12 @@ _POWER = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?)e(-?\d+)(?![\w.])")
 
 def render(run: Run) -> str:
     """The page of a run, from its records alone; the same text for the same run."""
-    return _environment().get_template("report.html.j2").render(page=page_of(run), prose=prose)
+    return environment().get_template("report.html.j2").render(page=page_of(run), prose=prose)
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """What pages are rendered by: escaped, self-contained, with the filters ``prose``, ``power`` and ``css``."""
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -29,8 +30,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(prose=_prose, power=_power)
-    return environment
+    made.filters.update(prose=_prose, power=_power, css=_css)
+    return made
 
 
 def _prose(text: str) -> Markup:
@@ -41,3 +42,8 @@ def _prose(text: str) -> Markup:
 def _power(text: str) -> Markup:
     """Escaped text, with 1.2e34 as a power of ten."""
     return Markup(_POWER.sub(r"\1×10<sup>\2</sup>", str(escape(text))))
+
+
+def _css(word: str) -> str:
+    """The part of a class name that stands for a verdict or another word."""
+    return re.sub(r"[ /]", "-", word)

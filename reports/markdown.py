@@ -11,11 +11,12 @@ from reports.records import Run
 
 def render(run: Run) -> str:
     """The text of a run, from its records alone; the same for the same run."""
-    return _environment().get_template("report.md.j2").render(page=page_of(run), prose=prose)
+    return environment().get_template("report.md.j2").render(page=page_of(run), prose=prose)
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """What pages are rendered by, with the filters ``text`` and ``code``."""
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"),
         autoescape=False,  # Markdown: what could break a table or a paragraph goes through the filters below
         undefined=jinja2.StrictUndefined,
@@ -23,8 +24,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(text=_text, code=_code)
-    return environment
+    made.filters.update(text=_text, code=_code)
+    return made
 
 
 def _text(value: str) -> str:

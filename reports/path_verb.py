@@ -11,7 +11,7 @@ from references.problem import OPERATIONS, QUANTITIES
 from reports.exits import OK
 from reports.explain import parse_row
 from reports.path_explanation import as_json, explained_paths, parse_shape, tables
-from reports.verbs import _FILE_WIDTH, UsageError, _one_of
+from reports.verbs import _FILE_WIDTH, UsageError
 from suites.implementations.catalogue import FRAMEWORKS
 
 
@@ -47,9 +47,9 @@ def explain_paths_verb(
         parse_shape(shape) if shape is not None else (1, len(logits)),
         -1 if axis is None else axis,
         format_name,
-        _one_of("quantity", quantity, QUANTITIES),
-        _one_of("operation", operation, OPERATIONS),
-        _one_of("framework", framework, FRAMEWORKS),
+        one_of("quantity", quantity, QUANTITIES),
+        one_of("operation", operation, OPERATIONS),
+        one_of("framework", framework, FRAMEWORKS),
     )
     if json_wanted:
         print(json.dumps(as_json(explanation), indent=1, allow_nan=False))

@@ -8,13 +8,15 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from reports.records import SCHEMA, Manifest, Record, Run, RunError, Timing, Unmeasured, Worst, finite
 from suites.plan import Cell
 
 # Row maxima kept of a cell.
-_MOST_ROWS = 64
+MOST_ROWS = 64
+
+Made = TypeVar("Made")
 
 # -- writing ---------------------------------------------------------------------------------------------------------
 
@@ -57,7 +59,7 @@ class RunWriter:
 
     def add(self, record: Record, maxima: list[float | None]) -> None:
         """Write one cell; it is safe once this returns."""
-        row = {"key": record.key, "max_ulp": [finite(m) for m in maxima[:_MOST_ROWS]]}
+        row = {"key": record.key, "max_ulp": [finite(m) for m in maxima[:MOST_ROWS]]}
         try:
             for file, value in ((self._maxima, row), (self._cells, dataclasses.asdict(record))):
                 file.write(json.dumps(value, allow_nan=False) + "\n")
@@ -83,11 +85,15 @@ class RunWriter:
         write_atomically(self.path / "manifest.json", json.dumps(dataclasses.asdict(manifest), indent=1) + "\n")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file as a whole, so that a reader sees the old text or the new.  Raises RunError."""
+def write_atomically(path: Path, text: str | Iterable[str]) -> None:
+    """Replace a file as a whole, so that a reader sees the old text or the new; a long one may come in parts.
+
+    Raises RunError.
+    """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines([text] if isinstance(text, str) else text)
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -161,7 +167,10 @@ _DAMAGE = (ValueError, KeyError, TypeError)
 
 def _parsed(line: str) -> Record:
     """The record of a line.  Raises what _DAMAGE names."""
-    data = json.loads(line)
+    return _record(json.loads(line))
+
+
+def _record(data: dict[str, Any]) -> Record:
     data["worst"] = Worst(**data["worst"])
     return Record(**data)
 
@@ -169,18 +178,24 @@ def _parsed(line: str) -> Record:
 def read_run(path: Path) -> Run:
     """A run directory.  Raises RunError for another schema, a line that was cut off or damaged, or missing files."""
     manifest = read_manifest(path)
-    file = path / "cells.jsonl"
+    return Run(path, manifest, sorted(read_lines(path, "cells.jsonl", _record), key=lambda r: r.key))
+
+
+def read_lines(path: Path, name: str, made: Callable[[dict[str, Any]], Made]) -> Iterator[Made]:
+    """What ``made`` makes of each line of a file of a run directory, one line at a time.
+
+    Raises RunError for a line that was cut off or damaged, and a file that can't be read.
+    """
+    number = 1
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise RunError(f"{file} can't be read ({error}); measure again") from None
-    records = []
-    for number, line in enumerate(text.splitlines(keepends=True), start=1):
-        try:
-            if not line.endswith("\n"):
-                raise ValueError("cut off")
-            records.append(_parsed(line))
-        except _DAMAGE as error:
-            remedy = f"run 'measure --out {path}' again to complete it"
-            raise RunError(f"{file}, line {number} is damaged ({error}); {remedy}") from None
-    return Run(path, manifest, sorted(records, key=lambda r: r.key))
+        with (path / name).open(encoding="utf-8") as file:
+            for line in file:
+                if not line.endswith("\n"):
+                    raise ValueError("cut off")
+                yield made(json.loads(line))
+                number += 1
+    except _DAMAGE as error:
+        remedy = f"run 'measure --out {path}' again to complete it"
+        raise RunError(f"{path / name}, line {number} is damaged ({error}); {remedy}") from None
+    except OSError as error:
+        raise RunError(f"{path / name} can't be read ({error}); measure again") from None

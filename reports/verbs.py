@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,10 +20,12 @@ from reports.explain import ExplainError, as_json, explained, tables
 from reports.golden import GoldenError
 from reports.measuring import Progress as Show
 from reports.measuring import run_measurements
+from reports.options import UsageError, one_of
 from reports.progress import progress_bar
 from reports.records import Record, Run, RunError
 from reports.replay import replayed, script_for
-from reports.run_directory import read_run, write_atomically
+from reports.run_directory import read_run
+from reports.writing import need_templates, write_page
 from suites.exact import CertificationError
 from suites.implementations.catalogue import (
     OWN_FRAMEWORKS,
@@ -43,10 +44,6 @@ from suites.plan import DEVICE, FORMATS, QUANTITIES, TIERS, Cell, Selection, cel
 _FILE_WIDTH = 140
 
 
-class UsageError(Exception):
-    """A word on the command line that means nothing here; the message names it and says what would."""
-
-
 # What a user can bring about, and the exit code it has.
 KNOWN_ERRORS: dict[type[Exception], int] = {
     UsageError: USAGE,
@@ -58,14 +55,6 @@ KNOWN_ERRORS: dict[type[Exception], int] = {
     OracleError: INCOMPLETE,
     CertificationError: INCOMPLETE,
 }
-
-
-def _one_of(option: str, values: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
-    known, values = tuple(known), tuple(values)
-    for value in values:
-        if value not in known:
-            raise UsageError(f"unknown {option} {value!r}; known are {', '.join(known)}")
-    return values
 
 
 def measure_verb(
@@ -83,17 +72,17 @@ def measure_verb(
     implementation: str | None,
 ) -> int:
     """Measure into a run directory and say in one sentence what came out."""
-    _one_of("tier", [tier], TIERS)
-    _one_of("device", [device], [DEVICE])
+    one_of("tier", [tier], TIERS)
+    one_of("device", [device], [DEVICE])
     if require is not None:
-        _one_of("verdict", [require], VERDICTS)
+        one_of("verdict", [require], VERDICTS)
     selection = Selection(
         tier,
-        _one_of("operation", operations, OPERATIONS),
-        _one_of("quantity", quantities, QUANTITIES),
-        _one_of("format", formats, FORMATS),
-        _one_of("layout", layouts, LAYOUTS),
-        _one_of("family", families, (*FAMILIES, special.FAMILY)),
+        one_of("operation", operations, OPERATIONS),
+        one_of("quantity", quantities, QUANTITIES),
+        one_of("format", formats, FORMATS),
+        one_of("layout", layouts, LAYOUTS),
+        one_of("family", families, (*FAMILIES, special.FAMILY)),
     )
     implementations = _implementations(frameworks, implementation, operations)
     if not cells(implementations, selection):
@@ -158,30 +147,19 @@ def _say(message: str) -> None:
 def report_verb(run_path: Path, html_file: Path | None, markdown_file: Path | None) -> int:
     """Write the pages; 3 where the run has not all of its cells."""
     run = read_run(run_path)
-    _need_templates()
+    need_templates()
     from reports import html, markdown
 
     if html_file is None and markdown_file is None:
         html_file, markdown_file = run_path / "report.html", run_path / "report.md"
     if html_file is not None:
-        write_atomically(html_file, html.render(run))
-        _say(f"wrote {html_file}")
+        write_page(html_file, html.render(run))
     if markdown_file is not None:
-        text = markdown.render(run)
-        if str(markdown_file) == "-":
-            sys.stdout.write(text)
-        else:
-            write_atomically(markdown_file, text)
-            _say(f"wrote {markdown_file}")
+        write_page(markdown_file, markdown.render(run))
     if len(run.records) < run.manifest.planned:
         _say(f"{run_path} is incomplete: {len(run.records)} of {run.manifest.planned} cells")
         return INCOMPLETE
     return OK
-
-
-def _need_templates() -> None:
-    if importlib.util.find_spec("jinja2") is None:
-        raise UsageError("pages and scripts need jinja2; pip install 'softmax-accuracy[report]' adds it")
 
 
 def explain_verb(logits: tuple[str, ...], format_name: str, element: int | None, json_wanted: bool) -> int:
@@ -203,7 +181,7 @@ def replay_verb(run_path: Path, cell: str, script: bool) -> int:
     run = read_run(run_path)
     record = run.named(cell)
     if script:
-        _need_templates()
+        need_templates()
         sys.stdout.write(script_for(run, record))
         return OK
     reason = why_not_measured(record.framework)

@@ -21,7 +21,7 @@ BELOW_STABLE = (*FAILED, "storage-stable")
 GRADIENTS = QUANTITIES[1:]
 
 # The order of the page: frameworks, users' own, and last the formulas written in NumPy.
-_FRAMEWORKS = ("torch", "jax", "scipy", "", "numpy")
+FRAMEWORKS = ("torch", "jax", "scipy", "", "numpy")
 
 
 def rank(verdict: str) -> int:
@@ -107,8 +107,8 @@ def _ordered(frameworks: dict[str, str], run: Run) -> list[str]:
     listed = {name: place for place, name in enumerate(run.manifest.implementations)}
 
     def place(name: str) -> tuple[int, int, str]:
-        framework = frameworks[name] if frameworks[name] in _FRAMEWORKS else ""
-        return _FRAMEWORKS.index(framework), listed.get(name, len(listed)), name
+        framework = frameworks[name] if frameworks[name] in FRAMEWORKS else ""
+        return FRAMEWORKS.index(framework), listed.get(name, len(listed)), name
 
     return sorted(frameworks, key=place)
 

@@ -1,13 +1,16 @@
-"""Small finished runs that the tests of this folder read and copy."""
+"""What the tests of this folder share: small finished runs to read and copy, and the console script."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from reports.cli import main
 from reports.measuring import run_measurements
 from reports.records import Run
 from reports.run_directory import read_run
@@ -41,3 +44,39 @@ def copied(finished: Run, tmp_path: Path) -> Run:
     """A copy to spoil."""
     shutil.copytree(finished.path, tmp_path / "copy")
     return read_run(tmp_path / "copy")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    def complaint(self) -> str:
+        """The one line on stderr."""
+        assert self.err.count("\n") == 1
+        assert self.err.startswith("softmax-accuracy: ")
+        assert "Traceback" not in self.err
+        return self.err.removeprefix("softmax-accuracy: ").rstrip("\n")
+
+
+Command = Callable[..., Ran]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Runs the console script in this process and an empty directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["softmax-accuracy", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert isinstance(left.value.code, int)
+        told = capsys.readouterr()
+        return Ran(left.value.code, told.out, told.err)
+
+    return run

@@ -7,18 +7,17 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reports.cli import main
 from reports.exits import INCOMPLETE, OK, USAGE, WORSE
 from reports.records import Run
 from reports.run_directory import read_run
+from reports.tests.conftest import Command
 from suites.implementations.catalogue import why_not_measured
 from suites.measure import score
 from suites.plan import Cell
@@ -39,42 +38,6 @@ TINY = (
 
 # numpy: softmax by two recipes and log_softmax by four, at lengths 2 and 1000 on the last axis and 1000 on the inner.
 TINY_CELLS = 18
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    def complaint(self) -> str:
-        """The one line on stderr."""
-        assert self.err.count("\n") == 1
-        assert self.err.startswith("softmax-accuracy: ")
-        assert "Traceback" not in self.err
-        return self.err.removeprefix("softmax-accuracy: ").rstrip("\n")
-
-
-Command = Callable[..., Ran]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    """Runs the console script in this process and an empty directory."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["softmax-accuracy", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        assert isinstance(left.value.code, int)
-        told = capsys.readouterr()
-        return Ran(left.value.code, told.out, told.err)
-
-    return run
 
 
 # -- a user's mistakes -----------------------------------------------------------------------------------------------

@@ -425,7 +425,7 @@ def test_an_atomic_write_replaces_the_text_and_leaves_nothing_beside_it(tmp_path
     assert (tmp_path / "page.md").read_text(encoding="utf-8") == "new"
 
 
-@pytest.mark.parametrize("step", ["write_text", "replace"])
+@pytest.mark.parametrize("step", ["open", "replace"])
 def test_an_atomic_write_that_fails_keeps_the_old_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -18,6 +18,7 @@ def test_cell_reaches_the_required_verdict(
     session: Session,
     cell: Cell,
     record_measurement: Callable[[Measurement], None],
+    hold_against_baseline: Callable[[Measurement], None],
     request: pytest.FixtureRequest,
 ) -> None:
     reason = session.missing(cell)
@@ -25,6 +26,7 @@ def test_cell_reaches_the_required_verdict(
         pytest.skip(reason)
     measurement = session.measure(cell)
     record_measurement(measurement)
+    hold_against_baseline(measurement)
     if not at_least(measurement.judgement.verdict, session.required):
         defect = session.defect(cell)
         if defect:  # which cells of an entry fail, and how badly, is asserted by the entry's own test below

@@ -1,0 +1,183 @@
+"""The comparison of two runs: every cell's change, the lines that drift, and what it all amounts to."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reports.compare.allowed import Entry, accepted
+from reports.compare.demand import Demand
+from reports.compare.differences import Difference, differences, notes
+from reports.compare.evidence import Drift, Evidence
+from reports.compare.judgement import (
+    ADDED,
+    CHANGED,
+    COMPARED,
+    IDENTICAL,
+    NOT_COMPARABLE,
+    REMOVED,
+    WORDS,
+    Change,
+    Rows,
+    why_not_comparable,
+    word_of,
+)
+from reports.compare.pairing import Side, Stored, paired, stored
+from reports.compare.signoff import NOT_SIGNED_OFF, OPEN, SIGNED_OFF, Group, GroupKey, groups_of, key_of, overall
+from reports.exits import INCOMPLETE, NOTHING_COMPARED, OK, WORSE
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs held against each other.  ``changes`` has every cell that is not identical, the worst words first, then
+    by key; ``problems`` says which entries of --allow are stale."""
+
+    old: Stored
+    new: Stored
+    demand: Demand
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+    changes: list[Change]
+    drifts: list[Drift]
+    groups: tuple[Group, ...]
+    rejudged: int
+    problems: tuple[str, ...]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many cells have each word."""
+        total: Counter[str] = Counter()
+        for group in self.groups:
+            total.update(group.counts)
+        return total
+
+    @property
+    def compared(self) -> int:
+        return sum(self.counts[word] for word in COMPARED)
+
+    @property
+    def failing(self) -> list[Change]:
+        return [change for change in self.changes if self.demand.fails(change)]
+
+    @property
+    def failing_drifts(self) -> list[Drift]:
+        return [drift for drift in self.drifts if self.demand.fails_drift(drift)]
+
+    @property
+    def open(self) -> bool:
+        """Whether some cell that OLD has, or should have, is left without an answer."""
+        unfinished = not (self.old.manifest.finished and self.new.manifest.finished)
+        return unfinished or any(map(self.demand.leaves_open, self.changes))
+
+    @property
+    def status(self) -> str:
+        code = self.exit_code
+        if code == NOTHING_COMPARED:
+            return "nothing compared"
+        return {OK: SIGNED_OFF, INCOMPLETE: OPEN}.get(code, NOT_SIGNED_OFF)
+
+    @property
+    def sentence(self) -> str:
+        """The one sentence over all."""
+        return overall(self.groups, self.status)
+
+    @property
+    def exit_code(self) -> int:
+        """What is worse stays worse whatever is missing; what is missing is never signed off."""
+        if self.failing or self.failing_drifts:
+            return WORSE
+        if not self.compared:
+            return NOTHING_COMPARED
+        if self.open:
+            return INCOMPLETE
+        return WORSE if self.problems else OK
+
+
+def compare_runs(
+    old_path: Path,
+    new_path: Path,
+    demand: Demand | None = None,
+    *,
+    allow: list[Entry] | None = None,
+    wanted: Callable[[Side], bool] = lambda side: True,
+    today: datetime.date | None = None,
+) -> Comparison:
+    """Compare two run directories, of all their cells those ``wanted``.
+
+    Takes time in proportion to the cells and memory for those that differ.  Raises RunError.
+    """
+    old, new, demand = stored(old_path), stored(new_path), demand or Demand()
+    evidence = Evidence()
+    identical: Counter[GroupKey] = Counter()
+    changes: list[Change] = []
+    numbers: list[int | None] = []
+    versions: dict[GroupKey, tuple[str | None, str | None]] = {}
+    rejudged = 0
+    for before, after in paired(old, new):
+        side = after or before
+        assert side is not None
+        if not wanted(side):
+            continue
+        change, number = _change(before, after, evidence)
+        key = key_of(change)
+        versions[key] = _versions(change, *versions.get(key, (None, None)))
+        if change.word == IDENTICAL:
+            identical[key] += 1
+            rejudged += change.old is not None and change.old.verdict != change.side.verdict
+        else:
+            changes.append(change)
+            numbers.append(number)
+    rows = evidence.cells()
+    changes = [
+        _judged(change, None if number is None else rows[number], demand.allowed)
+        for change, number in zip(changes, numbers, strict=True)
+    ]
+    held = accepted(allow or [], changes, evidence.drifts(), today or datetime.date.today())
+    held.changes.sort(key=lambda change: (WORDS.index(change.word), change.cell.key))
+    found = differences(old.manifest, new.manifest)
+    return Comparison(
+        old=old,
+        new=new,
+        demand=demand,
+        differences=found,
+        notes=tuple(notes(old, new, found)),
+        changes=held.changes,
+        drifts=held.drifts,
+        groups=groups_of(held.changes, held.drifts, identical, versions, demand),
+        rejudged=rejudged,
+        problems=held.problems,
+    )
+
+
+def _change(before: Side | None, after: Side | None, evidence: Evidence) -> tuple[Change, int | None]:
+    """The change of a cell as far as it can be told before all are seen, and the number of its evidence."""
+    if before is None:
+        assert after is not None
+        return Change(after.cell, ADDED, (), None, after.figures), None
+    if after is None:
+        return Change(before.cell, REMOVED, (), before.figures, None), None
+    cell, old, new = after.cell, before.figures, after.figures
+    reason = why_not_comparable(old, new)
+    if reason:
+        return Change(cell, NOT_COMPARABLE, (reason,), old, new), None
+    if old.output_sha256 == new.output_sha256:
+        return Change(cell, IDENTICAL, (), old, new), None
+    number = None
+    if before.maxima and after.maxima:
+        number = evidence.add(cell, new, before.maxima, after.maxima)
+    return Change(cell, CHANGED, (), old, new), number
+
+
+def _versions(change: Change, old: str | None, new: str | None) -> tuple[str | None, str | None]:
+    """The versions before and after, of which a cell that only one run has adds one."""
+    return change.old.version if change.old else old, change.new.version if change.new else new
+
+
+def _judged(change: Change, rows: Rows | None, allowed: str) -> Change:
+    if change.word != CHANGED:
+        return change
+    word, reasons = word_of(change.cell, *change.both, rows, allowed)
+    return replace(change, word=word, reasons=reasons, rows=rows)

@@ -1,0 +1,72 @@
+"""The verb ``compare``: reads two runs, says what became of each cell, and leaves with the code of the contract."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from references.problem import OPERATIONS
+from reports.compare import terminal
+from reports.compare.allowed import read_entries
+from reports.compare.as_json import as_json
+from reports.compare.comparison import compare_runs
+from reports.compare.demand import demand_of
+from reports.compare.pairing import Side
+from reports.options import one_of
+from reports.writing import need_templates, write_page
+from suites.implementations.catalogue import FRAMEWORKS
+from suites.inputs import special
+from suites.inputs.families import FAMILIES
+from suites.inputs.layouts import LAYOUTS
+from suites.plan import FORMATS, QUANTITIES
+
+# What may be filtered by, and the known words.
+_FILTERS: dict[str, tuple[str, ...]] = {
+    "framework": FRAMEWORKS,
+    "operation": OPERATIONS,
+    "quantity": QUANTITIES,
+    "format": FORMATS,
+    "layout": LAYOUTS,
+    "family": (*FAMILIES, special.FAMILY),
+}
+
+
+def compare_verb(
+    old: Path,
+    new: Path,
+    fail_on: tuple[str, ...],
+    allow: Path | None,
+    *,
+    html_file: Path | None,
+    markdown_file: Path | None,
+    json_file: Path | None,
+    filters: dict[str, tuple[str, ...]],
+) -> int:
+    """Compare two run directories and write what was asked for; returns the exit code."""
+    demand = demand_of(fail_on)
+    wanted = _wanted({name: one_of(name, words, _FILTERS[name]) for name, words in filters.items()})
+    entries = read_entries(allow) if allow else []
+    if html_file or markdown_file:
+        need_templates()
+    comparison = compare_runs(old, new, demand, allow=entries, wanted=wanted)
+    if html_file or markdown_file:
+        from reports.compare.pages import as_html, as_markdown
+
+        if html_file:
+            write_page(html_file, as_html(comparison))
+        if markdown_file:
+            write_page(markdown_file, as_markdown(comparison))
+    if json_file:
+        write_page(json_file, as_json(comparison))
+    piped = any(str(file) == "-" for file in (html_file, markdown_file, json_file))
+    print(*terminal.lines(comparison), sep="\n", file=sys.stderr if piped else sys.stdout)
+    return comparison.exit_code
+
+
+def _wanted(filters: dict[str, tuple[str, ...]]) -> Callable[[Side], bool]:
+    def value(side: Side, name: str) -> str:
+        return side.figures.framework if name == "framework" else str(getattr(side.cell, name))
+
+    chosen = {name: words for name, words in filters.items() if words}
+    return lambda side: all(value(side, name) in words for name, words in chosen.items())

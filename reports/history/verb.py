@@ -1,0 +1,34 @@
+"""``report --history``: reads any number of runs and writes their pages; needs no framework."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from reports.compare.pairing import stored
+from reports.exits import INCOMPLETE, OK
+from reports.options import UsageError
+from reports.writing import need_templates, write_page
+
+
+def history_verb(run_paths: tuple[Path, ...], html_file: Path | None, markdown_file: Path | None) -> int:
+    """Write the pages, Markdown to the terminal if none is named; 3 where a run is incomplete."""
+    if len(run_paths) < 2:
+        raise UsageError("--history needs two runs or more: report --history RUN RUN ...")
+    need_templates()
+    from reports.history.page import page_of
+    from reports.history.pages import as_html, as_markdown
+    from reports.history.timeline import timelines_of
+
+    runs = [stored(path) for path in run_paths]
+    page = page_of(timelines_of(runs))
+    if html_file is None and markdown_file is None:
+        markdown_file = Path("-")
+    if html_file is not None:
+        write_page(html_file, as_html(page))
+    if markdown_file is not None:
+        write_page(markdown_file, as_markdown(page))
+    incomplete = [run for run in runs if not run.manifest.finished]
+    for run in incomplete:
+        print(f"{run.path} is incomplete; 'measure' with the same options completes it", file=sys.stderr)
+    return INCOMPLETE if incomplete else OK

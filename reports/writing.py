@@ -1,0 +1,26 @@
+"""Where pages go: into a file, written as a whole, or to the terminal."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from reports.options import UsageError
+from reports.run_directory import write_atomically
+
+
+def need_templates() -> None:
+    """Raises UsageError where the package that makes pages is missing, before anything else is done."""
+    if importlib.util.find_spec("jinja2") is None:
+        raise UsageError("pages and scripts need jinja2; pip install 'softmax-accuracy[report]' adds it")
+
+
+def write_page(file: Path, text: str | Iterable[str]) -> None:
+    """Write a page, or its parts one after the other, and say so; ``-`` is standard output.  Raises RunError."""
+    if str(file) == "-":
+        sys.stdout.writelines([text] if isinstance(text, str) else text)
+    else:
+        write_atomically(file, text)
+        print(f"wrote {file}", file=sys.stderr)
