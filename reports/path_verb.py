@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 
-from rich.console import Console
-
 from references.formats import format_named
 from references.problem import OPERATIONS, QUANTITIES
+from reports.console import table_console
 from reports.exits import OK
 from reports.explain import parse_row
+from reports.options import UsageError, one_of
 from reports.path_explanation import as_json, explained_paths, parse_shape, tables
-from reports.verbs import _FILE_WIDTH, UsageError
 from suites.implementations.catalogue import FRAMEWORKS
 
 
@@ -54,9 +53,7 @@ def explain_paths_verb(
     if json_wanted:
         print(json.dumps(as_json(explanation), indent=1, allow_nan=False))
         return OK
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_FILE_WIDTH)
+    console = table_console()
     for part in tables(explanation):
         console.print(part)
     return OK

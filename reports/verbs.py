@@ -15,6 +15,7 @@ from references.formats import FormatError
 from references.oracle import OracleError
 from references.problem import OPERATIONS
 from references.verdict import VERDICTS, at_least
+from reports.console import table_console
 from reports.exits import INCOMPLETE, OK, USAGE, WORSE
 from reports.explain import ExplainError, as_json, explained, tables
 from reports.golden import GoldenError
@@ -39,10 +40,6 @@ from suites.inputs import special
 from suites.inputs.families import FAMILIES
 from suites.inputs.layouts import LAYOUTS
 from suites.plan import DEVICE, FORMATS, QUANTITIES, TIERS, Cell, Selection, cells
-
-# Columns of a table that goes to a file or a pipe.
-_FILE_WIDTH = 140
-
 
 # What a user can bring about, and the exit code it has.
 KNOWN_ERRORS: dict[type[Exception], int] = {
@@ -168,9 +165,7 @@ def explain_verb(logits: tuple[str, ...], format_name: str, element: int | None,
     if json_wanted:
         print(json.dumps(as_json(explanation), indent=1, allow_nan=False))
     else:
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=_FILE_WIDTH)
+        console = table_console()
         for part in tables(explanation):
             console.print(part)
     return OK
