@@ -8,6 +8,7 @@ import numpy as np
 
 from references import bounds
 from references.bounds import Shifted
+from references.conditioning import conditioning_limit
 from references.errors import Errors, outcome_is
 from references.formats import Floats, Format, Mask, compute_format
 
@@ -55,15 +56,14 @@ def judge(
     """The verdict on computed elements, by their errors and the exact forward quantities of their rows.
 
     ``special`` marks the rows [rows] that are NaN by contract: only their outcomes count.  ``flushes`` says that the
-    platform flushes subnormal numbers to zero.
+    platform flushes subnormal numbers to zero.  Raises ValueError for a cotangent or tangent, [rows, n], that the
+    quantity needs and misses, or does not take.
     """
-    vector = cotangent if cotangent is not None else tangent
+    vectors = {"cotangent": cotangent, "tangent": tangent}
     ordinary = ~special[:, None]
 
     def ratio_to(arithmetic: bounds.Arithmetic) -> tuple[Floats, Mask]:
-        limit = bounds.bound(
-            operation, quantity, rows, errors.exact, format, arithmetic, cotangent=cotangent, tangent=tangent
-        )
+        limit = bounds.bound(operation, quantity, rows, errors.exact, format, arithmetic, **vectors)
         says_something = ~bounds.says_nothing(operation, quantity, rows, limit)[:, None] & ordinary
         return np.where(says_something, _ratio(errors, limit), 0.0), says_something
 
@@ -75,11 +75,8 @@ def judge(
     if narrow:
         storage, excused = ratio_to(bounds.storage_arithmetic(format, rows.n, flushes=flushes))
         storage = np.where(excused, storage, ratio)  # a bound that says nothing excuses nothing
-    conditioning = _ratio(
-        errors,
-        bounds.conditioning_limit(operation, quantity, rows, errors.exact, format, flushes=flushes, vector=vector),
-    )
-    conditioning = np.where(ordinary, conditioning, 0.0)
+    explained = conditioning_limit(operation, quantity, rows, errors.exact, format, flushes=flushes, **vectors)
+    conditioning = np.where(ordinary, _ratio(errors, explained), 0.0)
 
     beyond = np.minimum(ratio, storage) > 1
     lost_sign = outcome_is(errors, "underflow", "flipped") & beyond

@@ -34,7 +34,10 @@ class RunError(Exception):
 
 @dataclass(frozen=True)
 class Worst:
-    """A cell's worst element.  Vectors are hex bit strings, or {"file": ..., "length": n} below the run directory."""
+    """A cell's worst element.  Vectors are hex bit strings, or {"file": ..., "length": n} below the run directory.
+
+    ``attribution``: part of the bound -> what it may have contributed, in ulps, and ``excess``; None without a bound.
+    """
 
     row: int
     index: int
@@ -48,6 +51,7 @@ class Worst:
     ulp_error: float | None
     bound_ratio: float | None
     outcome: str
+    attribution: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -255,6 +259,7 @@ def record_of(measurement: Measurement, call: str, version: str, device: str, ro
             ulp_error=worst.ulp_error,
             bound_ratio=worst.bound_ratio,
             outcome=worst.outcome,
+            attribution=worst.attribution,
         ),
     )
 

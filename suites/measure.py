@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 
+from references.attribution import attribution
 from references.errors import (
     OUTCOMES,
     Errors,
@@ -37,7 +38,8 @@ class Worst:
     """The element that a cell is remembered by: a wrong one, else the one farthest beyond its bound, else by ulps.
 
     Numbers travel as the bits of the cell's format.  ``exact`` has 30 decimal digits; ``ulp_error`` is None where the
-    two are not both numbers.
+    two are not both numbers.  ``attribution`` is what each part of the bound may have contributed, in ulps, and the
+    excess; None where there is no bound or no number.
     """
 
     row: int
@@ -51,6 +53,7 @@ class Worst:
     ulp_error: float | None
     bound_ratio: float | None
     outcome: str
+    attribution: dict[str, float] | None
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,7 @@ def score(
         flushes=flushes,
         **exact.numbers(cell.quantity),
     )
+    place = place or _worst_place(errors, judgement)
     return Measurement(
         cell=cell,
         framework=implementation.framework,
@@ -151,7 +155,7 @@ def score(
         output_sha256=hashlib.sha256(computed.astype(computed.dtype.newbyteorder("<")).tobytes()).hexdigest(),
         oracle=_judges(reference),
         reference_error_ulps=float(reference.error_ulps(batch.format).max()),
-        worst=_element(cell, exact, errors, judgement, computed, reference, place or _worst_place(errors, judgement)),
+        worst=_element(cell, exact, errors, judgement, computed, reference, place, flushes),
     )
 
 
@@ -207,12 +211,19 @@ def _element(
     computed: Bits,
     reference: Reference,
     place: tuple[int, int],
+    flushes: bool,
 ) -> Worst:
     (row, column), ratio = place, judgement.by_element
     batch = exact.batch
     bits, value = int(computed[row, column]), float(batch.format.decode(computed[row : row + 1, column])[0])
     error = float(errors.ulps[row, column])
     vectors = {role: v[row] for role, v in batch.vectors(cell.quantity).items()}
+    parts = None
+    if not exact.special[row]:
+        numbers = exact.numbers(cell.quantity)
+        parts = attribution(
+            cell.operation, cell.quantity, errors, exact.shifted, batch.format, place, flushes=flushes, **numbers
+        )
     return Worst(
         row=row,
         column=column,
@@ -225,6 +236,7 @@ def _element(
         ulp_error=error if np.isfinite(error) else None,
         bound_ratio=float(ratio[row, column]) if np.isfinite(ratio[row, column]) else None,
         outcome=OUTCOMES[int(errors.outcome[row, column])],
+        attribution=parts,
     )
 
 

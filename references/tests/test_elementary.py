@@ -173,6 +173,12 @@ def test_log_of_inverse_is_accurate_to_50_bits() -> None:
     assert largest_relative_error(elementary.log_of_inverse(x), lambda v: -mpmath.log1p(-v), x) <= 2.0**-50
 
 
+def test_log_of_inverse_is_as_accurate_where_all_arguments_are_small() -> None:
+    """They are left to a series, that of the bounds of short rows."""
+    x = 2.0 ** np.random.default_rng(9).uniform(-1000, -9, 800)
+    assert largest_relative_error(elementary.log_of_inverse(x), lambda v: -mpmath.log1p(-v), x) <= 2.0**-50
+
+
 def test_nan_and_zero_pass_through_the_binary64_functions() -> None:
     for function in (elementary.expm1, elementary.log_of_inverse):
         zero, nan = function(np.array([0.0, np.nan]))

@@ -37,14 +37,17 @@ class Row:
         *,
         quantity: str = "forward",
         vector: list[float] | None = None,
+        tangent: list[float] | None = None,
     ) -> None:
         self.operation, self.quantity, self.format = operation, quantity, format
         self.logits = np.atleast_2d(np.array(logits, np.float64))
         self.special = special_rows(self.logits)
-        roles = {"vjp": "cotangent", "jvp": "tangent"}
+        roles = {"vjp": "cotangent", "jvp": "tangent", "hvp": "cotangent"}
         self.vectors = {} if vector is None else {roles[quantity]: np.array([vector])}
-        cotangent, tangent = (self.vectors.get(role) for role in ("cotangent", "tangent"))
-        self.exact = reference(operation, quantity, self.logits, format, cotangent=cotangent, tangent=tangent)
+        if tangent is not None:
+            self.vectors["tangent"] = np.array([tangent])
+        g, t = (self.vectors.get(role) for role in ("cotangent", "tangent"))
+        self.exact = reference(operation, quantity, self.logits, format, cotangent=g, tangent=t)
         tame = np.where(self.special[:, None], 0.0, self.logits)
         forward = (reference(o, "forward", tame, format) for o in OPERATIONS)
         self.shifted = Shifted(tame, *forward)
@@ -147,6 +150,37 @@ def test_a_ratio_counts_in_the_ulp_of_the_exact_value_and_not_of_its_binary64_ne
     assert found.bound_ratio is not None
     assert 0.999 < found.bound_ratio <= 1
     assert found.verdict == "accurate"
+
+
+def _double_backward(operation: str, format: Format) -> Row:
+    return Row(operation, [0.0, -1.0, -3.0], format, quantity="hvp", vector=[1.0, -2.0, 0.5], tangent=[0.5, 1.0, 2.0])
+
+
+@pytest.mark.parametrize("format", [BINARY64, BINARY32], ids=lambda f: str(f.name))
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_double_backward_is_judged_like_the_others(operation: str, format: Format) -> None:
+    row = _double_backward(operation, format)
+    assert row.verdict(row.rounded) == "correctly rounded"
+    assert row.verdict(row.moved(3)) == "accurate"
+    assert row.verdict(row.moved(2000)) == "unstable"
+    assert row.verdict([0.0, *row.rounded[0, 1:].tolist()]) == "wrong"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_narrow_double_backward_is_judged_with_its_saved_output_rounded(operation: str) -> None:
+    """Half an ulp of each saved softmax, of 2**-9 relative, moves the result by many ulps of it."""
+    row = _double_backward(operation, BFLOAT16)
+    found = row.judged(row.moved(3))
+    assert found.verdict in ("stable", "accurate")
+    assert found.storage_ratio is not None
+    assert row.verdict(row.moved(2000)) == "unstable"
+
+
+def test_a_double_backward_needs_both_vectors() -> None:
+    row = Row("softmax", [0.0, -1.0], quantity="hvp", vector=[1.0, 2.0], tangent=[1.0, 3.0])
+    del row.vectors["tangent"]
+    with pytest.raises(ValueError, match="hvp needs a tangent"):
+        row.judged(row.rounded)
 
 
 # -- each reason for ``wrong`` -----------------------------------------------------------------------------------------

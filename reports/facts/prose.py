@@ -14,6 +14,10 @@ WORST = (
     "For each entry of the matrix, the worst element of its worst cell: a wrong one, else the one farthest beyond its "
     "bound, else the one with the most ulps. Vectors are bit patterns, a row each; those of more than 32 elements lie "
     "in the run directory.",
+    "What the bound allows is split over its parts: shift is the rounding of x - max; exp, sum, division, log and "
+    "difference are the steps of the forward function; saved output is the rounding of what a gradient starts from, "
+    "kernel what the gradient does with it, and output rounding the last one, to a narrower format. A part is certain "
+    "as far as the others together can't account for the error.",
 )
 
 SPECIAL_CONTRACT = (

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
+from references.attribution import described
 from references.formats import Format, format_named
 from reports.facts.tally import BELOW_STABLE, Entry, Tally, ratio_of, severity
 from reports.facts.wording import OUTCOMES, significant, vector_text
@@ -19,7 +20,10 @@ _FIRST_BITS = 8
 
 @dataclass(frozen=True)
 class WorstCase:
-    """A record's worst element.  ``vectors`` are (role, hex bits) pairs; numbers are text, ready to be read."""
+    """A record's worst element.  ``vectors`` are (role, hex bits) pairs; numbers are text, ready to be read.
+
+    ``parts`` says what its bound is made of; it is empty where there is none.
+    """
 
     anchor: str
     implementation: str
@@ -42,6 +46,7 @@ class WorstCase:
     computed_value: str
     exact: str
     error: str
+    parts: str
     cell_error: str
     replay: str
 
@@ -117,6 +122,7 @@ def case_of(run: Run, entry: Entry) -> WorstCase:
         computed_value=worst.computed_value,
         exact=worst.exact,
         error=_error(worst.ulp_error, worst.bound_ratio, worst.outcome),
+        parts=described(worst.attribution, worst.ulp_error),
         cell_error=_error(record.max_ulp, ratio_of(record), "ordinary"),
         replay=replay_line(run, record),
     )

@@ -37,6 +37,7 @@ WORST = Worst(
     ulp_error=2.5,
     bound_ratio=0.25,
     outcome="ordinary",
+    attribution={"shift": 8.0, "exp": 1.5, "sum": 0.5, "division": 0.001, "output rounding": 0.0, "excess": 0.0},
 )
 RECORD = Record(
     implementation="torch/eager",
@@ -222,6 +223,14 @@ def test_a_worst_case_below_stable_is_shown_with_its_bits_and_its_replay_line() 
         assert f"softmax-accuracy replay runs/today {bad.cell.digest[:12]}" in text
         assert "0x3f800000 0xbf800000" in text
         assert "0.119202922022117560186" in text
+
+
+def test_a_worst_case_says_what_its_bound_is_made_of_and_how_far_beyond_it_the_error_is() -> None:
+    parts = {"shift": 8.0, "exp": 1.5, "sum": 0.5, "division": 0.001, "output rounding": 0.0, "excess": 20.0}
+    for text in both(run_of(record({"attribution": parts, "ulp_error": 30.0}, verdict="unstable", bound_ratio=3.0))):
+        assert "10 ulp allowed: shift 8, exp 1.5, sum 0.5; 20 ulp more than that" in text
+    for text in both(run_of(record({"attribution": None}, verdict="wrong", bound_ratio=None))):
+        assert "ulp allowed" not in text
 
 
 def test_a_run_directory_with_a_blank_in_its_name_is_quoted_in_the_replay_line() -> None:

@@ -77,6 +77,18 @@ def test_what_is_not_finite_becomes_null_and_a_count(finished: Run) -> None:
     assert record.worst.bound_ratio is None
 
 
+def test_the_worst_element_has_the_parts_of_its_bound_and_none_where_there_is_no_number(finished: Run) -> None:
+    attributed = [r for r in finished.records if r.worst.attribution is not None]
+    for record in attributed:
+        parts, error = dict(record.worst.attribution or {}), record.worst.ulp_error
+        excess = parts.pop("excess")
+        assert error is not None
+        assert record.worst.bound_ratio == pytest.approx(error / sum(parts.values()), rel=1e-9)
+        assert excess == pytest.approx(max(error - sum(parts.values()), 0.0), rel=1e-9)
+    assert {r.quantity for r in attributed} == {"forward", "vjp"}
+    assert all(r.worst.attribution is None for r in finished.records if r.worst.ulp_error is None)
+
+
 def test_a_record_has_the_fields_of_the_contract_in_the_order_of_the_key(finished: Run) -> None:
     line = json.loads(lines_of(finished)[0])
     identity = ["implementation", "profile", "operation", "quantity", "format", "layout", "family", "row_length"]

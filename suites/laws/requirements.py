@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from references.attribution import described
 from references.verdict import at_least
 from suites.environment import profile_of
 from suites.implementations.catalogue import Implementation, versions_of, why_not_measured
@@ -80,13 +81,16 @@ def failure_text(measurement: Measurement, required: str) -> str:
     format = measurement.cell.format
     logits = " ".join(f"{b:#x}" for b in worst.logits[:16].tolist())
     more = f" ... ({worst.logits.size} in all)" if worst.logits.size > 16 else ""
+    parts = described(worst.attribution, worst.ulp_error)
     return (
         f"{measurement.cell.key} is {judgement.verdict}, {required} is required\n"
         f"  worst element: row {worst.row}, index {worst.column}: "
         f"computed {worst.computed:#x} = {worst.computed_value!r}, exact {worst.exact}\n"
         f"  {worst.outcome}; error {worst.ulp_error} ulp of {format}, {worst.bound_ratio} of the bound "
         f"(cell: {judgement.bound_ratio} of the bound, outcomes {statistics.outcomes or 'ordinary'})\n"
-        f"  logits {logits}{more}" + (f"\n  {worst.vector_kind} vector" if worst.vector_kind else "")
+        + (f"  {parts}\n" if parts else "")
+        + f"  logits {logits}{more}"
+        + (f"\n  {worst.vector_kind} vector" if worst.vector_kind else "")
     )
 
 

@@ -1,0 +1,74 @@
+"""Orders of summation, as functions of an addition, beside the depths that are claimed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from references.formats import Floats
+from references.summation import blocks_depth, lanes_depth, numpy_depth, pairwise_depth, recursive_depth
+
+LANES = 8
+BLOCK = 32
+
+Add = Callable[[Floats, Floats], Floats]
+
+
+def _recursive(add: Add, a: Floats) -> Floats:
+    total = a[:, :1]
+    for column in range(1, a.shape[-1]):
+        total = add(total, a[:, column : column + 1])
+    return total
+
+
+def _pairwise(add: Add, a: Floats) -> Floats:
+    while (n := a.shape[-1]) > 1:
+        paired = add(a[:, 0 : n - 1 : 2], a[:, 1:n:2])
+        a = np.concatenate([paired, a[:, -1:]], axis=-1) if n % 2 else paired
+    return a
+
+
+def _lanes(add: Add, a: Floats) -> Floats:
+    """Eight partial sums, as a vector register keeps them, and then their pairwise sum."""
+    total = a[:, :LANES]
+    for start in range(LANES, a.shape[-1], LANES):
+        step = a[:, start : start + LANES]
+        width = step.shape[-1]
+        total = np.concatenate([add(total[:, :width], step), total[:, width:]], axis=-1)
+    return _pairwise(add, total)
+
+
+def _blocks(add: Add, a: Floats) -> Floats:
+    parts = [_recursive(add, a[:, start : start + BLOCK]) for start in range(0, a.shape[-1], BLOCK)]
+    return _recursive(add, np.concatenate(parts, axis=-1))
+
+
+def _numpy(add: Add, a: Floats) -> Floats:
+    """np.sum's: halves down to 128 terms, those in eight lanes, and what is left over one by one."""
+    n = a.shape[-1]
+    if n < LANES:
+        return _recursive(add, a)
+    if n > 128:
+        half = n // 2 - n // 2 % LANES
+        return add(_numpy(add, a[:, :half]), _numpy(add, a[:, half:]))
+    total = _lanes(add, a[:, : n - n % LANES])
+    for column in range(n - n % LANES, n):
+        total = add(total, a[:, column : column + 1])
+    return total
+
+
+ORDERS: dict[str, Callable[[Add, Floats], Floats]] = {
+    "recursive": _recursive,
+    "pairwise": _pairwise,
+    "lanes": _lanes,
+    "blocks": _blocks,
+    "numpy": _numpy,
+}
+DEPTHS: dict[str, Callable[[int], int]] = {
+    "recursive": recursive_depth,
+    "pairwise": pairwise_depth,
+    "lanes": lambda n: lanes_depth(n, LANES),
+    "blocks": lambda n: blocks_depth(n, BLOCK),
+    "numpy": numpy_depth,
+}
