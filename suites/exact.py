@@ -14,6 +14,7 @@ from references.oracle import Certified, accurate
 from references.problem import Problem, special_rows
 from suites.inputs.batch import Batch
 from suites.inputs.integers import below, seed_of
+from suites.stopwatch import timed
 
 # What the oracle is asked for where it checks the bulk reference: far beyond any pair.
 _BITS = 130
@@ -55,6 +56,7 @@ class Exact:
         """The vectors of a quantity as numbers, by role."""
         return {role: self.batch.format.decode(bits) for role, bits in self.batch.vectors(quantity).items()}
 
+    @timed("reference")
     def reference(self, operation: str, quantity: str) -> Reference:
         """The exact result.  Raises CertificationError where the oracle contradicts it at a sampled element."""
         key = operation, quantity
@@ -68,6 +70,7 @@ class Exact:
             self.certified(operation, quantity, row, column)
         return self._references[key]
 
+    @timed("certification")
     def certified(self, operation: str, quantity: str, row: int, column: int) -> Certified:
         """The oracle's enclosure of one element, held against the reference.
 
