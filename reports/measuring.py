@@ -8,7 +8,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -37,7 +37,7 @@ from suites.roster import Roster, roster_of
 from suites.stopwatch import WATCH
 from suites.tasks import Answer, Loss, Task
 from suites.timing import SHAPES
-from suites.worker_process import WorkerDied
+from suites.worker_process import WorkerDied, loss_of
 
 
 @dataclass(frozen=True)
@@ -187,8 +187,7 @@ class _Measuring:
         try:
             answers = future.result()
         except (WorkerDied, Unavailable) as failure:
-            loss = failure.loss if isinstance(failure, WorkerDied) else Loss(str(failure))
-            answers = [Answer(None, loss=loss)] * len(piece.cells)
+            answers = [Answer(None, loss=loss_of(failure))] * len(piece.cells)
         self._judge(piece, answers)
 
     def _judge(self, piece: _Piece, answers: list[Answer]) -> None:
@@ -242,12 +241,15 @@ def version_text(framework: str, packages: dict[str, str]) -> str:
 
 
 def _timings(implementations: list[Implementation], roster: Roster, crew: Executor) -> list[Timing]:
-    """Of the frameworks' own calls, in the default profile and one after the other."""
+    """Of the frameworks' own calls, in the default profile and one after the other; none where a worker fails."""
     frameworks = {i.framework for i in implementations if not i.own}
     timed = [p for p in roster.present if p.name == DEFAULT and p.framework in frameworks]
     batches = [logits_of("gauss1", BINARY32, *shape) for shape in SHAPES]
+    ratios = []
     with WATCH.spent_on("timing"):
-        ratios = [ratio for profile in timed for ratio in crew.submit(timings_of, profile, batches).result()]
+        for profile in timed:
+            with suppress(WorkerDied, Unavailable):  # its cells have told of it
+                ratios += crew.submit(timings_of, profile, batches).result()
     return [Timing(**{**asdict(ratio), "shape": list(ratio.shape)}) for ratio in ratios]
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from references.formats import Bits, Format, format_named
+from suites.disk import reason_of
 from suites.introduction import Introduction
 from suites.measure import Measurement
 from suites.plan import Cell
@@ -324,5 +325,5 @@ def _keep_row(bits: Bits, rows: Path) -> str:
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            raise RunError(f"{rows} can't be written: {error.strerror or error}; free space and run again") from None
+            raise RunError(f"{rows} can't be written: {reason_of(error)}; free space and run again") from None
     return name

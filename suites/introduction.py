@@ -51,11 +51,13 @@ class Introduction:
 
 def introduce(framework: str) -> Introduction:
     """This process, with the framework imported.  Raises Unavailable."""
-    if importlib.util.find_spec(framework) is None:
-        raise Unavailable(f"{framework} is not installed")
     try:
+        if importlib.util.find_spec(framework) is None:
+            raise Unavailable(f"{framework} is not installed")
         importlib.import_module(framework)
         module: Any = settings_module(framework)
+    except Unavailable:
+        raise
     except Exception as error:  # a broken wheel can raise anything while it is imported
         reason = f"{framework} can't be imported: {type(error).__name__}: {error}"
         raise Unavailable(reason.splitlines()[0]) from None

@@ -20,11 +20,14 @@ from suites.introduction import Introduction, Unavailable
 from suites.profiles import Profile
 from suites.tasks import Answer, Loss, Task
 from suites.timing import Rows, TimeRatio
-from suites.worker_process import WorkerDied, WorkerProcess
+from suites.worker_process import WorkerDied, WorkerProcess, loss_of
 
 T = TypeVar("T")
 
-# An evaluation that costs its worker is tried once more, in a fresh one.
+# A worker that has grown beyond this is replaced before its next task: JAX keeps every program it has compiled.
+_GROWN = 3 << 29
+
+# An evaluation that costs its worker, and a start that fails, is tried once more, in a fresh one.
 _TRIES = 2
 
 # So many lost evaluations in a row are the environment's fault; the rest of its cells would only take their time.
@@ -73,27 +76,51 @@ class _Lane:
             return self._running().timings(batches)
 
     def evaluate(self, task: Task) -> list[Answer]:
+        answers: list[Answer] = []
+        tried: int | None = None  # the request that has cost a worker
         with self._turn:
-            answers: list[Answer] = []
-            tries = 0
             while len(answers) < len(task.requests):
-                done = len(answers)
-                worker = self._running()
                 try:
-                    with self._mourning():
-                        for answer in worker.answers(task, task.requests[done:]):
-                            answers.append(answer)
-                            self._lost_in_a_row = 0
-                except WorkerDied as death:
-                    tries = 1 if len(answers) > done else tries + 1
-                    if tries == _TRIES:
-                        answers.append(Answer(None, loss=death.loss))
-                        tries = 0
-                        self._lost_in_a_row += 1
-                    if self._lost_in_a_row == _LOST_IN_A_ROW:
-                        self._failure = _given_up(death.loss)
-                        answers += [Answer(None, loss=self._failure.loss)] * (len(task.requests) - len(answers))
-            return answers
+                    loss = self._attempt(task, answers)
+                except (WorkerDied, Unavailable) as failure:  # no worker is to be had any more
+                    if not answers:
+                        raise
+                    answers += [Answer(None, loss=loss_of(failure))] * (len(task.requests) - len(answers))
+                    break
+                if loss is None:
+                    break
+                if tried == len(answers):
+                    answers.append(Answer(None, loss=loss))
+                    self._count(loss)
+                    tried = None
+                else:
+                    tried = len(answers)
+            self._replace_if_grown()
+        return answers
+
+    def _attempt(self, task: Task, answers: list[Answer]) -> Loss | None:
+        """Have the rest of the requests answered by one worker; the loss, if one of them cost it its life."""
+        worker = self._running()
+        try:
+            with self._mourning():
+                for answer in worker.answers(task, task.requests[len(answers) :]):
+                    answers.append(answer)
+                    self._lost_in_a_row = 0
+        except WorkerDied as death:
+            return death.loss
+        return None
+
+    def _count(self, loss: Loss) -> None:
+        """Give up a profile in which nothing survives."""
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row == _LOST_IN_A_ROW:
+            reason = f"given up after {_LOST_IN_A_ROW} lost evaluations in a row, the last one: {loss.reason}"
+            self._failure = WorkerDied(Loss(reason, loss.signal, loss.log))
+
+    def _replace_if_grown(self) -> None:
+        if self._worker is not None and self._worker.resident > _GROWN:
+            self._worker.kill()
+            self._worker = None
 
     def _running(self) -> WorkerProcess:
         """The worker, started if there is none.  One that can't be started is not tried again."""
@@ -108,6 +135,8 @@ class _Lane:
                 with self._mourning():
                     self._worker = WorkerProcess(self._profile)
                     self._worker.greet()
+                    if self._stopped:  # it was not there yet to be ended
+                        raise Stopped
             except (WorkerDied, Unavailable) as failure:
                 if tried == _TRIES or isinstance(failure, Unavailable):
                     self._failure = failure
@@ -138,11 +167,6 @@ class _Lane:
             if self._worker is not None:
                 self._worker.kill()
                 self._worker = None
-
-
-def _given_up(loss: Loss) -> WorkerDied:
-    reason = f"given up after {_LOST_IN_A_ROW} lost evaluations in a row, the last one: {loss.reason}"
-    return WorkerDied(Loss(reason, loss.signal, loss.log))
 
 
 class Workers:

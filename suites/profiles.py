@@ -22,7 +22,8 @@ class UnknownProfile(ValueError):
 class Limits:
     """What a worker may take before it is ended: seconds without an answer, and bytes beyond what it starts with.
 
-    The first call of an implementation may compile for long.  ``memory`` None means as much as the machine has.
+    The first call of an implementation may compile for long.  ``memory`` None means half of what the machine has: one
+    that runs away is stopped before it pushes others out.
     """
 
     start: float = 300.0
@@ -107,7 +108,7 @@ def _numpy(framework: str, interpreter: str) -> tuple[Profile, ...]:
 
 
 def _jax(interpreter: str) -> tuple[Profile, ...]:
-    def flags(name: str, value: str, *needs: str) -> Profile:
+    def flags(name: str, value: str, *needs: str, formats: tuple[str, ...] = ()) -> Profile:
         return Profile(
             f"xla-{name}",
             "jax",
@@ -115,13 +116,15 @@ def _jax(interpreter: str) -> tuple[Profile, ...]:
             environment=(("XLA_FLAGS", value),),
             needs=needs,
             changes=("XLA options",),
+            formats=formats,
         )
 
     return (
         Profile("one-cpu", "jax", interpreter, cpus=1, expects=(("CPU count", "1"),)),
         # What limits the instruction set to one that the processor ends at anyway changes nothing.
         flags("avx2", "--xla_cpu_max_isa=AVX2", "avx512f"),
-        flags("sse4_2", "--xla_cpu_max_isa=SSE4_2", "avx2"),
+        # Without F16C, XLA 0.10.2 finds no __extendhfsf2 to link and compiles nothing with binary16 in it.
+        flags("sse4_2", "--xla_cpu_max_isa=SSE4_2", "avx2", formats=("binary64", "binary32", "bfloat16")),
         flags("no-excess-precision", "--xla_allow_excess_precision=false"),
         flags("no-ynn", "--xla_cpu_experimental_ynn_fusion_type="),
         Profile(

@@ -9,7 +9,8 @@ of unsigned integers.  First comes {"introduction": ...} or {"unavailable": reas
 
     {"evaluate": {"format", "logits", "vectors": {role: file}, "calls": [{"implementation", "operation", "quantity",
                   "layout", "output", "own"}]}}
-        -> for each call {"seconds"} and one of {"done"}, {"raised"}, {"memory"}, {"scratch"} with the reason
+        -> for each call {"seconds", "resident"} and one of {"done"}, {"raised"}, {"memory"}, {"scratch"}, the latter
+           with a reason
     {"time": [files]}
         -> {"timings": [...]}
 
@@ -91,10 +92,22 @@ def _limit_memory(limit: int | None) -> None:
         return
     import resource
 
-    with contextlib.suppress(OSError, ValueError), open("/proc/self/statm", encoding="ascii") as file:
-        reserved = int(file.read().split()[0]) * resource.getpagesize()
+    with contextlib.suppress(OSError, ValueError):
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (reserved + limit, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (_pages(0) + limit, hard))
+
+
+def _pages(column: int) -> int:
+    """Bytes of this process: 0 those of its addresses, 1 those in memory.  Raises OSError where the system has none."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[column]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _resident() -> int:
+    try:
+        return _pages(1)
+    except OSError:
+        return 0
 
 
 class Evaluations:
@@ -120,12 +133,13 @@ class Evaluations:
             logits = np.load(request["logits"], allow_pickle=False)
             vectors = {role: np.load(file, allow_pickle=False) for role, file in request["vectors"].items()}
         except OSError as error:
-            self._link.reply(scratch=str(error), seconds=0.0)
+            self._link.reply(scratch=error.strerror or str(error))
             return
         for call in request["calls"]:
             # Should the driver be gone while a kernel hangs and holds the interpreter, this ends the process.
             faulthandler.dump_traceback_later(self._guard, exit=True)
-            self._link.reply(**self._evaluated(call, request["format"], logits, vectors))
+            reply = self._evaluated(call, request["format"], logits, vectors)
+            self._link.reply(**reply, resident=_resident())
             faulthandler.cancel_dump_traceback_later()
 
     def _evaluated(self, call: dict[str, Any], format: str, logits: Any, vectors: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +162,7 @@ class Evaluations:
         try:
             np.save(call["output"], bits)
         except OSError as error:
-            return {"scratch": str(error), "seconds": seconds}
+            return {"scratch": error.strerror or str(error), "seconds": seconds}
         return {"done": True, "seconds": seconds}
 
 

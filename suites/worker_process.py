@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from suites.disk import reason_in, reason_of
 from suites.introduction import Introduction, Unavailable
 from suites.profiles import Profile
 from suites.tasks import Answer, Loss, Request, Task
@@ -40,6 +41,11 @@ class WorkerDied(Exception):
         self.loss = loss
 
 
+def loss_of(failure: WorkerDied | Unavailable) -> Loss:
+    """The loss of an evaluation that no worker could be had for."""
+    return failure.loss if isinstance(failure, WorkerDied) else Loss(str(failure))
+
+
 class ScratchError(Exception):
     """The folder that arrays travel through can't be written; one line with the remedy."""
 
@@ -56,6 +62,7 @@ class WorkerProcess:
         self.profile = profile
         self._known: set[str] = set()  # implementations that have been called
         self._received = b""
+        self.resident = 0  # bytes in memory after its last answer
         self._over = False
         with _scratch_errors():
             self._scratch = Path(tempfile.mkdtemp(prefix="softmax-accuracy-"))
@@ -110,8 +117,9 @@ class WorkerProcess:
             yield self._answer(self._reply(seconds, request.implementation), output)
 
     def _answer(self, reply: dict[str, Any], output: Path) -> Answer:
+        self.resident = reply.get("resident", 0)
         if "scratch" in reply:
-            raise ScratchError(_scratch_text(reply["scratch"]))
+            raise ScratchError(_scratch_text(reason_in(reply["scratch"])))
         if "memory" in reply:  # what is left of this process is of no use
             self.kill()
             raise WorkerDied(Loss(f"out of memory: {reply['memory']}", log=self._tail()))
@@ -150,8 +158,8 @@ class WorkerProcess:
             line, found, rest = self._received.partition(b"\n")
             if found:
                 self._received = rest
-                if line.startswith(MARK.encode()):
-                    reply: dict[str, Any] = json.loads(line[len(MARK) :])
+                reply = _reply_in(line)
+                if reply is not None:
                     return reply
                 continue
             if not self._selector.select(max(0.0, deadline - time.monotonic())):
@@ -217,7 +225,7 @@ def _started(profile: Profile, scratch: Path) -> subprocess.Popen[bytes]:
         "x64": profile.x64,
         "cpus": profile.cpus,
         # A card's driver reserves addresses without end.
-        "memory": (limits.memory or _physical_memory()) if profile.device == "cpu" else None,
+        "memory": (limits.memory or _physical_memory() // 2) if profile.device == "cpu" else None,
         "guard": max(limits.first_call, limits.call) + _GRACE,
         "scratch": str(scratch),
     }
@@ -237,6 +245,17 @@ def _started(profile: Profile, scratch: Path) -> subprocess.Popen[bytes]:
             raise Unavailable(f"{profile.interpreter} can't be started: {error.strerror or error}") from None
 
 
+def _reply_in(line: bytes) -> dict[str, Any] | None:
+    """The reply on a line; None for anything else, such as the banner of an interpreter."""
+    if not line.startswith(MARK.encode()):
+        return None
+    try:
+        reply = json.loads(line[len(MARK) :])
+    except ValueError:
+        return None
+    return reply if isinstance(reply, dict) else None
+
+
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
@@ -253,7 +272,7 @@ def _scratch_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ScratchError(_scratch_text(error.strerror or str(error))) from None
+        raise ScratchError(_scratch_text(reason_of(error))) from None
 
 
 def _scratch_text(reason: str) -> str:
