@@ -17,8 +17,9 @@ from references.verdict import VERDICTS
 from reports.baseline import conditions, read_baseline
 from reports.compare.figures import figures_of_measurement
 from reports.compare.judgement import BROKEN, WORSE
+from reports.measuring import manifest_of, version_text
 from reports.ratchet import Ratchet, Told, WorseThanBaseline, failure
-from reports.records import Record, RunError, Worst, record_of
+from reports.records import MeasuredProfile, Record, RunError, Worst, measured_profile, record_of
 from reports.run_directory import RunWriter
 from suites import environment
 from suites.implementations.catalogue import (
@@ -34,7 +35,9 @@ from suites.implementations.catalogue import (
 from suites.known_defects import REQUIRED, DefectError, known_defects
 from suites.laws.requirements import Session
 from suites.measure import Measurement
-from suites.plan import DEVICE, FORMATS, TIERS, Selection
+from suites.plan import FORMATS, TIERS, Selection
+from suites.pool import stop_workers
+from suites.profiles import DEFAULT, devices_of, every_name, is_card
 
 settings.register_profile(
     "ci",
@@ -50,7 +53,8 @@ settings.register_profile("deep", parent=settings.get_profile("ci"), max_example
 # option -> what it is, the known values, whether it may be given more than once
 _OPTIONS: dict[str, tuple[str, tuple[str, ...] | None, bool]] = {
     "framework": ("measure only these frameworks", FRAMEWORKS, True),
-    "device": ("measure on this device", (DEVICE,), False),
+    "device": ("measure on cpu (default), cuda, cuda:N or all: the CPU and a card", None, False),
+    "profile": ("only these profiles, for example default or aten-avx2", None, True),
     "format": ("only these formats", FORMATS, True),
     "operation": ("only these operations", OPERATIONS, True),
     "tier": ("smoke, standard (default) or deep", TIERS, False),
@@ -71,6 +75,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         extra: dict[str, Any] = {"action": "append"} if many else {}
         group.addoption(f"--{name}", help=text, **extra)
         parser.addini(name, text, type="args" if many else "string", default=[] if many else "")
+    text = "fail where --device names what is not there"
+    group.addoption("--require-device", action="store_true", help=text)
+    parser.addini("require-device", text, type="bool", default=False)
 
 
 def _option(config: pytest.Config, name: str) -> Any:
@@ -86,7 +93,7 @@ def pytest_configure(config: pytest.Config) -> None:
     tier = _option(config, "tier") or "standard"
     settings.load_profile({"smoke": "smoke", "deep": "deep"}.get(tier, "ci"))
     frameworks, operations = _option(config, "framework"), _option(config, "operation")
-    own, _ = _option(config, "implementation"), _option(config, "device")
+    own = _option(config, "implementation")
     try:
         implementations = of_frameworks(frameworks)
         if own:
@@ -97,8 +104,19 @@ def pytest_configure(config: pytest.Config) -> None:
         known_defects()
     except (UnknownName, DefectError) as error:
         raise pytest.UsageError(str(error)) from None
-    selection = Selection(tier, operations=operations, formats=_option(config, "format"))
-    session = config.stash[_SESSION] = Session(implementations, selection, _option(config, "require") or REQUIRED)
+    selection = Selection(
+        tier,
+        operations=operations,
+        formats=_option(config, "format"),
+        profiles=_profiles(config),
+        devices=_devices(config),
+    )
+    session = config.stash[_SESSION] = Session(
+        implementations,
+        selection,
+        _option(config, "require") or REQUIRED,
+        require_device=config.getoption("--require-device") or config.getini("require-device"),
+    )
     path = _option(config, "baseline")
     if path:
         try:
@@ -114,6 +132,23 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Controller(config))
 
 
+def _profiles(config: pytest.Config) -> tuple[str, ...]:
+    names: tuple[str, ...] = _option(config, "profile")
+    for name in names:
+        if name not in every_name() and not is_card(name):
+            raise pytest.UsageError(f"--profile: unknown {name!r}; known are {', '.join(every_name())}, cuda, cuda:N")
+    return names
+
+
+def _devices(config: pytest.Config) -> tuple[str, ...]:
+    """Empty for the CPU, which is what a selection means by default."""
+    word = _option(config, "device") or "cpu"
+    devices = devices_of(word)
+    if devices is None:
+        raise pytest.UsageError(f"--device: unknown {word!r}; known are cpu, cuda, cuda:N, all")
+    return () if devices == ("cpu",) else devices
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     session = config.stash[_SESSION]
     lines = [f"softmax-accuracy: tier {session.selection.tier}, {session.required} required, on {environment.cpu()}"]
@@ -125,8 +160,19 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         versions = ", ".join(f"{name} {version}" for name, version in versions_of(framework).items())
         chosen = "; ".join(f"{name} {value}" for name, value in settings_of(framework).items() if value)
         lines.append(f"  {versions} ({chosen})")
+        lines += _profile_lines(session, framework)
     flags = " ".join(f"{name}={value}" for name, value in environment.flags().items())
     return [*lines, f"  environment: {flags or 'no flag set'}"]
+
+
+def _profile_lines(session: Session, framework: str) -> list[str]:
+    """The profiles that a framework is measured in besides the default one, and those that this machine can't offer."""
+    names = [i.name for i in session.implementations if i.framework == framework]
+    one_of_each = {cell.profile: cell for cell in session.cells() if cell.implementation in names}
+    others = {name: session.refused(cell) for name, cell in one_of_each.items() if name != DEFAULT}
+    here = sorted(name for name, reason in others.items() if not reason)
+    lines = [f"    also in the profiles {', '.join(here)}"] if here else []
+    return lines + [f"    {name}: {reason}" for name, reason in sorted(others.items()) if reason]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -134,22 +180,29 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "cell" in metafunc.fixturenames:
         metafunc.parametrize("cell", session.cells(), ids=lambda cell: cell.key)
     if "defect" in metafunc.fixturenames:
-        metafunc.parametrize("defect", known_defects(), ids=lambda defect: defect.id)
+        metafunc.parametrize("defect", known_defects(), ids=lambda defect: defect.name.replace(" ", "-"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Under --dist loadgroup, keep a framework's tests in one process: what JAX has compiled is compiled once, and an
-    entry of the known defects finds its cells measured."""
+    """Under --dist loadgroup, keep a framework's tests in one profile in one process: what JAX has compiled is compiled
+    once, no worker is started twice, and an entry of the known defects finds its cells measured."""
+    if not config.pluginmanager.has_plugin("xdist"):
+        return
     session = config.stash[_SESSION]
+    by_name = session.by_name
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
-        framework = None
         if "cell" in parameters:
-            framework = session.by_name[parameters["cell"].implementation].framework
+            cell = parameters["cell"]
+            item.add_marker(pytest.mark.xdist_group(_group(by_name[cell.implementation].framework, cell.profile)))
         elif "defect" in parameters:
-            framework = parameters["defect"].framework
-        if framework and config.pluginmanager.has_plugin("xdist"):
-            item.add_marker(pytest.mark.xdist_group(framework if framework == "jax" else "others"))
+            item.add_marker(pytest.mark.xdist_group(_group(parameters["defect"].framework, parameters["defect"].on)))
+
+
+def _group(framework: str, profile: str) -> str:
+    if profile != DEFAULT:
+        return f"{framework} {profile}"
+    return framework if framework == "jax" else "others"
 
 
 @pytest.fixture(scope="session")
@@ -167,17 +220,18 @@ def record_measurement(request: pytest.FixtureRequest) -> Callable[[Measurement]
     current = request.config.stash[_SESSION]
 
     def record(measurement: Measurement) -> None:
-        implementation = current.by_name[measurement.cell.implementation]
-        rows = Path(directory) / "rows"
+        cell = measurement.cell
+        implementation, introduction = current.by_name[cell.implementation], current.introduction(cell)
         made = record_of(
             measurement,
-            implementation.calls[measurement.cell.operation],
-            " ".join(dict.fromkeys(versions_of(implementation.framework).values())),
-            DEVICE,
-            rows,
+            implementation.calls[cell.operation],
+            version_text(implementation.framework, introduction.packages),
+            introduction.device,
+            Path(directory) / "rows",
         )
-        text = json.dumps({"record": asdict(made), "maxima": measurement.row_maxima})
-        request.node.user_properties.append(("measurement", text))
+        profile = measured_profile(current.profile(cell), introduction)
+        parts = {"record": asdict(made), "maxima": measurement.row_maxima, "profile": asdict(profile)}
+        request.node.user_properties.append(("measurement", json.dumps(parts)))
 
     return record
 
@@ -188,11 +242,13 @@ def hold_against_baseline(request: pytest.FixtureRequest) -> Callable[[Measureme
     ratchet = request.config.stash.get(_RATCHET, None)
     if ratchet is None:
         return lambda measurement: None
+    current = request.config.stash[_SESSION]
 
     def hold(measurement: Measurement) -> None:
         __tracebackhide__ = True
-        version = " ".join(dict.fromkeys(versions_of(measurement.framework).values()))
-        figures = figures_of_measurement(measurement, version, DEVICE)
+        introduction = current.introduction(measurement.cell)
+        version = version_text(measurement.framework, introduction.packages)
+        figures = figures_of_measurement(measurement, version, introduction.device)
         change = ratchet.held(measurement.cell, figures, measurement.row_maxima)
         request.node.user_properties.append(("baseline", Told.text(change, ratchet)))
         if change.word in (WORSE, BROKEN):
@@ -204,17 +260,18 @@ def hold_against_baseline(request: pytest.FixtureRequest) -> Callable[[Measureme
 def pytest_sessionstart(session: pytest.Session) -> None:
     directory = _option(session.config, "record")
     if directory and not hasattr(session.config, "workerinput"):
-        from reports.measuring import manifest_of, measurable
-
         current = session.config.stash[_SESSION]
-        present, missing = measurable(current.implementations)
-        planned = [cell for cell in current.cells() if not current.missing(cell)]
+        roster = current.roster()
+        planned = [cell for cell in current.cells() if current.profile(cell) not in roster.refused]
+        manifest = manifest_of(current.implementations, current.selection, len(planned), roster)
         try:
-            session.config.stash[_WRITER] = RunWriter(
-                Path(directory), manifest_of(present, missing, current.selection, len(planned))
-            )
+            session.config.stash[_WRITER] = RunWriter(Path(directory), manifest)
         except RunError as error:
             raise pytest.UsageError(str(error)) from None
+
+
+def pytest_sessionfinish() -> None:
+    stop_workers()
 
 
 class _Controller:
@@ -247,6 +304,7 @@ class _Controller:
         data["record"]["worst"] = Worst(**data["record"]["worst"])
         record = Record(**data["record"])
         if record.key not in writer.done:
+            writer.note(MeasuredProfile(**data["profile"]))
             writer.add(record, data["maxima"])
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -54,7 +54,9 @@ def cli() -> None:
 @click.option("--layout", "layouts", multiple=True, help="last, inner, column.")
 @click.option("--family", "families", multiple=True, help="How the logits are made, for example gauss1 or dominant.")
 @click.option("--framework", "frameworks", multiple=True, help="torch, jax, scipy, numpy.")
-@click.option("--device", default="cpu", show_default=True, help="cpu.")
+@click.option("--profile", "profiles", multiple=True, help="default, threads-2, aten-avx2, ... (docs/profiles.md).")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N, or all: the CPU and a card.")
+@click.option("--require-device", is_flag=True, help="Exit 3 where the device is not there.")
 @click.option("--implementation", metavar="FILE.py:NAME", help="Measure your own NAME(x, axis); needs --framework.")
 @click.option("--require", metavar="VERDICT", help="Exit 1 where a cell is worse than this.")
 def measure(out: Path, tier: str, require: str | None, **filters: Any) -> int:

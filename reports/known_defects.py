@@ -15,6 +15,7 @@ from reports.records import Run, RunError
 from reports.run_directory import read_run
 from suites.environment import profile_of
 from suites.known_defects import FILE, REQUIRED, Defect, Failing, fingerprint, known_defects
+from suites.profiles import DEFAULT
 
 
 def failing_cells(run: Run) -> list[Failing]:
@@ -26,17 +27,20 @@ def failing_cells(run: Run) -> list[Failing]:
     ]
 
 
-def measured_fields(defect: Defect, failing: list[Failing], run: Run) -> dict[str, str]:
-    """The lines of an entry that are measured, as TOML values."""
+def measured_fields(defect: Defect, failing: list[Failing]) -> dict[str, str]:
+    """The lines of an entry that are measured, as TOML values; those of another profile than the default are one."""
     ratios = [f.bound_ratio for f in failing]
     worst = min((f.verdict for f in failing), key=VERDICTS.index)
-    return {
-        "profile": f'"{profile_of(defect.framework)}"',
+    figures = {
         "verdict": f'"{worst}"',
         "bound_ratio": f"[{min(ratios):.8g}, {max(ratios):.8g}]",
         "cells": str(len(failing)),
         "fingerprint": f'"{fingerprint(f.cell for f in failing)}"',
     }
+    if defect.on != DEFAULT:
+        together = ", ".join(f"{name} = {value}" for name, value in figures.items())
+        return {f"on.{defect.on}": f"{{ {together} }}"}
+    return {"profile": f'"{profile_of(defect.framework)}"', **figures}
 
 
 def rewritten(text: str, fields: dict[str, dict[str, str]]) -> str:
@@ -45,7 +49,7 @@ def rewritten(text: str, fields: dict[str, dict[str, str]]) -> str:
     for index, block in enumerate(blocks):
         match = re.search(r'(?m)^id = "(.+)"$', block)
         for name, value in fields.get(match.group(1), {}).items() if match else ():
-            block = re.sub(rf"(?m)^{name} = .*$", lambda _, line=f"{name} = {value}": line, block)
+            block = re.sub(rf"(?m)^{re.escape(name)} = .*$", lambda _, line=f"{name} = {value}": line, block)
         blocks[index] = block
     return "".join(blocks)
 
@@ -63,15 +67,16 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     failing = failing_cells(run)
-    fields = {}
+    fields: dict[str, dict[str, str]] = {}
     for defect in known_defects():
         mine = [f for f in failing if defect.selects(f.cell)]
         failing = [f for f in failing if not defect.selects(f.cell)]
         if mine:
-            fields[defect.id] = measured_fields(defect, mine, run)
-            print(defect.id, *fields[defect.id].values(), sep="  ")
+            measured = measured_fields(defect, mine)
+            fields.setdefault(defect.id, {}).update(measured)
+            print(defect.name, *measured.values(), sep="  ")
         else:
-            print(f"{defect.id}  no cell of this run fails")
+            print(f"{defect.name}  no cell of this run fails")
     for (implementation, *rest), count in sorted(Counter(_group(f) for f in failing).items()):
         print("NEW", implementation, *rest, f"{count} cells", sep="  ")
     if write:
@@ -79,9 +84,9 @@ def main(arguments: list[str]) -> int:
     return 1 if failing else 0
 
 
-def _group(failing: Failing) -> tuple[str, str, str, str, str, str]:
+def _group(failing: Failing) -> tuple[str, ...]:
     cell = failing.cell
-    return cell.implementation, cell.operation, cell.quantity, cell.format, cell.family, failing.verdict
+    return cell.implementation, cell.profile, cell.operation, cell.quantity, cell.format, cell.family, failing.verdict
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 RUN/manifest.json     what was measured, where and with which versions (``Manifest``)
 RUN/cells.jsonl       one ``Record`` a line, sorted by key once the run is finished
+RUN/lost.jsonl        one ``LostCell`` a line, for the cells that could not be measured; not there if there are none
 RUN/rows/maxima.jsonl the largest ulp error of each row of each cell, for paired tests
 RUN/rows/*.npy        the bits of worst rows that are too long for their record, named by content
 
@@ -10,6 +11,7 @@ There is no NaN or infinity in the JSON: null, and a count (``outcomes``, ``infi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from dataclasses import dataclass, field
@@ -19,8 +21,11 @@ from typing import Any
 import numpy as np
 
 from references.formats import Bits, Format, format_named
+from suites.disk import reason_of
+from suites.introduction import Introduction
 from suites.measure import Measurement
 from suites.plan import Cell
+from suites.profiles import Profile
 
 SCHEMA = 1
 
@@ -118,10 +123,56 @@ class Record:
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """A framework of which nothing was measured, and why."""
+    """A framework, or one profile of it, of which nothing was measured, and why."""
 
     framework: str
     reason: str
+    profile: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.framework} {self.profile}" if self.profile else self.framework
+
+
+@dataclass(frozen=True)
+class LostCell:
+    """A cell that could not be measured: what was raised, or how its worker ended, and what it had printed last."""
+
+    key: str
+    reason: str
+    signal: str | None
+    input_sha256: str
+    log: str
+
+
+@dataclass(frozen=True)
+class MeasuredProfile:
+    """A profile as its worker told it: what was ``asked`` of it, and what it ``selected``, which is read back."""
+
+    name: str
+    framework: str
+    device: str
+    interpreter: str
+    python: str
+    packages: dict[str, str]
+    asked: dict[str, str]
+    selected: dict[str, str]
+    card: str | None
+
+
+def measured_profile(profile: Profile, introduction: Introduction) -> MeasuredProfile:
+    """A profile and what its worker said of itself."""
+    return MeasuredProfile(
+        name=profile.name,
+        framework=profile.framework,
+        device=introduction.device,
+        interpreter=introduction.interpreter,
+        python=introduction.python,
+        packages=introduction.packages,
+        asked=profile.asked(),
+        selected=introduction.selected,
+        card=introduction.card,
+    )
 
 
 @dataclass(frozen=True)
@@ -160,6 +211,7 @@ class Manifest:
     git_commit: str | None
     inputs_sha256: str | None
     unmeasured: list[Unmeasured]
+    profiles: list[MeasuredProfile] = field(default_factory=list)
     timings: list[Timing] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -197,7 +249,7 @@ class Run:
 
 
 def record_of(measurement: Measurement, call: str, version: str, device: str, rows: Path) -> Record:
-    """The record of a measurement; long worst rows are written to the directory ``rows``."""
+    """The record of a measurement; long worst rows are written to the directory ``rows``.  Raises RunError."""
     cell, statistics, judgement = measurement.cell, measurement.statistics, measurement.judgement
     format, worst = format_named(cell.format), measurement.worst
 
@@ -273,7 +325,12 @@ def _keep_row(bits: Bits, rows: Path) -> str:
     name = f"{hashlib.sha256(bits.tobytes()).hexdigest()[:16]}.npy"
     if not (rows / name).exists():
         temporary = rows / f"{name}.{os.getpid()}.part"
-        with temporary.open("wb") as file:
-            np.save(file, bits, allow_pickle=False)
-        temporary.replace(rows / name)
+        try:
+            with temporary.open("wb") as file:
+                np.save(file, bits, allow_pickle=False)
+            temporary.replace(rows / name)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise RunError(f"{rows} can't be written: {reason_of(error)}; free space and run again") from None
     return name

@@ -14,7 +14,12 @@ from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
 from suites.inputs.batch import Batch, batch_of
 from suites.inputs.layouts import axis_of
-from suites.measure import Worst, evaluator_of, run_cell, score
+from suites.measure import Worst, request_of, score
+from suites.pool import evaluate
+from suites.profiles import Profile, UnknownProfile, profile_named
+from suites.roster import admitted
+from suites.tasks import Loss, Task
+from suites.worker_process import WorkerDied
 
 
 @dataclass(frozen=True)
@@ -68,13 +73,30 @@ def _implementation(record: Record) -> Implementation:
 
 
 def replayed(run: Run, record: Record) -> Replay:
-    """Evaluate the recorded worst case on the installed framework.  Raises RunError for a user's implementation."""
+    """Evaluate the recorded worst case in a worker of the recorded profile, on the installed framework.
+
+    Raises RunError for a user's implementation and an unknown profile; Unavailable, and WorkerDied where the worker
+    doesn't survive it.
+    """
     implementation = _implementation(record)
     batch = _batch(run, record)
+    profile = _profile(record)
+    introduction = admitted(profile)
+    vectors = {"cotangent": batch.cotangent, "tangent": batch.tangent}
+    requests = (request_of(record.cell, implementation),)
+    (answer,) = evaluate(Task(profile, record.format, batch.logits, vectors, requests))
+    if answer.bits is None:
+        raise WorkerDied(answer.loss or Loss("no answer"))
     place = record.worst.row, record.worst.index
-    computed = run_cell(record.cell, batch, evaluator_of(implementation))
-    now = score(record.cell, implementation, batch, computed, place)
+    now = score(record.cell, implementation, batch, answer.bits, place, introduction=introduction)
     return Replay(record, now.worst)
+
+
+def _profile(record: Record) -> Profile:
+    try:
+        return profile_named(record.framework, record.profile)
+    except UnknownProfile as error:
+        raise RunError(f"{record.key}: {error}") from None
 
 
 def _batch(run: Run, record: Record) -> Batch:

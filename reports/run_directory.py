@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -10,7 +11,19 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from reports.records import SCHEMA, Manifest, Record, Run, RunError, Timing, Unmeasured, Worst, finite
+from reports.records import (
+    SCHEMA,
+    LostCell,
+    Manifest,
+    MeasuredProfile,
+    Record,
+    Run,
+    RunError,
+    Timing,
+    Unmeasured,
+    Worst,
+    finite,
+)
 from suites.plan import Cell
 
 # Row maxima kept of a cell.
@@ -22,7 +35,7 @@ Made = TypeVar("Made")
 
 
 # What has to be equal for a run to go on: anything else would mix records of two measurements.
-_SAME = ("tier", "selection", "implementations", "packages", "python", "settings", "environment", "git_commit")
+_SAME = ("tier", "selection", "implementations", "packages", "python", "gpu", "settings", "environment", "git_commit")
 
 
 class RunWriter:
@@ -37,7 +50,8 @@ class RunWriter:
         try:
             self.rows.mkdir(parents=True, exist_ok=True)
             self.done = self._resume() if (path / "manifest.json").exists() else {}
-            self._write_manifest(manifest)
+            (path / "lost.jsonl").unlink(missing_ok=True)  # they are tried again
+            self._write_manifest(self.manifest)
             self._cells = (path / "cells.jsonl").open("a", encoding="utf-8")
             self._maxima = (self.rows / "maxima.jsonl").open("a", encoding="utf-8")
         except OSError as error:
@@ -49,6 +63,14 @@ class RunWriter:
         for name in _SAME:
             if getattr(old, name) != getattr(self.manifest, name):
                 raise RunError(f"{self.path} holds a run with another {name}; choose another --out, or remove it")
+        for profile in old.profiles:
+            mine = next((p for p in self.manifest.profiles if _identity(p) == _identity(profile)), profile)
+            if mine != profile:
+                raise RunError(
+                    f"{self.path} holds a run whose profile {profile.name} of {profile.framework} selected something "
+                    "else; choose another --out, or remove it"
+                )
+            self._keep(profile)
         # Maxima are written before their record, so a record always has them.
         cells = dict(_undamaged(self.path / "cells.jsonl", lambda line: _parsed(line).key))
         maxima = dict(_undamaged(self.rows / "maxima.jsonl", lambda line: str(json.loads(line)["key"])))
@@ -58,12 +80,32 @@ class RunWriter:
         return done
 
     def add(self, record: Record, maxima: list[float | None]) -> None:
-        """Write one cell; it is safe once this returns."""
+        """Write one cell; it is safe once this returns.  Raises RunError where it can't be written."""
         row = {"key": record.key, "max_ulp": [finite(m) for m in maxima[:MOST_ROWS]]}
-        try:
+        with self._told():
             for file, value in ((self._maxima, row), (self._cells, dataclasses.asdict(record))):
                 file.write(json.dumps(value, allow_nan=False) + "\n")
                 file.flush()
+
+    def lose(self, lost: LostCell) -> None:
+        """Write down a cell that could not be measured.  Raises RunError where it can't be written."""
+        with self._told(), (self.path / "lost.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dataclasses.asdict(lost), allow_nan=False) + "\n")
+
+    def note(self, profile: MeasuredProfile) -> None:
+        """Write down a profile that was started, once.  Raises RunError where it can't be written."""
+        if profile not in self.manifest.profiles:
+            self._keep(profile)
+            self._write_manifest(self.manifest)
+
+    def _keep(self, profile: MeasuredProfile) -> None:
+        others = [p for p in self.manifest.profiles if _identity(p) != _identity(profile)]
+        self.manifest = dataclasses.replace(self.manifest, profiles=sorted([*others, profile], key=_identity))
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise RunError(
                 f"{self.path} can't be written: {error.strerror or error}; free space and run again"
@@ -74,15 +116,23 @@ class RunWriter:
         self.close()
         cells = _sorted_lines(self.path / "cells.jsonl", _key_of)
         _sorted_lines(self.rows / "maxima.jsonl", lambda line: str(line["key"]))
+        if (self.path / "lost.jsonl").exists():
+            _sorted_lines(self.path / "lost.jsonl", lambda line: str(line["key"]))
         digest = hashlib.sha256("".join(sorted({cell["input_sha256"] for cell in cells})).encode()).hexdigest()
         self._write_manifest(dataclasses.replace(self.manifest, inputs_sha256=digest, **changes))
 
     def close(self) -> None:
-        self._cells.close()
-        self._maxima.close()
+        """Close the files; a line that could not be flushed was told when it was added."""
+        for file in (self._cells, self._maxima):
+            with contextlib.suppress(OSError):
+                file.close()
 
     def _write_manifest(self, manifest: Manifest) -> None:
         write_atomically(self.path / "manifest.json", json.dumps(dataclasses.asdict(manifest), indent=1) + "\n")
+
+
+def _identity(profile: MeasuredProfile) -> tuple[str, str]:
+    return profile.framework, profile.name
 
 
 def write_atomically(path: Path, text: str | Iterable[str]) -> None:
@@ -156,6 +206,7 @@ def read_manifest(path: Path) -> Manifest:
     try:
         data["unmeasured"] = [Unmeasured(**u) for u in data["unmeasured"]]
         data["timings"] = [Timing(**t) for t in data["timings"]]
+        data["profiles"] = [MeasuredProfile(**p) for p in data.get("profiles", [])]
         return Manifest(**data)
     except (KeyError, TypeError) as error:
         raise RunError(f"{file} is not a manifest of schema {SCHEMA} ({error}); measure again") from None
@@ -199,3 +250,13 @@ def read_lines(path: Path, name: str, made: Callable[[dict[str, Any]], Made]) ->
         raise RunError(f"{path / name}, line {number} is damaged ({error}); {remedy}") from None
     except OSError as error:
         raise RunError(f"{path / name} can't be read ({error}); measure again") from None
+
+
+def read_lost(path: Path) -> list[LostCell]:
+    """The cells that a run could not measure.  Raises RunError for a file that is damaged."""
+    file = path / "lost.jsonl"
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        return [LostCell(**json.loads(line)) for line in lines]
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{file} can't be read ({error}); measure again") from None

@@ -19,13 +19,13 @@ from reports.console import table_console
 from reports.exits import INCOMPLETE, OK, USAGE, WORSE
 from reports.explain import ExplainError, as_json, explained, tables
 from reports.golden import GoldenError
+from reports.measuring import Outcome, run_measurements
 from reports.measuring import Progress as Show
-from reports.measuring import run_measurements
 from reports.options import UsageError, one_of
 from reports.progress import progress_bar
 from reports.records import Record, Run, RunError
 from reports.replay import replayed, script_for
-from reports.run_directory import read_run
+from reports.run_directory import read_lost, read_run
 from reports.writing import need_templates, write_page
 from suites.exact import CertificationError
 from suites.implementations.catalogue import (
@@ -34,17 +34,21 @@ from suites.implementations.catalogue import (
     UnknownName,
     of_frameworks,
     user_implementation,
-    why_not_measured,
 )
 from suites.inputs import special
-from suites.inputs.families import FAMILIES
+from suites.inputs.families import FAMILIES, WIDE
 from suites.inputs.layouts import LAYOUTS
-from suites.plan import DEVICE, FORMATS, QUANTITIES, TIERS, Cell, Selection, cells
+from suites.introduction import Unavailable
+from suites.plan import FORMATS, QUANTITIES, TIERS, Cell, Selection, cells
+from suites.profiles import UnknownProfile, devices_of, every_name, is_card
+from suites.worker_process import ScratchError, WorkerDied
 
 # What a user can bring about, and the exit code it has.
 KNOWN_ERRORS: dict[type[Exception], int] = {
     UsageError: USAGE,
     UnknownName: USAGE,
+    UnknownProfile: USAGE,
+    ScratchError: USAGE,
     FormatError: USAGE,
     RunError: USAGE,
     ExplainError: USAGE,
@@ -64,13 +68,17 @@ def measure_verb(
     formats: tuple[str, ...],
     layouts: tuple[str, ...],
     families: tuple[str, ...],
+    profiles: tuple[str, ...],
     frameworks: tuple[str, ...],
     device: str,
+    require_device: bool,
     implementation: str | None,
 ) -> int:
-    """Measure into a run directory and say in one sentence what came out."""
+    """Measure into a run directory and say in one sentence what came out, and in another where the time went."""
     one_of("tier", [tier], TIERS)
-    one_of("device", [device], [DEVICE])
+    devices = devices_of(device)
+    if devices is None:
+        raise UsageError(f"unknown device {device!r}; known are cpu, cuda, cuda:N, all")
     if require is not None:
         one_of("verdict", [require], VERDICTS)
     selection = Selection(
@@ -79,12 +87,13 @@ def measure_verb(
         one_of("quantity", quantities, QUANTITIES),
         one_of("format", formats, FORMATS),
         one_of("layout", layouts, LAYOUTS),
-        one_of("family", families, (*FAMILIES, special.FAMILY)),
+        one_of("family", families, (*FAMILIES, *WIDE, special.FAMILY)),
+        one_of("profile", profiles, (*every_name(), *(p for p in profiles if is_card(p)))),
+        devices,
     )
     implementations = _implementations(frameworks, implementation, operations)
     if not cells(implementations, selection):
-        raise UsageError("these filters select no cell; loosen --operation, --format, --family or --framework")
-    absent = [f for f in frameworks if why_not_measured(f)]
+        raise UsageError("these filters select no cell; loosen --operation, --format, --family, --profile, --framework")
     with _progress() as show:
         try:
             outcome = run_measurements(out, implementations, selection, show)
@@ -92,14 +101,44 @@ def measure_verb(
             _say(f"interrupted; the finished cells are kept in {out}: the same command goes on from there")
             return INCOMPLETE
     run = outcome.run
-    for lost in outcome.lost:
-        _say(f"not measured: {lost.cell.key}: {lost.reason}")
+    _say_lost(outcome)
     for unmeasured in run.manifest.unmeasured:
-        _say(f"not measured: {unmeasured.framework}: {unmeasured.reason}")
-    Console().print(_sentence(run), highlight=False, soft_wrap=True)
-    if outcome.lost or absent or len(run.records) < run.manifest.planned:
+        _say(f"not measured: {unmeasured.name}: {unmeasured.reason}")
+    for sentence in (_sentence(run), shares(run.manifest.seconds)):
+        Console().print(sentence, highlight=False, soft_wrap=True)
+    absent = [u for u in run.manifest.unmeasured if u.profile is None and u.framework in frameworks]
+    no_card = [u for u in run.manifest.unmeasured if u.profile and is_card(u.profile)]
+    if outcome.lost or absent or (require_device and no_card) or len(run.records) < max(1, run.manifest.planned):
         return INCOMPLETE
     return _required(run.records, require)
+
+
+# So many cells that were lost for one reason are named; more are counted.
+_MOST_NAMED = 5
+
+
+def _say_lost(outcome: Outcome) -> None:
+    by_reason: dict[tuple[str, str], list[Cell]] = {}
+    for lost in outcome.lost:
+        by_reason.setdefault((lost.cell.profile, lost.reason), []).append(lost.cell)
+    for (_, reason), cells_of_it in by_reason.items():
+        for cell in cells_of_it[:_MOST_NAMED]:
+            _say(f"not measured: {cell.key}: {reason}")
+        more = len(cells_of_it) - _MOST_NAMED
+        if more > 0:
+            _say(f"not measured: {more} more cells of profile {cells_of_it[0].profile}: {reason}")
+    if any(lost.log for lost in read_lost(outcome.run.path)):
+        _say(f"{outcome.run.path / 'lost.jsonl'} has what the workers had printed")
+
+
+def shares(seconds: dict[str, float]) -> str:
+    """Where the time went, in one line; the driver waits while workers evaluate, so its waiting is told apart."""
+    busy = {name: value for name, value in seconds.items() if name not in ("total", "idle") and value > 0}
+    whole = sum(busy.values()) or 1.0
+    parts = [f"{name} {value / whole:.0%}" for name, value in sorted(busy.items(), key=lambda item: -item[1])]
+    idle = seconds.get("idle", 0.0) / (seconds.get("total", 0.0) or 1.0)
+    total = seconds.get("total", 0.0)
+    return f"{total:.0f} s, of which the driver waited {idle:.0%}; of the work: {', '.join(parts)}."
 
 
 def _implementations(frameworks: tuple[str, ...], own: str | None, operations: tuple[str, ...]) -> list[Implementation]:
@@ -179,10 +218,10 @@ def replay_verb(run_path: Path, cell: str, script: bool) -> int:
         need_templates()
         sys.stdout.write(script_for(run, record))
         return OK
-    reason = why_not_measured(record.framework)
-    if reason:
+    try:
+        result = replayed(run, record)
+    except (Unavailable, WorkerDied) as reason:
         _say(f"{record.key}: {reason}")
         return INCOMPLETE
-    result = replayed(run, record)
     Console().print(result.text(), highlight=False, soft_wrap=True)
     return OK if result.same else WORSE

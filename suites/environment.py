@@ -10,14 +10,18 @@ import subprocess
 from pathlib import Path
 
 from suites.implementations.catalogue import settings_of
-from suites.known_defects import profile_text
 
 _PACKAGES = ("torch", "jax", "jaxlib", "numpy", "scipy", "mpmath", "gmpy2", "ml_dtypes")
+
+# Those that the reference is made with.
+JUDGES = ("mpmath", "gmpy2")
 
 # Environment variables of these families can change what a framework computes.
 _FLAGS = re.compile(
     r"^(XLA_|JAX_|TORCH_|PYTORCH_|ATEN_|TORCHINDUCTOR_|NPY_|MKL_|OMP_|OPENBLAS_|CUDA_|NVIDIA_TF32|DNNL_|SCIPY_ARRAY_API)"
 )
+
+_FEATURES = {"sse4_2", "avx2", "fma", "avx512f"}
 
 
 def packages() -> dict[str, str]:
@@ -46,6 +50,16 @@ def cpu() -> str:
     return match.group(1) if match else platform.machine()
 
 
+def features() -> list[str]:
+    """Which of the instruction sets that profiles speak of this processor has, by their Linux names."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    match = re.search(r"^flags\s*:\s*(.+)$", text, re.MULTILINE)
+    return sorted(_FEATURES & set(match.group(1).split())) if match else []
+
+
 def git_commit() -> str | None:
     """The commit of the checkout that this module lies in, with a mark for uncommitted changes."""
     here = Path(__file__).resolve().parent.parent
@@ -60,6 +74,11 @@ def git_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return head.stdout.strip() or None
+
+
+def profile_text(settings: dict[str, str], isa: str, processor: str) -> str:
+    """What an entry's figures were measured on: processor, instruction set and the framework's settings."""
+    return "; ".join([processor, isa, *(f"{name} {value}" for name, value in settings.items() if value)])
 
 
 def profile_of(framework: str) -> str:

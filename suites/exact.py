@@ -16,6 +16,7 @@ from references.problem import OPERATIONS, Problem, problem_of, roles_of, specia
 from references.reference import Reference, as_pair
 from suites.inputs.batch import Batch
 from suites.inputs.integers import below, seed_of
+from suites.stopwatch import timed
 
 # What the oracle is asked for where it checks the bulk reference: far beyond any pair.
 _BITS = 130
@@ -55,6 +56,7 @@ class Exact:
         """The vectors of a quantity as numbers, by role."""
         return {role: self._vectors[role] for role in roles_of(quantity)}
 
+    @timed("reference")
     def reference(self, operation: str, quantity: str) -> Reference:
         """The exact result.  Raises CertificationError where the oracle contradicts it at a sampled element."""
         key = operation, quantity
@@ -98,6 +100,7 @@ class Exact:
         problem = self.problem(operation, quantity, row)
         return correctly_rounded(problem, self.batch.format, columns, start=_BITS + GUARD_BITS)
 
+    @timed("certification")
     def certified(self, operation: str, quantity: str, row: int, column: int) -> Certified:
         """The oracle's enclosure of one element, held against the reference.
 

@@ -1,8 +1,8 @@
 """Known defects: what the suite has found in released frameworks, read from known_defects.toml as expected failures.
 
-An entry selects cells by lists of names.  On the profile that it was measured on, exactly the recorded cells fail, as
-badly as recorded; on another profile some cell of it still fails.  A cell below the required verdict that no entry
-selects is a new finding, and a failure.
+An entry selects cells by lists of names, and has figures for each profile in which some of them fail.  On the machine
+that they were measured on, exactly the recorded cells fail, as badly as recorded; on another machine some cell of it
+still fails.  A cell below the required verdict that no entry selects is a new finding, and a failure.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from references.verdict import VERDICTS
 from suites.plan import Cell
+from suites.profiles import DEFAULT
 
 FILE = Path(__file__).with_name("known_defects.toml")
 
@@ -46,9 +47,10 @@ class Failing:
 
 @dataclass(frozen=True)
 class Defect:
-    """One entry.  ``bound_ratio`` is the measured range over its failing cells, ``fingerprint`` that of their keys.
+    """One entry in the profile ``on``; ``profile`` tells the machine that its figures were measured on.
 
-    ``law`` is the property violated (docs/laws.md), ``verdict`` the worst one met, ``issue`` the upstream report.
+    ``bound_ratio`` is the measured range over its failing cells, ``fingerprint`` that of their keys.  ``law`` is the
+    property violated (docs/laws.md), ``verdict`` the worst one met, ``issue`` the upstream report.
     """
 
     id: str
@@ -63,8 +65,16 @@ class Defect:
     fingerprint: str
     issue: str | None
     selectors: dict[str, tuple[str, ...]]
+    on: str = DEFAULT
+
+    @property
+    def name(self) -> str:
+        """The id, and the profile where it isn't the default one."""
+        return self.id if self.on == DEFAULT else f"{self.id} on {self.on}"
 
     def selects(self, cell: Cell) -> bool:
+        if cell.profile != self.on:
+            return False
         return all(str(getattr(cell, name)) in names for name, names in self.selectors.items())
 
     def applies_to(self, version: str) -> bool:
@@ -79,18 +89,20 @@ class Defect:
         found = []
         worst = min((f.verdict for f in failing), key=VERDICTS.index, default=None)
         if complete and not failing:
-            return [f"{self.id}: no cell fails any more; remove the entry"]
+            return [f"{self.name}: no cell fails any more; remove the entry"]
         if worst is not None and VERDICTS.index(worst) < VERDICTS.index(self.verdict):
-            found.append(f"{self.id}: a cell is {worst}, the entry says {self.verdict}: {_first(failing, worst)}")
+            found.append(f"{self.name}: a cell is {worst}, the entry says {self.verdict}: {_first(failing, worst)}")
         if profile != self.profile:
             return found
         low, high = self.bound_ratio
         for f in failing:
             if not low * (1 - _ROOM) <= f.bound_ratio <= high * (1 + _ROOM):
                 recorded = f"[{low:.6g}, {high:.6g}]"
-                found.append(f"{self.id}: bound ratio {f.bound_ratio:.6g} is outside {recorded}: {f.cell.key}")
+                found.append(f"{self.name}: bound ratio {f.bound_ratio:.6g} is outside {recorded}: {f.cell.key}")
         if complete and (len(failing), fingerprint(f.cell for f in failing)) != (self.cells, self.fingerprint):
-            found.append(f"{self.id}: {len(failing)} cells fail, not the {self.cells} that the entry was measured with")
+            found.append(
+                f"{self.name}: {len(failing)} cells fail, not the {self.cells} that the entry was measured with"
+            )
         return found
 
 
@@ -103,11 +115,6 @@ def fingerprint(cells: Iterable[Cell]) -> str:
     return hashlib.sha256("\n".join(sorted(cell.key for cell in cells)).encode()).hexdigest()[:12]
 
 
-def profile_text(settings: dict[str, str], isa: str, cpu: str) -> str:
-    """What an entry's figures were measured on: processor, instruction set and the framework's settings."""
-    return "; ".join([cpu, isa, *(f"{name} {value}" for name, value in settings.items() if value)])
-
-
 @cache
 def known_defects(file: Path = FILE) -> tuple[Defect, ...]:
     """The entries of known_defects.toml.  Raises DefectError."""
@@ -118,25 +125,38 @@ def known_defects(file: Path = FILE) -> tuple[Defect, ...]:
     entries = data.pop("defect", [])
     if data or not isinstance(entries, list):
         raise DefectError(f"{file}: every entry begins with [[defect]], not with [{next(iter(data), 'defect')}]")
-    defects = tuple(_defect(entry, number, file) for number, entry in enumerate(entries, start=1))
-    names = [d.id for d in defects]
+    names = [entry.get("id") for entry in entries]
     for name in names:
-        if names.count(name) > 1:
+        if name is not None and names.count(name) > 1:
             raise DefectError(f"{file}: two entries are called {name!r}")
-    return defects
+    return tuple(d for number, entry in enumerate(entries, start=1) for d in _defects(entry, number, file))
 
 
-def _defect(entry: dict[str, Any], number: int, file: Path) -> Defect:
+# What is measured for each profile.
+_FIGURES = ("verdict", "bound_ratio", "cells", "fingerprint")
+
+
+def _defects(entry: dict[str, Any], number: int, file: Path) -> list[Defect]:
+    """One for the default profile, if there are figures of it, and one for each of those under ``on``."""
     name = entry.get("id", f"number {number}")
     selectors = {s: _names(entry.pop(s)) for s in _SELECTORS if s in entry}
+    figures = {DEFAULT: {f: entry.pop(f) for f in _FIGURES if f in entry}}
     try:
-        low, high = (float(v) for v in _list(entry.pop("bound_ratio")))
-        SpecifierSet(str(entry["versions"]))
-        defect = Defect(bound_ratio=(low, high), issue=entry.pop("issue", None), selectors=selectors, **entry)
+        figures.update(entry.pop("on", {}))
+        if not figures[DEFAULT] and len(figures) > 1:
+            del figures[DEFAULT]
+        return [_defect({**entry, **found, "on": on}, selectors) for on, found in figures.items()]
     except (TypeError, KeyError, ValueError, InvalidSpecifier) as error:
         raise DefectError(f"{file}: entry {name!r} is not understood: {error}") from None
+
+
+def _defect(fields: dict[str, Any], selectors: dict[str, tuple[str, ...]]) -> Defect:
+    """Raises KeyError, TypeError or ValueError for fields that make no sense."""
+    low, high = (float(v) for v in _list(fields.pop("bound_ratio")))
+    SpecifierSet(str(fields["versions"]))
+    defect = Defect(bound_ratio=(low, high), issue=fields.pop("issue", None), selectors=selectors, **fields)
     if defect.verdict not in VERDICTS or not low <= high or "implementation" not in selectors:
-        raise DefectError(f"{file}: entry {name!r} needs a verdict, a range and an implementation")
+        raise ValueError("it needs a verdict, a range and an implementation")
     return defect
 
 

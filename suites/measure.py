@@ -22,15 +22,18 @@ from references.errors import (
 from references.formats import Bits, Mask
 from references.reference import Reference
 from references.verdict import Judgement, judge
+from suites.evaluation import evaluate_rows
 from suites.exact import Exact, exact_of
-from suites.implementations.call import Call, Evaluator
+from suites.implementations.call import Evaluator
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
-from suites.inputs.batch import Batch, batch_of
+from suites.inputs.batch import Batch, batch_of, roles_of
 from suites.inputs.cotangents import kind_of_row
-from suites.inputs.layouts import axis_of, place, unplace
+from suites.introduction import Introduction
 from suites.paths.taken import path_ids
 from suites.plan import Cell, rows_of
+from suites.stopwatch import timed
+from suites.tasks import Request
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,17 @@ class Measurement:
 
 
 def run_cell(cell: Cell, batch: Batch, evaluator: Evaluator) -> Bits:
-    """The implementation's output for a batch, as rows [rows, n] of bits."""
-    vectors = {role: place(bits, cell.layout) for role, bits in batch.vectors(cell.quantity).items()}
-    call = Call(
-        cell.operation, cell.quantity, cell.format, axis_of(cell.layout), place(batch.logits, cell.layout), **vectors
+    """The implementation's output for a batch, as rows [rows, n] of bits, evaluated in this process."""
+    return evaluate_rows(
+        evaluator,
+        cell.implementation,
+        cell.operation,
+        cell.quantity,
+        cell.format,
+        cell.layout,
+        batch.logits,
+        batch.vectors(cell.quantity),
     )
-    output = evaluator(call)
-    if output.shape != call.logits.shape:
-        raise TypeError(f"{cell.implementation} returned shape {output.shape} for {call.logits.shape}")
-    return unplace(output, cell.layout)
 
 
 def measure(
@@ -102,17 +107,31 @@ def measure(
     return score(cell, implementation, batch, run_cell(cell, batch, evaluator))
 
 
+def request_of(cell: Cell, implementation: Implementation) -> Request:
+    """A cell as a worker is asked for it."""
+    own = (implementation.module, *implementation.own) if implementation.own else None
+    return Request(cell.implementation, cell.operation, cell.quantity, cell.layout, roles_of(cell.quantity), own)
+
+
 def input_of(cell: Cell) -> Batch:
     """The input that a cell is evaluated on."""
     return batch_of(cell.family, cell.format, rows_of(cell.family, cell.row_length), cell.row_length)
 
 
+@timed("judging")
 def score(
-    cell: Cell, implementation: Implementation, batch: Batch, computed: Bits, place: tuple[int, int] | None = None
+    cell: Cell,
+    implementation: Implementation,
+    batch: Batch,
+    computed: Bits,
+    place: tuple[int, int] | None = None,
+    *,
+    introduction: Introduction | None = None,
 ) -> Measurement:
     """Judge an output [rows, n]; ``place`` names the element that is reported as the worst, for a replay.
 
-    Raises CertificationError.
+    ``introduction`` is that of the process that evaluated; without it, of this one.  Raises
+    CertificationError.
     """
     exact = exact_of(batch)
     reference = exact.reference(cell.operation, cell.quantity)
@@ -129,7 +148,7 @@ def score(
         zero_by_rule=_zero_by_rule(cell, exact),
     )
     errors = _decided(errors, cell, exact, computed)
-    flushes = proven_flush(implementation)
+    flushes = proven_flush(implementation, introduction.flushes if introduction else None)
     judgement = judge(
         cell.operation,
         cell.quantity,
@@ -144,7 +163,7 @@ def score(
     return Measurement(
         cell=cell,
         framework=implementation.framework,
-        path=path_ids(cell, implementation),
+        path=path_ids(cell, implementation, introduction.selected if introduction else None),
         rows=batch.logits.shape[0],
         statistics=statistics_of(errors),
         judgement=judgement,
@@ -267,6 +286,8 @@ def _flush_probe(framework: str) -> bool:
     return jax_nn.flushes_subnormals()
 
 
-def proven_flush(implementation: Implementation) -> bool:
+def proven_flush(implementation: Implementation, probed: bool | None = None) -> bool:
     """Whether subnormal numbers are flushed: declared, and proved by a probe.  Only JAX's CPU backend declares it."""
-    return implementation.flushes and _flush_probe(implementation.framework)
+    if not implementation.flushes:
+        return False
+    return _flush_probe(implementation.framework) if probed is None else probed

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from suites.implementations.catalogue import Implementation
 from suites.inputs import special
-from suites.inputs.families import FAMILIES
+from suites.inputs.families import FAMILIES, WIDE
 from suites.inputs.layouts import LAYOUTS
+from suites.profiles import DEFAULT, Profile, profiles_on
 
 TIERS = ("smoke", "standard", "deep")
 FORMATS = ("binary64", "binary32", "binary16", "bfloat16")
 QUANTITIES = ("forward", "vjp", "jvp")
-PROFILE = "default"
-DEVICE = "cpu"
+PROFILE = DEFAULT
 
 # Around the widths where kernels change: vector registers, unrolled loops, blocks of 1024 and 4096.
 LENGTHS = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 1000, 1024, 1025, 4096, 4097)
@@ -55,6 +55,57 @@ _SMOKE: dict[str, tuple[int, ...]] = {
     "masked": (1000,),
     special.FAMILY: (3,),
 }
+# What the other profiles on the CPU are for: rows on both sides of their vector registers (16 numbers of binary32 with
+# AVX-512, 8 without), of an unrolled loop of eight and of the blocks beyond 1000, where threads and fused
+# multiplications change the order of a sum.  They differ by kernels and not by families, so these are few.
+_PROFILES: dict[str, dict[str, tuple[int, ...]]] = {
+    "last": {
+        "gauss1": (7, 8, 9, 15, 16, 17, 31, 32, 33, 1000, 4097),
+        "dominant": (9,),
+        "equal": (1000,),
+        "offset": (9,),
+        "geometric": (33,),
+        "masked": (1000,),
+        special.FAMILY: (3,),
+    },
+    "inner": {"gauss1": (9, 33, 1000), "offset": (9,)},
+}
+# A shape costs JAX a compilation in each profile.
+_PROFILES_JAX: dict[str, dict[str, tuple[int, ...]]] = {
+    "last": {"gauss1": (9, 33, 1000, 4097), "offset": (9,), "geometric": (33,)},
+    "inner": {"gauss1": (1000,)},
+}
+_PROFILE_IMPLEMENTATIONS = ("torch/eager", "jax/jit", "scipy", "numpy/shifted")
+_PROFILE_QUANTITIES = ("forward", "vjp")
+
+# On a card: the sizes at which PyTorch changes its kernel or the way through it.  A warp for each row up to 1024
+# (gradients) and 2048, in steps of powers of two; registers up to 9216 in steps of 1024, shared memory up to 12252
+# (binary32) and 24504 (16 bits) where the length is a multiple of the load, global memory beyond.
+_CUDA_LAST: dict[str, tuple[int, ...]] = {
+    "gauss1": (
+        *(1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65, 128, 129, 256, 257, 512, 513, 1000, 1024, 1025, 1028),
+        *(2048, 2049, 3072, 3073, 9216, 9217, 9220, 12252, 12256, 24504, 24512),
+    ),
+    "dominant": (2, 9, 1025, 4097),
+    "near-tie": (9, 1000),
+    "equal": (9, 1000, 2049, 9217),
+    "offset": (2, 9, 1000, 2049),
+    "geometric": (33, 1000),
+    "masked": (9, 1000, 2049),
+    "long": LONG,
+    special.FAMILY: (1, 3, 17),
+}
+_CUDA_LAST_JAX = {**_CUDA_LAST, "gauss1": (2, 9, 32, 33, 1000, 1024, 1025, 9217)}
+# The spatial kernels split a row over threads where 64 columns or fewer have 64 numbers or more each.
+_CUDA_OTHER: dict[str, tuple[int, ...]] = {
+    "gauss1": (2, 63, 64, 1000),
+    "wide65": (63, 64, 1000),
+    "wide1025": (63, 64),
+    "offset": (9,),
+    "masked": (9,),
+    special.FAMILY: (3,),
+}
+_CUDA_SMOKE: dict[str, tuple[int, ...]] = {**_SMOKE, "gauss1": (2, 1000, 1025, 2049, 9217)}
 _SMOKE_INNER: dict[str, tuple[int, ...]] = {"gauss1": (1000,)}
 
 # Every new shape costs these a compilation of a tenth of a second to a second, so the short tiers give them few.
@@ -118,6 +169,8 @@ class Selection:
     formats: tuple[str, ...] = ()
     layouts: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()  # empty: the CPU
 
     def has(self, cell: Cell) -> bool:
         return all(
@@ -128,6 +181,7 @@ class Selection:
                 (self.formats, cell.format),
                 (self.layouts, cell.layout),
                 (self.families, cell.family),
+                (self.profiles, cell.profile),
             )
         )
 
@@ -136,36 +190,75 @@ def rows_of(family: str, n: int) -> int:
     """How many rows a cell has: at least five, so that every kind of cotangent occurs (special rows aside)."""
     if family == special.FAMILY:
         return len(special.rows_of_length(n))
+    if family in WIDE:
+        return WIDE[family]
     return 33 if n <= 64 else 18 if n <= 1100 else 5
 
 
 def cells(implementations: Iterable[Implementation], selection: Selection) -> list[Cell]:
-    """The cells of a selection, ordered so that those on the same input are neighbours."""
-    inputs = _inputs(selection.tier)
+    """The cells of a selection, ordered so that those on the same input are neighbours.
+
+    Every profile of a framework has its cells, whether or not this machine can offer it.
+    """
     planned = [
-        Cell(implementation.name, PROFILE, operation, quantity, format, layout, family, n)
+        Cell(implementation.name, profile.name, operation, quantity, format, layout, family, n)
         for implementation in implementations
-        for layout, family, n in inputs
-        if _affordable(implementation, n, layout, selection.tier)
-        for format in FORMATS
+        for profile in profiles_on(implementation.framework, selection.devices or ("cpu",))
+        for layout, family, n in _inputs(implementation, profile, selection.tier)
+        for format in profile.formats or FORMATS
         for operation in implementation.calls
-        for quantity in QUANTITIES
+        for quantity in _quantities(profile, selection.tier)
         if implementation.supports(operation, quantity, format)
     ]
     chosen = [cell for cell in planned if selection.has(cell)]
     return sorted(chosen, key=lambda c: (c.row_length, c.format, c.family, c.layout, c.implementation, c))
 
 
-def _inputs(tier: str) -> list[tuple[str, str, int]]:
+def _quantities(profile: Profile, tier: str) -> tuple[str, ...]:
+    return QUANTITIES if tier == "deep" or _is_main(profile) else _PROFILE_QUANTITIES
+
+
+def _is_main(profile: Profile) -> bool:
+    """The default profile, and a card's: those that are measured for their own sake."""
+    return profile.name == DEFAULT or profile.device != "cpu"
+
+
+def _inputs(implementation: Implementation, profile: Profile, tier: str) -> list[tuple[str, str, int]]:
+    """Layout, family and row length of the cells of an implementation under a profile."""
+    if not _is_main(profile) and tier != "deep":
+        chosen = implementation.own or implementation.name in _PROFILE_IMPLEMENTATIONS
+        if tier == "smoke" or not chosen:
+            return []
+        return _spread(_PROFILES_JAX if implementation.framework == "jax" else _PROFILES)
+    inputs = _cpu_inputs(tier) if profile.device == "cpu" else _cuda_inputs(tier, profile.framework)
+    return [(layout, family, n) for layout, family, n in inputs if _affordable(implementation, n, layout, tier)]
+
+
+def _spread(by_layout: dict[str, dict[str, tuple[int, ...]]]) -> list[tuple[str, str, int]]:
+    return [
+        (layout, family, n)
+        for layout, families in by_layout.items()
+        for family, lengths in families.items()
+        for n in lengths
+    ]
+
+
+def _cuda_inputs(tier: str, framework: str) -> list[tuple[str, str, int]]:
+    if tier == "smoke":
+        return _spread({"last": _CUDA_SMOKE, LAYOUTS[1]: _SMOKE_INNER})
+    last = _CUDA_LAST_JAX if framework == "jax" and tier == "standard" else _CUDA_LAST
+    sizes = _spread({"last": last, **dict.fromkeys(LAYOUTS[1:], _CUDA_OTHER)})
+    return sizes if tier == "standard" else list(dict.fromkeys(_cpu_inputs(tier) + sizes))
+
+
+def _cpu_inputs(tier: str) -> list[tuple[str, str, int]]:
     if tier == "deep":
         every = [(layout, family, n) for layout in LAYOUTS for family in FAMILIES if family != "long" for n in LENGTHS]
         every += [(layout, "long", n) for layout in LAYOUTS for n in LONG]
         return every + [(layout, special.FAMILY, n) for layout in LAYOUTS for n in SPECIAL]
-    last = _STANDARD if tier == "standard" else _SMOKE
-    other = _OTHER_LAYOUTS if tier == "standard" else _SMOKE_INNER
-    found = [("last", family, n) for family, lengths in last.items() for n in lengths]
-    layouts = LAYOUTS[1:] if tier == "standard" else LAYOUTS[1:2]
-    return found + [(layout, family, n) for layout in layouts for family, lengths in other.items() for n in lengths]
+    if tier == "standard":
+        return _spread({"last": _STANDARD, **dict.fromkeys(LAYOUTS[1:], _OTHER_LAYOUTS)})
+    return _spread({"last": _SMOKE, LAYOUTS[1]: _SMOKE_INNER})
 
 
 def _affordable(implementation: Implementation, n: int, layout: str, tier: str) -> bool:

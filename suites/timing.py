@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from suites.inputs.families import logits_of
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.uint32]
 
 SHAPES = ((64, 1000), (8, 32768))
 _PAIRS = 41
@@ -31,20 +34,22 @@ class TimeRatio:
     microseconds: float
 
 
-def time_ratios(framework: str) -> list[TimeRatio]:
-    """Forward, and forward with backward, for binary32 rows on the last axis.  Empty for frameworks without log_softmax
-    and autograd."""
-    makers = {"torch": _torch, "jax": _jax}
+_Pair = tuple[Callable[[], Any], Callable[[], Any]]
+
+
+def time_ratios(framework: str, batches: Iterable[Rows]) -> list[TimeRatio]:
+    """Forward, and forward with backward, on the CPU and the last axis of batches of binary32 rows, given as bits.
+
+    Empty for frameworks without log_softmax and autograd.
+    """
+    makers: dict[str, Callable[[Any], dict[tuple[str, str], _Pair]]] = {"torch": _torch, "jax": _jax}
     if framework not in makers:
         return []
     return [
-        _compare(framework, mode, quantity, shape, *pair)
-        for shape in SHAPES
-        for (mode, quantity), pair in makers[framework](shape).items()
+        _compare(framework, mode, quantity, (rows.shape[0], rows.shape[1]), *pair)
+        for rows in batches
+        for (mode, quantity), pair in makers[framework](rows.view(np.float32)).items()
     ]
-
-
-_Pair = tuple[Callable[[], Any], Callable[[], Any]]
 
 
 def _compare(
@@ -73,16 +78,10 @@ def _compare(
     return TimeRatio(framework, mode, quantity, shape, median, lower, upper, statistics.median(times) * 1e6)
 
 
-def _rows(shape: tuple[int, int]) -> Any:
-    from references.formats import BINARY32
-
-    return logits_of("gauss1", BINARY32, *shape).view("float32")
-
-
-def _torch(shape: tuple[int, int]) -> dict[tuple[str, str], _Pair]:
+def _torch(rows: npt.NDArray[np.float32]) -> dict[tuple[str, str], _Pair]:
     import torch
 
-    x = torch.from_numpy(_rows(shape))
+    x = torch.from_numpy(rows)
     leaf, g = x.clone().requires_grad_(True), torch.ones_like(x)
 
     def composed(z: Any) -> Any:
@@ -100,11 +99,11 @@ def _torch(shape: tuple[int, int]) -> dict[tuple[str, str], _Pair]:
     }
 
 
-def _jax(shape: tuple[int, int]) -> dict[tuple[str, str], _Pair]:
+def _jax(rows: npt.NDArray[np.float32]) -> dict[tuple[str, str], _Pair]:
     import jax
     import jax.numpy as jnp
 
-    x = jnp.asarray(_rows(shape))
+    x = jnp.asarray(rows)
     g = jnp.ones_like(x)
 
     def composed(z: Any) -> Any:

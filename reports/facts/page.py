@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from references.verdict import VERDICTS
 from reports.facts.implemented import Implemented, implemented_of
 from reports.facts.matrix import Matrix, matrices_of
+from reports.facts.profiles import Profiles, profiles_of
 from reports.facts.question import Question, question_of
 from reports.facts.special_values import SpecialValues, special_values_of
 from reports.facts.summary import Summary, summary_of
@@ -29,6 +30,7 @@ class Page:
     special_matrices: tuple[Matrix, ...]
     question: Question
     implemented: Implemented
+    profiles: Profiles
     unmeasured: tuple[tuple[str, str], ...]
     environment: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
@@ -45,7 +47,8 @@ def page_of(run: Run) -> Page:
         special_matrices=matrices_of(special, linked=False),
         question=question_of(run, plain),
         implemented=implemented_of(plain),
-        unmeasured=tuple((u.framework, u.reason) for u in run.manifest.unmeasured),
+        profiles=profiles_of(run),
+        unmeasured=tuple((u.name, u.reason) for u in run.manifest.unmeasured),
         environment=tuple(_environment(run)),
     )
 

@@ -35,6 +35,12 @@ PAIRS = (
     "log(softmax(x)) has the worse, the same and the better verdict."
 )
 
+PROFILES = (
+    "The same cells in other environments: instruction sets, threads, compiler flags, a card. What a "
+    "profile selected was read back from the framework; the cells with the same bits are those whose output does not "
+    "depend on it."
+)
+
 TIMING = (
     "Paired, interleaved calls on binary32 rows; a ratio is the time of log(softmax(x)) over that of log_softmax(x). "
     "`slower` if the lower quartile of the ratios is above 1.05, `faster` if the upper one is below 0.95."

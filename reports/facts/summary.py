@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from references.formats import FORMATS
 from references.problem import QUANTITIES
-from reports.facts.tally import BELOW_STABLE, FAILED, GRADIENTS, LADDER, Tally, entry_of, rank
+from reports.facts.tally import BELOW_STABLE, FAILED, GRADIENTS, LADDER, Tally, entry_of, main_profile, rank
 from reports.facts.wording import count, lengths, listing, whole
 from reports.records import Record, Run
 from suites.inputs import special
@@ -117,6 +117,9 @@ def _notes(run: Run) -> list[str]:
         notes.append(
             "The findings below leave out the special values (NaN, infinities), which have a table of their own."
         )
+    main, others = main_profile(run), {r.profile for r in run.records}
+    if len(others) > 1:
+        notes.append(f"The tables are of profile `{main}`; what the other profiles change has a table of its own.")
     flushing = sorted({r.framework for r in run.records if r.flushes})
     if flushing:
         notes.append(
@@ -130,7 +133,7 @@ def _notes(run: Run) -> list[str]:
             f"In {count(assumed, 'cell')} the rows are so long that the bound assumes a pairwise order of summation."
         )
     for missing in run.manifest.unmeasured:
-        notes.append(f"Not measured: {missing.framework} ({missing.reason}).")
+        notes.append(f"Not measured: {missing.name} ({missing.reason}).")
     return notes
 
 

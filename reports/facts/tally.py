@@ -12,6 +12,7 @@ from references.problem import OPERATIONS, QUANTITIES
 from references.verdict import NOT_APPLICABLE, VERDICTS
 from reports.records import Record, Run
 from suites.inputs import special
+from suites.profiles import DEFAULT
 
 # Best last; ``n/a`` is no evidence against.
 LADDER = (*VERDICTS, NOT_APPLICABLE)
@@ -113,10 +114,18 @@ def _ordered(frameworks: dict[str, str], run: Run) -> list[str]:
     return sorted(frameworks, key=place)
 
 
+def main_profile(run: Run) -> str:
+    """The profile that the tables are of: the default one, or the one with most cells where it was not measured."""
+    counts = Counter(r.profile for r in run.records)
+    return DEFAULT if DEFAULT in counts or not counts else counts.most_common(1)[0][0]
+
+
 def ordinary(run: Run) -> Tally:
-    """All families but the special values, which have their own table."""
-    return Tally(run, (r for r in run.records if r.family != special.FAMILY))
+    """All families of the main profile but the special values, which have their own table."""
+    main = main_profile(run)
+    return Tally(run, (r for r in run.records if r.profile == main and r.family != special.FAMILY))
 
 
 def special_values(run: Run) -> Tally:
-    return Tally(run, (r for r in run.records if r.family == special.FAMILY))
+    main = main_profile(run)
+    return Tally(run, (r for r in run.records if r.profile == main and r.family == special.FAMILY))

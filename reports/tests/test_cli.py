@@ -54,7 +54,10 @@ KERNEL = "def softmax(x, axis):\n    return x\n"
         ("measure --format float32", "unknown format 'float32'; known are binary64, binary32, binary16, bfloat16"),
         ("measure --family gauss7", "unknown family 'gauss7'; known are gauss0.1, "),
         ("measure --tier quick", "unknown tier 'quick'; known are smoke, standard, deep"),
-        ("measure --device cuda:9", "unknown device 'cuda:9'; known are cpu"),
+        ("measure --device gpu", "unknown device 'gpu'; known are cpu, cuda, cuda:N, all"),
+        ("measure --device cuda:x", "unknown device 'cuda:x'; known are cpu, cuda, cuda:N, all"),
+        ("measure --profile avx2", "unknown profile 'avx2'; known are default, threads-2, "),
+        ("measure --profile cuda", "these filters select no cell; loosen "),
         ("measure --require good", "unknown verdict 'good'; known are wrong, unstable, "),
         ("measure --operation softmin", "unknown operation 'softmin'; known are softmax, log_softmax"),
         ("measure --quantity grad", "unknown quantity 'grad'; known are forward, vjp, jvp"),
@@ -199,18 +202,21 @@ def test_the_command_is_there_without_its_console_script() -> None:
 def test_measure_writes_a_run_and_says_in_a_sentence_what_came_out(command: Command, tmp_path: Path) -> None:
     ran = command("measure", *TINY, "--out", "run")
     assert (ran.code, ran.err) == (OK, "")
-    assert ran.out.startswith(f"{TINY_CELLS} of {TINY_CELLS} cells in run: ")
-    assert ran.out.endswith(".\n")
+    verdicts, shares = ran.out.splitlines()
+    assert verdicts.startswith(f"{TINY_CELLS} of {TINY_CELLS} cells in run: ")
+    assert verdicts.endswith(".")
     run = read_run(tmp_path / "run")
     assert len(run.records) == TINY_CELLS
-    counted = [int(word) for word in ran.out.replace(",", " ").split() if word.isdigit()]
+    counted = [int(word) for word in verdicts.replace(",", " ").split() if word.isdigit()]
     assert sum(counted[2:]) == TINY_CELLS
+    assert "of the work: " in shares
 
 
 def test_measuring_again_changes_nothing_but_the_time(command: Command, tmp_path: Path) -> None:
     first = command("measure", *TINY, "--out", "run")
     before = (tmp_path / "run" / "cells.jsonl").read_bytes()
-    assert command("measure", *TINY, "--out", "run") == first
+    again = command("measure", *TINY, "--out", "run")
+    assert (again.code, again.out.splitlines()[0]) == (first.code, first.out.splitlines()[0])
     assert (tmp_path / "run" / "cells.jsonl").read_bytes() == before
 
 
@@ -293,11 +299,11 @@ def test_an_interruption_keeps_finished_cells_and_the_same_command_goes_on(
 ) -> None:
     calls: list[Cell] = []
 
-    def interrupted(cell: Cell, *rest: Any) -> Any:
+    def interrupted(cell: Cell, *rest: Any, **named: Any) -> Any:
         calls.append(cell)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return score(cell, *rest)
+        return score(cell, *rest, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr("reports.measuring.score", interrupted)

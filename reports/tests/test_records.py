@@ -17,8 +17,10 @@ from reports.records import LONGEST_INLINE, SCHEMA, Manifest, Record, Run, RunEr
 from reports.run_directory import RunWriter, read_manifest, read_run, write_atomically
 from suites.implementations.catalogue import CATALOGUE
 from suites.inputs.batch import batch_of
-from suites.measure import measure, run_cell
+from suites.measure import measure
 from suites.plan import Cell, Selection
+from suites.pool import evaluate
+from suites.tasks import Answer, Task
 
 
 def lines_of(run: Run, name: str = "cells.jsonl") -> list[str]:
@@ -405,15 +407,16 @@ def test_only_what_is_missing_is_measured(copied: Run, monkeypatch: pytest.Monke
     cut(copied)
     seen: list[str] = []
 
-    def counted(cell: Cell, *rest: Any) -> Any:
-        seen.append(cell.key)
-        return run_cell(cell, *rest)
+    def counted(task: Task) -> list[Answer]:
+        seen.extend(f"{r.implementation} {r.operation} {r.quantity} {r.layout}" for r in task.requests)
+        return evaluate(task)
 
-    monkeypatch.setattr("reports.measuring.run_cell", counted)
+    monkeypatch.setattr("reports.measuring.evaluate", counted)
     implementations = [CATALOGUE[name] for name in copied.manifest.implementations]
     selection = Selection(copied.manifest.tier, **{n: tuple(v) for n, v in copied.manifest.selection.items()})
     outcome = run_measurements(copied.path, implementations, selection, lambda *_: None)
-    assert seen == [copied.records[-1].key]
+    last = copied.records[-1]
+    assert seen == [f"{last.implementation} {last.operation} {last.quantity} {last.layout}"]
     assert outcome.run.manifest.finished
     assert lines_of(copied) == before
 

@@ -50,13 +50,20 @@ class Implementation:
 
     def evaluator(self) -> Evaluator:
         """Imports the framework.  Raises what the import raises."""
-        module = importlib.import_module(f"suites.implementations.{self.module}")
-        result: Evaluator
-        if self.own is None:
-            result = module.evaluator(self.name.partition("/")[2])
-        else:
-            result = module.from_callable(_load_function(*self.own))
+        if self.own is not None:
+            return own_evaluator(self.module, *self.own)
+        result: Evaluator = _module(self.module).evaluator(self.name.partition("/")[2])
         return result
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"suites.implementations.{name}")
+
+
+def own_evaluator(module: str, file: str, function: str) -> Evaluator:
+    """The evaluator of a user's function, run by one of the modules here.  Raises what their imports raise."""
+    result: Evaluator = _module(module).from_callable(_load_function(file, function))
+    return result
 
 
 def _softmax_calls(text: str) -> dict[str, str]:
@@ -175,10 +182,14 @@ def versions_of(framework: str) -> Mapping[str, str]:
 
 def settings_of(framework: str) -> dict[str, str]:
     """What else can change a framework's bits on this machine; imports it."""
-    modules = {"torch": "torch_eager", "jax": "jax_nn", "numpy": "numpy_settings", "scipy": "numpy_settings"}
-    module: Any = importlib.import_module(f"suites.implementations.{modules[framework]}")
-    result: dict[str, str] = module.settings()
+    result: dict[str, str] = settings_module(framework).settings()
     return result
+
+
+def settings_module(framework: str) -> Any:
+    """The module that reads back what a framework has chosen; imports the framework."""
+    modules = {"torch": "torch_settings", "jax": "jax_settings", "numpy": "numpy_settings", "scipy": "numpy_settings"}
+    return _module(modules[framework])
 
 
 # -- a user's own ----------------------------------------------------------------------------------------------------

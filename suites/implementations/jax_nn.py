@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from suites.implementations.call import AnyBits, Call, Evaluator
+from suites.implementations.placement import HERE
 
 Function = Callable[[Any, int], Any]
 
@@ -57,8 +57,14 @@ def _derivative_rule(custom: bool) -> Iterator[None]:
 
 
 def configure() -> None:
-    """Without this flag binary64 arrays become binary32."""
-    jax.config.update("jax_enable_x64", True)
+    """This process's device, and its number widths: without the flag binary64 arrays become binary32."""
+    jax.config.update("jax_enable_x64", HERE.x64)
+    jax.config.update("jax_default_device", device())
+
+
+def device() -> Any:
+    """The device that this process computes on.  Raises RuntimeError where JAX has none of the kind."""
+    return jax.devices(HERE.platform)[HERE.index]
 
 
 class _Evaluator:
@@ -107,15 +113,3 @@ def flushes_subnormals() -> bool:
     """Whether arithmetic drops subnormal numbers here: the product of the smallest normal number and a half is zero."""
     smallest = jnp.asarray(np.float32(2.0**-126))
     return bool(jax.jit(lambda a: a * np.float32(0.5))(smallest).view(np.uint32) == 0)
-
-
-def settings() -> dict[str, str]:
-    """What can change the bits on this machine."""
-    configure()
-    device = jax.devices()[0]
-    return {
-        "device": f"{device.platform} {device.device_kind}",
-        "x64": str(jax.config.jax_enable_x64),
-        "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
-        "CPU count": str(os.cpu_count()),
-    }

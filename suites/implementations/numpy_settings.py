@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from suites.implementations.placement import HERE
+
 
 def settings() -> dict[str, str]:
     """The target of exp and log per format, where this NumPy tells."""
@@ -16,3 +18,18 @@ def settings() -> dict[str, str]:
             if signature in ("dd", "ff", "ee"):
                 found[f"{function} {signature[0]}"] = str(target["current"])
     return found
+
+
+def details() -> dict[str, str]:
+    """There is nothing more to tell."""
+    return {}
+
+
+def no_device() -> str | None:
+    """Why there is no such device, or None."""
+    return None if HERE.platform == "cpu" else "NumPy computes on the CPU"
+
+
+def card() -> str | None:
+    """NumPy has none."""
+    return None

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from suites.implementations.call import AnyBits, Call, Evaluator
+from suites.implementations.placement import HERE
 
 Function = Callable[[Any, int], Any]
 
@@ -29,9 +30,9 @@ FUNCTIONS: dict[str, dict[str, Function]] = {
 
 
 def to_tensor(bits: AnyBits, format: str) -> Any:
-    """A tensor of the format that holds exactly these bits."""
+    """A tensor of the format that holds exactly these bits, on this process's device."""
     dtype, _, signed = _DTYPES[format]
-    return torch.from_numpy(bits.view(signed).copy()).view(dtype)
+    return torch.from_numpy(bits.view(signed).copy()).view(dtype).to(HERE.device)
 
 
 def to_bits(tensor: Any, format: str, like: AnyBits) -> AnyBits:
@@ -39,7 +40,7 @@ def to_bits(tensor: Any, format: str, like: AnyBits) -> AnyBits:
     dtype, integer, _ = _DTYPES[format]
     if tensor.dtype != dtype:
         raise TypeError(f"the result is {tensor.dtype}, not {dtype}")
-    result: AnyBits = tensor.detach().contiguous().view(integer).numpy().view(like.dtype)
+    result: AnyBits = tensor.detach().contiguous().view(integer).cpu().numpy().view(like.dtype)
     return result
 
 
@@ -59,8 +60,8 @@ def evaluate(function: Function, call: Call) -> AnyBits:
 
 
 def configure() -> None:
-    """One thread: the number of threads changes the path that a row takes."""
-    torch.set_num_threads(1)
+    """A fixed number of threads: it changes the path that a row takes."""
+    torch.set_num_threads(HERE.threads)
 
 
 def evaluator(name: str) -> Evaluator:
@@ -74,9 +75,3 @@ def from_callable(function: Function) -> Evaluator:
     """A user's own function of a tensor and a dimension."""
     configure()
     return lambda call: evaluate(function, call)
-
-
-def settings() -> dict[str, str]:
-    """What can change the bits on this machine."""
-    configure()
-    return {"cpu capability": torch.backends.cpu.get_cpu_capability(), "threads": str(torch.get_num_threads())}

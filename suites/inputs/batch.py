@@ -36,8 +36,13 @@ class Batch:
 
     def vectors(self, quantity: str) -> dict[str, Bits]:
         """The vectors that a quantity takes, by role."""
-        roles = {"vjp": ("cotangent",), "jvp": ("tangent",), "hvp": ("cotangent", "tangent")}.get(quantity, ())
-        return {role: getattr(self, role) for role in roles}
+        return {role: getattr(self, role) for role in roles_of(quantity)}
+
+
+def roles_of(quantity: str) -> tuple[str, ...]:
+    """The vectors that a quantity takes."""
+    roles = {"vjp": ("cotangent",), "jvp": ("tangent",), "hvp": ("cotangent", "tangent")}
+    return roles.get(quantity, ())
 
 
 @lru_cache(maxsize=16)

@@ -88,6 +88,9 @@ _FAMILIES: dict[str, Callable[[Format, int, int, int], Floats]] = {
     "long": _long,
 }
 
+# gauss1 in so many rows that, laid out along the inner axis, they pass the widths at which spatial kernels change.
+WIDE = {"wide65": 65, "wide1025": 1025}
+
 # near-tie is made of bit patterns, the others of numbers that are then rounded to the format.
 FAMILIES = (*_FAMILIES, "near-tie")
 
@@ -100,7 +103,7 @@ def logits_of(family: str, format: Format, rows: int, n: int) -> Bits:
     seed = seed_of("logits", family, format.name, rows, n)
     if family == "near-tie":
         return _near_tie(format, rows, n, seed)
-    values = _FAMILIES[family](format, rows, n, seed)
+    values = _FAMILIES["gauss1" if family in WIDE else family](format, rows, n, seed)
     finite = np.clip(values, -format.largest, format.largest)
     return format.round_floats(np.where(np.isinf(values), values, finite))
 

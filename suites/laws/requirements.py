@@ -3,28 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 from references.attribution import described
 from references.verdict import at_least
 from suites.environment import profile_of
 from suites.implementations.catalogue import Implementation, versions_of, why_not_measured
+from suites.introduction import Introduction, Unavailable, introduce
 from suites.known_defects import REQUIRED, Defect, Failing, defect_of
-from suites.measure import Measurement, evaluator_of, measure
+from suites.measure import Measurement, evaluator_of, input_of, measure, request_of, score
 from suites.plan import Cell, Selection, cells
+from suites.pool import evaluate
+from suites.profiles import DEFAULT, Profile, profile_named, why_not_here
+from suites.roster import Roster, admitted
+from suites.tasks import Loss, Task
 
 
 class BelowRequired(AssertionError):
     """A cell's verdict is worse than what is required of it."""
 
 
+class LostEvaluation(AssertionError):
+    """A worker did not survive the evaluation of a cell, or the implementation raised in it."""
+
+
+@cache
+def introduction_here(framework: str) -> Introduction:
+    """What this process computes with, which is the default profile.  Raises Unavailable."""
+    return introduce(framework)
+
+
 @dataclass
 class Session:
-    """The implementations and cells of one pytest session, and what has been measured in this process."""
+    """The implementations and cells of one pytest session, and what has been measured in this process.
+
+    The default profile is evaluated in this process, where a call costs least; others by workers.
+    """
 
     implementations: list[Implementation]
     selection: Selection
     required: str = REQUIRED
+    require_device: bool = False
     measured: dict[str, Failing | None] = field(default_factory=dict)
+    _absent: dict[Profile, str | None] = field(default_factory=dict)
 
     @property
     def by_name(self) -> dict[str, Implementation]:
@@ -38,9 +59,38 @@ class Session:
     def cells(self) -> list[Cell]:
         return cells(self.implementations, self.selection)
 
+    def profile(self, cell: Cell) -> Profile:
+        return profile_named(self.by_name[cell.implementation].framework, cell.profile)
+
+    def refused(self, cell: Cell) -> str | None:
+        """Why the cell can't be measured here, or None, as far as that is known without a worker of its profile."""
+        profile = self.profile(cell)
+        reason = why_not_measured(profile.framework)
+        if reason or profile.name == DEFAULT:
+            return reason
+        return why_not_here(profile, introduction_here(profile.framework))
+
     def missing(self, cell: Cell) -> str | None:
-        """Why the cell's framework can't be measured here, or None."""
-        return why_not_measured(self.by_name[cell.implementation].framework)
+        """Why the cell can't be measured here, or None; a profile is started to know.
+
+        Raises WorkerDied for a profile that can't be started or did not take effect, LostEvaluation where a device that
+        is required is missing.
+        """
+        profile, reason = self.profile(cell), self.refused(cell)
+        if reason is None and profile.name != DEFAULT:
+            if profile not in self._absent:
+                self._absent[profile] = self._why_absent(profile)
+            reason = self._absent[profile]
+        if reason and self.require_device and profile.device != "cpu":
+            raise LostEvaluation(f"--require-device: {profile.framework} on {profile.device}: {reason}")
+        return reason
+
+    def _why_absent(self, profile: Profile) -> str | None:
+        try:
+            admitted(profile, introduction_here(profile.framework))
+        except Unavailable as reason:
+            return str(reason)
+        return None
 
     def version(self, implementation: str) -> str:
         framework = self.by_name[implementation].framework
@@ -55,12 +105,45 @@ class Session:
     def measure(self, cell: Cell) -> Measurement:
         """Measure a cell and remember whether it failed."""
         implementation = self.by_name[cell.implementation]
-        measurement = measure(cell, implementation, evaluator_of(implementation))
+        if cell.profile == DEFAULT:
+            measurement = measure(cell, implementation, evaluator_of(implementation))
+        else:
+            measurement = self._by_worker(cell, implementation)
         judgement = measurement.judgement
         failed = not at_least(judgement.verdict, self.required)
         ratio = float("inf") if judgement.bound_ratio is None else judgement.bound_ratio
         self.measured[cell.key] = Failing(cell, judgement.verdict, ratio) if failed else None
         return measurement
+
+    def _by_worker(self, cell: Cell, implementation: Implementation) -> Measurement:
+        batch, profile = input_of(cell), self.profile(cell)
+        vectors = {"cotangent": batch.cotangent, "tangent": batch.tangent}
+        task = Task(profile, cell.format, batch.logits, vectors, (request_of(cell, implementation),))
+        (answer,) = evaluate(task)
+        if answer.bits is None:
+            loss = answer.loss or Loss("no answer")
+            raise LostEvaluation(f"{cell.key}: {loss.reason}\n{loss.log}".rstrip())
+        return score(cell, implementation, batch, answer.bits, introduction=self.introduction(cell))
+
+    def roster(self) -> Roster:
+        """What can be measured here, as far as that is known without a worker of each profile."""
+        found = Roster()
+        for cell in self.cells():
+            profile = self.profile(cell)
+            if profile in found.present or profile in found.refused:
+                continue
+            reason = self.missing(cell) if profile.device != "cpu" else self.refused(cell)
+            if reason:
+                found.refused[profile] = reason
+            elif profile.name == DEFAULT:
+                found.present[profile] = introduction_here(profile.framework)
+        return found
+
+    def introduction(self, cell: Cell) -> Introduction:
+        """What the cell's profile selected.  Raises Unavailable, WorkerDied."""
+        profile = self.profile(cell)
+        default = introduction_here(profile.framework)
+        return default if profile.name == DEFAULT else admitted(profile, default)
 
     def failing(self, defect: Defect) -> list[Failing]:
         """The failing cells that an entry selects; what another process has measured is measured here again."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from references.verdict import VERDICTS, at_least
+from suites.environment import profile_text
 from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS
 from suites.inputs import special
 from suites.inputs.families import FAMILIES
@@ -22,7 +23,6 @@ from suites.known_defects import (
     defect_of,
     fingerprint,
     known_defects,
-    profile_text,
 )
 from suites.plan import FORMATS, QUANTITIES, Cell
 

@@ -1,0 +1,79 @@
+"""What a process computes with: versions, settings that were really selected, the device; read back, never assumed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import platform
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from suites import environment
+from suites.implementations.catalogue import settings_module
+from suites.implementations.placement import HERE
+
+
+class Unavailable(Exception):
+    """A framework or a device that isn't here; the message is the reason, in one line."""
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """One framework in one process.
+
+    ``settings`` can change the bits; ``details`` tell more of the same kind.  ``features`` are the processor's,
+    ``card`` names the GPU with its driver.
+    """
+
+    framework: str
+    device: str
+    interpreter: str
+    python: str
+    platform: str
+    packages: dict[str, str]
+    environment: dict[str, str]
+    settings: dict[str, str]
+    details: dict[str, str] = field(default_factory=dict)
+    features: list[str] = field(default_factory=list)
+    card: str | None = None
+
+    @property
+    def selected(self) -> dict[str, str]:
+        """Everything that was read back."""
+        return {**self.settings, **self.details}
+
+    @property
+    def flushes(self) -> bool:
+        """Whether subnormal numbers are flushed to zero, as a probe showed; only JAX is probed."""
+        return self.details.get("flushes subnormals") == "True"
+
+
+def introduce(framework: str) -> Introduction:
+    """This process, with the framework imported.  Raises Unavailable."""
+    try:
+        if importlib.util.find_spec(framework) is None:
+            raise Unavailable(f"{framework} is not installed")
+        importlib.import_module(framework)
+        module: Any = settings_module(framework)
+    except Unavailable:
+        raise
+    except Exception as error:  # a broken wheel can raise anything while it is imported
+        reason = f"{framework} can't be imported: {type(error).__name__}: {error}"
+        raise Unavailable(reason.splitlines()[0]) from None
+    reason = module.no_device()
+    if reason:
+        raise Unavailable(reason)
+    return Introduction(
+        framework=framework,
+        device=HERE.device,
+        interpreter=sys.executable,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        packages=environment.packages(),
+        environment=environment.flags(),
+        settings=module.settings(),
+        details=module.details(),
+        features=environment.features(),
+        card=module.card(),
+    )

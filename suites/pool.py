@@ -1,0 +1,277 @@
+"""Worker processes behind concurrent.futures: what runs where, and what a worker's death costs.
+
+``evaluate``, ``introduction_of`` and ``timings_of`` are plain functions of values that can be pickled, each on one
+profile; they use the workers of the process that they run in.  Any Executor may run them, on this machine or on others
+that have the same checkout; WorkerPool is the one for this machine.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from suites.implementations.placement import processors
+from suites.introduction import Introduction, Unavailable
+from suites.profiles import Profile
+from suites.tasks import Answer, Loss, Task
+from suites.timing import Rows, TimeRatio
+from suites.worker_process import WorkerDied, WorkerProcess, loss_of
+
+T = TypeVar("T")
+
+# A worker that has grown beyond this is replaced before its next task: JAX keeps every program it has compiled.
+_GROWN = 3 << 29
+
+# An evaluation that costs its worker, and a start that fails, is tried once more, in a fresh one.
+_TRIES = 2
+
+# So many lost evaluations in a row are the environment's fault; the rest of its cells would only take their time.
+_LOST_IN_A_ROW = 20
+
+
+def evaluate(task: Task) -> list[Answer]:
+    """The answers to a task's requests, in order; a request that costs its worker twice is lost, never the task.
+
+    Raises Unavailable, ScratchError, and WorkerDied where no worker of the profile can be started.
+    """
+    return _HERE.of(task.profile).evaluate(task)
+
+
+def introduction_of(profile: Profile) -> Introduction:
+    """What a worker of the profile says of itself.  Raises as ``evaluate`` does."""
+    return _HERE.of(profile).introduction()
+
+
+def timings_of(profile: Profile, batches: Sequence[Rows]) -> list[TimeRatio]:
+    """Time ratios of the profile's framework on batches of binary32 rows.  Raises as ``evaluate`` does."""
+    return _HERE.of(profile).timings(batches)
+
+
+class Stopped(Exception):
+    """The workers were ended on purpose in the midst of their work."""
+
+
+class _Lane:
+    """The one worker of a profile, started when it is needed."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._turn = threading.Lock()
+        self._worker: WorkerProcess | None = None
+        self._failure: WorkerDied | Unavailable | None = None
+        self._lost_in_a_row = 0
+        self._stopped = False
+
+    def introduction(self) -> Introduction:
+        with self._turn:
+            return self._running().introduction
+
+    def timings(self, batches: Sequence[Rows]) -> list[TimeRatio]:
+        with self._turn, self._mourning():
+            return self._running().timings(batches)
+
+    def evaluate(self, task: Task) -> list[Answer]:
+        answers: list[Answer] = []
+        tried: int | None = None  # the request that has cost a worker
+        with self._turn:
+            while len(answers) < len(task.requests):
+                try:
+                    loss = self._attempt(task, answers)
+                except (WorkerDied, Unavailable) as failure:  # no worker is to be had any more
+                    if not answers:
+                        raise
+                    answers += [Answer(None, loss=loss_of(failure))] * (len(task.requests) - len(answers))
+                    break
+                if loss is None:
+                    break
+                if tried == len(answers):
+                    answers.append(Answer(None, loss=loss))
+                    self._count(loss)
+                    tried = None
+                else:
+                    tried = len(answers)
+            self._replace_if_grown()
+        return answers
+
+    def _attempt(self, task: Task, answers: list[Answer]) -> Loss | None:
+        """Have the rest of the requests answered by one worker; the loss, if one of them cost it its life."""
+        worker = self._running()
+        try:
+            with self._mourning():
+                for answer in worker.answers(task, task.requests[len(answers) :]):
+                    answers.append(answer)
+                    self._lost_in_a_row = 0
+        except WorkerDied as death:
+            return death.loss
+        return None
+
+    def _count(self, loss: Loss) -> None:
+        """Give up a profile in which nothing survives."""
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row == _LOST_IN_A_ROW:
+            reason = f"given up after {_LOST_IN_A_ROW} lost evaluations in a row, the last one: {loss.reason}"
+            self._failure = WorkerDied(Loss(reason, loss.signal, loss.log))
+
+    def _replace_if_grown(self) -> None:
+        if self._worker is not None and self._worker.resident > _GROWN:
+            self._worker.kill()
+            self._worker = None
+
+    def _running(self) -> WorkerProcess:
+        """The worker, started if there is none.  One that can't be started is not tried again."""
+        if self._failure:
+            raise self._failure
+        for tried in range(1, _TRIES + 1):
+            if self._stopped:
+                raise Stopped
+            if self._worker is not None:
+                break
+            try:
+                with self._mourning():
+                    self._worker = WorkerProcess(self._profile)
+                    self._worker.greet()
+                    if self._stopped:  # it was not there yet to be ended
+                        raise Stopped
+            except (WorkerDied, Unavailable) as failure:
+                if tried == _TRIES or isinstance(failure, Unavailable):
+                    self._failure = failure
+                    raise
+        assert self._worker is not None
+        return self._worker
+
+    @contextmanager
+    def _mourning(self) -> Iterator[None]:
+        """Let go of a worker that has died, or that something unforeseen has left in the midst of an answer."""
+        try:
+            yield
+        except BaseException:
+            worker, self._worker = self._worker, None
+            if worker is not None:
+                worker.kill()
+            if self._stopped:
+                raise Stopped from None
+            raise
+
+    def stop(self) -> None:
+        """End the worker, whatever it is doing, and start no other."""
+        self._stopped = True
+        worker = self._worker
+        if worker is not None:
+            worker.stop()
+        with self._turn:
+            if self._worker is not None:
+                self._worker.kill()
+                self._worker = None
+
+
+class Workers:
+    """The workers of this process, at most one for a profile."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[Profile, _Lane] = {}
+        self._guard = threading.Lock()
+
+    def of(self, profile: Profile) -> _Lane:
+        with self._guard:
+            return self._lanes.setdefault(profile, _Lane(profile))
+
+    def stop(self) -> None:
+        """End all workers; those that are asked for later start anew."""
+        with self._guard:
+            lanes, self._lanes = list(self._lanes.values()), {}
+        for lane in lanes:
+            lane.stop()
+
+
+_HERE = Workers()
+
+
+@atexit.register
+def stop_workers() -> None:
+    """End the workers of this process; those that are asked for later start anew."""
+    _HERE.stop()
+
+
+class WorkerPool(Executor):
+    """Runs the functions above: what is for one profile in order, and for several side by side.
+
+    At most as many run at once as there are processors.  Of what is waiting the oldest goes first, if its profile is
+    free.  Leaving the context ends the workers; where an exception leaves it, at once.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._waiting: deque[tuple[Profile, Future[Any], Callable[[], Any]]] = deque()
+        self._busy: set[Profile] = set()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            for number in range(most or processors())
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, function: Callable[..., T], /, *arguments: Any, **named: Any) -> Future[T]:
+        """Call ``function(subject, ...)`` later; the subject is a profile, or a task of one."""
+        subject = arguments[0]
+        profile = subject.profile if isinstance(subject, Task) else subject
+        future: Future[T] = Future()
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the pool is shut down")
+            self._waiting.append((profile, future, lambda: function(*arguments, **named)))
+            self._changed.notify()
+        return future
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                found = self._next()
+                while found is None:
+                    if self._closed and not self._waiting:
+                        return
+                    self._changed.wait()
+                    found = self._next()
+                profile, future, call = found
+                self._busy.add(profile)
+            try:
+                if future.set_running_or_notify_cancel():
+                    try:
+                        future.set_result(call())
+                    except BaseException as error:
+                        future.set_exception(error)
+            finally:
+                with self._changed:
+                    self._busy.discard(profile)
+                    self._changed.notify_all()
+
+    def _next(self) -> tuple[Profile, Future[Any], Callable[[], Any]] | None:
+        for place, (profile, _, _) in enumerate(self._waiting):
+            if profile not in self._busy:
+                found = self._waiting[place]
+                del self._waiting[place]
+                return found
+        return None
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more work; with ``cancel_futures`` drop what is waiting, and end the workers in their midst."""
+        with self._changed:
+            self._closed = True
+            if cancel_futures:
+                while self._waiting:
+                    self._waiting.popleft()[1].cancel()
+            self._changed.notify_all()
+        if cancel_futures:
+            stop_workers()
+        if wait:
+            for thread in self._threads:
+                thread.join()
+            stop_workers()
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        self.shutdown(wait=True, cancel_futures=kind is not None)

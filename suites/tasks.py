@@ -1,0 +1,50 @@
+"""What travels to a worker and back: a task is some evaluations of one profile on one input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from references.formats import Bits
+from suites.profiles import Profile
+
+
+@dataclass(frozen=True)
+class Request:
+    """One evaluation; ``own`` is module, file and function of a user's implementation, ``roles`` its vectors'."""
+
+    implementation: str
+    operation: str
+    quantity: str
+    layout: str
+    roles: tuple[str, ...] = ()
+    own: tuple[str, str, str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Requests on one input: logits [rows, n] and vectors of that shape by role, as bits of ``format``."""
+
+    profile: Profile
+    format: str
+    logits: Bits
+    vectors: Mapping[str, Bits]
+    requests: tuple[Request, ...]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Why an evaluation has no result: the ``signal`` that ended the worker, the end of what it had printed."""
+
+    reason: str
+    signal: str | None = None
+    log: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The output [rows, n] of one request and the seconds that it took; or the loss."""
+
+    bits: Bits | None
+    seconds: float = 0.0
+    loss: Loss | None = None

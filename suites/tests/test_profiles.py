@@ -1,0 +1,285 @@
+"""Profiles: what they ask for, when this machine can't offer them, and that what they selected is read back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from suites.implementations.catalogue import FRAMEWORKS, why_not_measured
+from suites.implementations.placement import Placement, processors
+from suites.introduction import Introduction, Unavailable
+from suites.pool import WorkerPool, stop_workers
+from suites.profiles import (
+    DEFAULT,
+    UnknownProfile,
+    contradiction,
+    cpu_profiles,
+    devices_of,
+    every_name,
+    is_card,
+    profile_named,
+    profiles_on,
+    refused_flag,
+    why_not_here,
+)
+from suites.roster import admitted, roster_of
+from suites.tests.planted import NUMPY
+from suites.worker_process import WorkerDied
+
+
+def introduction(framework: str, selected: dict[str, str], *features: str) -> Introduction:
+    return Introduction(framework, "cpu", sys.executable, "3.11.7", "Linux", {}, {}, selected, features=list(features))
+
+
+TORCH = introduction("torch", {"cpu capability": "AVX512", "threads": "1"}, "avx2", "avx512f")
+OLD_TORCH = introduction("torch", {"cpu capability": "AVX2", "threads": "1"}, "avx2")
+V4 = introduction("numpy", {"exp d": "X86_V4", "exp f": "X86_V4"})
+V3 = introduction("numpy", {"exp d": "baseline(X86_V2)", "exp f": "X86_V3"})
+V2 = introduction("numpy", {"exp d": "baseline(X86_V2)", "exp f": "baseline(X86_V2)"})
+NOT_TOLD = introduction("numpy", {"dispatch": "not told by this NumPy"})
+JAX = introduction("jax", {"CPU count": "2", "x64": "True", "XLA options": "aaa"}, "avx2", "avx512f")
+
+
+# -- names -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_the_default_profile_comes_first_and_asks_for_nothing(framework: str) -> None:
+    first, *others = cpu_profiles(framework)
+    assert (first.name, first.asked(), first.threads, first.device) == (DEFAULT, {}, 1, "cpu")
+    assert all(profile.asked() for profile in others)
+    assert all(profile.expects or profile.avoids or profile.changes for profile in others), "nothing is read back"
+
+
+def test_names_are_parts_of_keys_and_stand_for_one_profile_each() -> None:
+    for framework in FRAMEWORKS:
+        names = [profile.name for profile in cpu_profiles(framework)]
+        assert len(names) == len(set(names))
+        assert all(profile_named(framework, name).name == name for name in names)
+    assert not any("/" in name or "." in name for name in every_name())
+
+
+def test_a_profile_of_another_framework_is_unknown() -> None:
+    with pytest.raises(UnknownProfile, match="numpy has no profile 'threads-2'; it has default, without-x86-v4, "):
+        profile_named("numpy", "threads-2")
+    with pytest.raises(UnknownProfile, match="scipy has no profile 'cuda'"):
+        profile_named("scipy", "cuda")
+
+
+def test_every_profile_can_be_had_for_another_interpreter() -> None:
+    for framework in FRAMEWORKS:
+        for profile in cpu_profiles(framework):
+            other = profile_named(framework, profile.name, "/other/python")
+            assert other == replace(profile, interpreter="/other/python")
+
+
+@pytest.mark.parametrize(
+    ("word", "devices"),
+    [
+        ("cpu", ("cpu",)),
+        ("cuda", ("cuda",)),
+        ("cuda:1", ("cuda:1",)),
+        ("all", ("cpu", "cuda")),
+        ("gpu", None),
+        ("cuda:", None),
+        ("cuda:x", None),
+        ("cuda1", None),
+        ("", None),
+    ],
+)
+def test_a_device_is_spelt_as_torch_does(word: str, devices: tuple[str, ...] | None) -> None:
+    assert devices_of(word) == devices
+    assert is_card(word) == (devices is not None and word.startswith("cuda"))
+
+
+def test_a_card_is_a_profile_of_the_frameworks_that_can_use_it() -> None:
+    assert [p.name for p in profiles_on("torch", ("cuda:1",))] == ["cuda:1"]
+    assert [p.device for p in profiles_on("jax", ("cpu", "cuda"))][-1] == "cuda"
+    assert profiles_on("numpy", ("cuda",)) == profiles_on("scipy", ("cuda",)) == ()
+
+
+@pytest.mark.parametrize(
+    ("device", "platform", "index"), [("cpu", "cpu", 0), ("cuda", "cuda", 0), ("cuda:3", "cuda", 3)]
+)
+def test_a_device_has_a_platform_and_a_number(device: str, platform: str, index: int) -> None:
+    placement = Placement(device)
+    assert (placement.platform, placement.index) == (platform, index)
+
+
+# -- the environment of a worker -------------------------------------------------------------------------------------
+
+
+def test_variables_of_a_profile_take_the_place_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    monkeypatch.setenv("UNRELATED", "kept")
+    found = profile_named("torch", "aten-avx2").variables()
+    assert (found["ATEN_CPU_CAPABILITY"], found["UNRELATED"]) == ("avx2", "kept")
+    assert profile_named("torch", DEFAULT).variables()["ATEN_CPU_CAPABILITY"] == "default"
+
+
+def test_flags_of_xla_are_added_to_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    found = profile_named("jax", "xla-avx2").variables()["XLA_FLAGS"]
+    assert found == "--xla_cpu_enable_fast_math=true --xla_cpu_max_isa=AVX2"
+    monkeypatch.delenv("XLA_FLAGS")
+    assert profile_named("jax", "xla-avx2").variables()["XLA_FLAGS"] == "--xla_cpu_max_isa=AVX2"
+
+
+def test_jax_sees_the_device_of_its_profile_and_no_other() -> None:
+    assert profile_named("jax", DEFAULT).variables()["JAX_PLATFORMS"] == "cpu"
+    assert profile_named("jax", "cuda:1").variables()["JAX_PLATFORMS"] == "cuda"
+
+
+# -- not available here ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("default", "name", "reason"),
+    [
+        (TORCH, "aten-avx512", "not available here: it is the default (cpu capability AVX512)"),
+        (TORCH, "aten-avx2", None),
+        (TORCH, "threads-2", None),
+        (OLD_TORCH, "aten-avx2", "not available here: it is the default (cpu capability AVX2)"),
+        (OLD_TORCH, "aten-avx512", "not available here: this processor has no avx512f"),
+        (OLD_TORCH, "aten-default", None),
+        (V4, "without-x86-v4", None),
+        (V4, "without-x86-v3", None),
+        (V3, "without-x86-v4", "not available here: X86_V4 is not in use"),
+        (V3, "without-x86-v3", None),
+        (V2, "without-x86-v3", "not available here: X86_V4 and X86_V3 are not in use"),
+        (NOT_TOLD, "without-x86-v4", "not available here: X86_V4 is not in use"),
+        (JAX, "xla-avx2", None),
+        (replace(JAX, features=["avx2"]), "xla-avx2", "not available here: this processor has no avx512f"),
+        (JAX, "one-cpu", None),
+        (introduction("jax", {"CPU count": "1"}), "one-cpu", "not available here: it is the default (CPU count 1)"),
+        (JAX, DEFAULT, None),
+    ],
+)
+def test_a_profile_that_would_be_a_duplicate_or_is_beyond_the_processor_is_not_available(
+    default: Introduction, name: str, reason: str | None
+) -> None:
+    assert why_not_here(profile_named(default.framework, name), default) == reason
+
+
+# -- what was selected -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("default", "name", "selected", "reason"),
+    [
+        (TORCH, "threads-2", {"threads": "2"}, None),
+        (TORCH, "threads-2", {"threads": "1"}, "did not take effect: threads is 1, not 2"),
+        (TORCH, "aten-avx2", {"cpu capability": "AVX2"}, None),
+        (TORCH, "aten-avx2", {}, "did not take effect: cpu capability is AVX512, not AVX2"),
+        (V4, "without-x86-v4", {"exp d": "baseline(X86_V2)", "exp f": "X86_V3"}, None),
+        (V4, "without-x86-v4", {"exp f": "X86_V3"}, "did not take effect: exp d is still X86_V4"),
+        (V4, "without-x86-v3", {"exp d": "X86_V3", "exp f": "X86_V3"}, "did not take effect: exp d is still X86_V3"),
+        (JAX, "xla-no-ynn", {"XLA options": "bbb"}, None),
+        (JAX, "xla-no-ynn", {}, "did not take effect: XLA options is aaa, as in the default profile"),
+        (JAX, "no-x64", {"x64": "True"}, "did not take effect: x64 is True, not False"),
+    ],
+)
+def test_a_profile_that_did_not_take_effect_is_told_from_one_that_did(
+    default: Introduction, name: str, selected: dict[str, str], reason: str | None
+) -> None:
+    mine = replace(default, settings={**default.settings, **selected})
+    assert contradiction(profile_named(default.framework, name), default, mine) == reason
+
+
+def test_a_flag_that_xla_does_not_know_is_found_in_what_it_printed() -> None:
+    log = "F1124 parse_flags_from_env.cc:234] Unknown flag in XLA_FLAGS: --xla_bogus=3 \nmore"
+    assert refused_flag(log) == "--xla_bogus=3"
+    assert refused_flag("Segmentation fault") is None
+
+
+# -- started ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_worker_left() -> Iterator[None]:
+    yield
+    stop_workers()
+
+
+@pytest.mark.usefixtures("no_worker_left")
+@pytest.mark.parametrize(
+    ("framework", "names"),
+    [
+        ("numpy", ("without-x86-v4", "without-x86-v3")),
+        ("torch", ("threads-2", "aten-default")),
+        ("jax", ("one-cpu", "xla-no-ynn", "no-x64")),
+    ],
+)
+def test_profiles_take_effect_here_or_say_why_they_can_not(framework: str, names: tuple[str, ...]) -> None:
+    if why_not_measured(framework):
+        pytest.skip(f"{framework} is not installed")
+    profiles = [profile_named(framework, name) for name in (DEFAULT, *names)]
+    with WorkerPool() as pool:
+        roster = roster_of(profiles, pool)
+    assert roster.failed == {}
+    assert roster.present.keys() | roster.refused.keys() == set(profiles)
+    assert profiles[0] in roster.present
+    for profile, found in roster.present.items():
+        assert contradiction(profile, roster.present[profiles[0]], found) is None
+    for reason in roster.refused.values():
+        assert reason.startswith("not available here: ")
+    if framework == "jax":
+        assert roster.present[profile_named("jax", "no-x64")].settings["x64"] == "False"
+        if processors() > 1:
+            assert roster.present[profile_named("jax", "one-cpu")].settings["CPU count"] == "1"
+    if framework == "torch":
+        assert roster.present[profile_named("torch", "threads-2")].settings["threads"] == "2"
+        assert roster.present[profile_named("torch", "aten-default")].settings["cpu capability"] == "DEFAULT"
+
+
+def test_a_profile_that_is_asked_for_and_silently_ignored_fails(no_worker_left: None) -> None:
+    ignored = replace(NUMPY, name="ignored", environment=(("NPY_DISABLE_CPU_FEATURE", "X86_V4"),), changes=("exp f",))
+    with pytest.raises(WorkerDied, match="did not take effect: exp f is .*, as in the default profile"):
+        admitted(ignored)
+    with WorkerPool(2) as pool:
+        roster = roster_of([NUMPY, ignored], pool)
+    assert list(roster.present) == [NUMPY]
+    assert roster.failed[ignored].reason.startswith("did not take effect")
+
+
+def test_a_card_that_is_not_there_refuses_with_the_reason(no_worker_left: None) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a card")
+    with pytest.raises(Unavailable, match=r"torch .* (is a build without CUDA|sees no CUDA cards)"):
+        admitted(profile_named("torch", "cuda"))
+
+
+def test_a_framework_that_is_not_installed_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
+    with WorkerPool(1) as pool:
+        roster = roster_of(cpu_profiles("jax"), pool)
+    assert set(roster.refused.values()) == {"jax is not installed"}
+    with pytest.raises(Unavailable, match="jax is not installed"):
+        admitted(cpu_profiles("jax")[0])
+
+
+def test_a_framework_whose_worker_dies_at_its_start_fails_in_every_profile(tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nkill -SEGV $$\n", encoding="utf-8")
+    broken.chmod(0o755)
+    with WorkerPool(1) as pool:
+        roster = roster_of(cpu_profiles("numpy", str(broken)), pool)
+    assert not roster.present
+    assert not roster.refused
+    assert {loss.signal for loss in roster.failed.values()} == {"SIGSEGV"}
+    assert len(roster.failed) == len(cpu_profiles("numpy"))
+
+
+def test_a_flag_that_this_release_does_not_know_makes_a_profile_unavailable(tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    text = "Unknown flag in XLA_FLAGS: --xla_cpu_experimental_ynn_fusion_type="
+    broken.write_text(f"#!/bin/sh\necho '{text}' >&2\nkill -ABRT $$\n", encoding="utf-8")
+    broken.chmod(0o755)
+    profile = profile_named("jax", "xla-no-ynn", str(broken))
+    with pytest.raises(Unavailable, match="not available here: this jax knows no flag --xla_cpu_experimental_ynn_fusi"):
+        admitted(profile, JAX)
