@@ -53,8 +53,9 @@ def no_device() -> str | None:
         return None
     try:
         cards = len(jax.devices(HERE.platform))
-    except RuntimeError as error:
-        return f"jax {jax.__version__} has no CUDA device ({str(error).splitlines()[0]})"
+    except (RuntimeError, AssertionError) as error:  # the latter where JAX_PLATFORMS leaves it nothing
+        why = str(error).partition("\n")[0]
+        return f"jax {jax.__version__} has no CUDA device" + (f" ({why})" if why else "")
     if HERE.index >= cards:
         return f"jax {jax.__version__} sees {cards} CUDA card{'' if cards == 1 else 's'}"
     return None

@@ -1,0 +1,102 @@
+"""A pytest session's cells: the default profile here, others by workers, and what is missing with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from suites.implementations.catalogue import CATALOGUE, user_implementation
+from suites.laws.requirements import LostEvaluation, Session, introduction_here
+from suites.measure import measure
+from suites.plan import Cell, Selection
+from suites.pool import stop_workers
+from suites.profiles import DEFAULT, profile_named, why_not_here
+from suites.worker_process import WorkerDied
+
+CELL = Cell("numpy/shifted", "without-x86-v3", "softmax", "forward", "binary32", "last", "gauss1", 33)
+HERE = Cell("numpy/shifted", DEFAULT, "softmax", "forward", "binary32", "last", "gauss1", 33)
+
+
+@pytest.fixture(autouse=True)
+def no_worker_left() -> Iterator[None]:
+    yield
+    stop_workers()
+
+
+def session_of(*names: str, selection: Selection | None = None, require_device: bool = False) -> Session:
+    return Session([CATALOGUE[n] for n in names], selection or Selection(), require_device=require_device)
+
+
+@pytest.fixture
+def numpy() -> Session:
+    session = session_of("numpy/shifted")
+    reason = session.missing(CELL)
+    if reason:
+        pytest.skip(reason)
+    return session
+
+
+def test_a_cell_of_another_profile_is_evaluated_by_a_worker_of_it(numpy: Session) -> None:
+    there, here = numpy.measure(CELL), numpy.measure(HERE)
+    assert there.input_sha256 == here.input_sha256
+    assert there.output_sha256 != here.output_sha256, "libm's exp and NumPy's own give the same bits here"
+    assert here.output_sha256 == measure(HERE).output_sha256
+    assert numpy.measured == {CELL.key: None, HERE.key: None}
+
+
+def test_what_a_profile_selected_is_told_for_its_records(numpy: Session) -> None:
+    assert not {"X86_V4", "X86_V3"} & set(numpy.introduction(CELL).selected.values())
+    assert numpy.introduction(HERE) == introduction_here("numpy")
+
+
+def test_a_worker_that_dies_fails_the_cell_with_what_it_had_printed(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import os\n\ndef softmax(x, axis):\n    os.write(2, b'last words')\n    os.abort()\n", encoding="utf-8"
+    )
+    session = Session([user_implementation(f"{file}:softmax", "numpy", None)], Selection())
+    cell = replace(CELL, implementation="mine/softmax")
+    if session.missing(cell):
+        pytest.skip("there is one profile only")
+    with pytest.raises(LostEvaluation, match=r"(?s)^mine/softmax/.*: the worker was ended by SIGABRT\n.*last words"):
+        session.measure(cell)
+
+
+def test_a_profile_that_does_not_take_effect_fails_and_is_not_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = session_of("numpy/shifted")
+    if why_not_here(profile_named("numpy", CELL.profile), introduction_here("numpy")):
+        pytest.skip("there is one profile only")
+    monkeypatch.setattr("suites.profiles.Profile.variables", lambda profile: {"PATH": "/usr/bin"})
+    with pytest.raises(WorkerDied, match="did not take effect: exp d is still X86_V"):
+        session.missing(CELL)
+
+
+def test_a_card_that_is_missing_is_a_reason_and_a_failure_where_it_is_required() -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a card")
+    on_card = Selection("smoke", devices=("cuda",))
+    session = session_of("torch/eager", "numpy/shifted", selection=on_card)
+    cells = session.cells()
+    assert {(c.implementation, c.profile) for c in cells} == {("torch/eager", "cuda")}
+    assert session.refused(cells[0]) is None  # nothing is started to know
+    reason = session.missing(cells[0])
+    assert reason is not None
+    assert reason.startswith(f"torch {torch.__version__} ")
+    strict = session_of("torch/eager", selection=on_card, require_device=True)
+    with pytest.raises(LostEvaluation, match=f"--require-device: torch on cuda: {reason.split()[0]}"):
+        strict.missing(cells[0])
+    assert strict.missing(replace(HERE, implementation="torch/eager")) is None
+
+
+def test_a_roster_is_made_without_starting_the_profiles_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(profile: object) -> None:
+        raise AssertionError("a worker was started")
+
+    monkeypatch.setattr("suites.pool.WorkerProcess", refuse)
+    roster = session_of("numpy/shifted").roster()
+    assert list(roster.present) == [profile_named("numpy", DEFAULT)]
+    assert roster.failed == {}
