@@ -19,7 +19,8 @@ from reports.measuring import Outcome, run_measurements, version_text
 from reports.records import LostCell, Run, RunError
 from reports.replay import replayed
 from reports.run_directory import RunWriter, read_lost, read_manifest, read_run
-from reports.tests.test_cli import TINY, TINY_CELLS, Command, command
+from reports.tests.conftest import Command
+from reports.tests.test_cli import TINY, TINY_CELLS
 from reports.verbs import shares
 from suites.implementations.catalogue import CATALOGUE, why_not_measured
 from suites.inputs.batch import batch_of
