@@ -106,7 +106,7 @@ def test_figures_before_and_after_are_kept(tmp_path: Path) -> None:
 
 # -- chance ----------------------------------------------------------------------------------------------------------
 
-CELLS = list(drawn_cells(800))
+CELLS = list(drawn_cells(480))
 
 
 def test_rows_drawn_anew_from_one_distribution_stay_changed_at_the_stated_level(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_errors_half_as_large_again_are_found_in_lines_and_the_worst_cells(tmp_p
     comparison = compared(tmp_path, list(drawn_lines(CELLS, 1)), list(drawn_lines(CELLS, 2, scale=1.5)))
     assert comparison.counts[WORSE] > 0
     assert comparison.counts[IMPROVED] == 0
-    assert len(comparison.drifts) > 100  # of 160 lines, with 5 cells each
+    assert len(comparison.drifts) > 100  # of 160 lines, with 3 cells each
     assert all(drift.grows for drift in comparison.drifts)
 
 

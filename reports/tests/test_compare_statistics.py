@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,6 +43,16 @@ def test_large_counts_agree_with_whole_numbers(grew: int, shrank: int) -> None:
 def test_the_p_value_of_tens_of_thousands_of_rows_is_a_number() -> None:
     assert sign_test(20000, 19900) == pytest.approx(0.62, abs=0.01)
     assert sign_test(20000, 10000) == 0.0
+
+
+def test_the_document_shows_what_few_rows_can_show() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "compare.md").read_text(encoding="utf-8")
+    rows, p_values = (
+        re.findall(rf"^\| {title} \|(.*)\|$", document, re.MULTILINE)[0].split("|")
+        for title in ("rows that moved", "p")
+    )
+    for moved, p_value in zip(rows, p_values, strict=True):
+        assert float(f"{sign_test(int(moved), 0):.1g}") == float(p_value)
 
 
 # -- signs -----------------------------------------------------------------------------------------------------------

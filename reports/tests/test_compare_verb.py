@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reports.compare.allowed import read_entries
 from reports.exits import INCOMPLETE, NOTHING_COMPARED, OK, USAGE, WORSE
 from reports.records import Run
 from reports.tests.conftest import Command
@@ -234,6 +236,15 @@ def test_gaps_and_drifts_can_be_accepted(command: Command, tmp_path: Path) -> No
     assert command("compare", "old", "new", "--allow", "allowed.toml").code == OK
     (tmp_path / "allowed.toml").write_text(entry(change='"drift"', family='"gauss1"'), encoding="utf-8")
     assert command("compare", "old", "new", "--allow", "allowed.toml").code == WORSE  # a line has no family
+
+
+def test_the_entry_in_the_document_is_one(tmp_path: Path) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "compare.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```toml\n(.*?)```", document, re.DOTALL)
+    (tmp_path / "allowed.toml").write_text(text, encoding="utf-8")
+    (found,) = read_entries(tmp_path / "allowed.toml")
+    assert (found.change, found.verdict, found.expires.isoformat()) == (("worse",), "stable", "2030-03-31")
+    assert found.selectors["row_length"] == ("16384", "65536")
 
 
 @pytest.mark.usefixtures("runs")

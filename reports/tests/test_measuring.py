@@ -27,8 +27,6 @@ from suites.inputs.batch import batch_of
 from suites.plan import Selection
 from suites.pool import stop_workers
 
-__all__ = ["command"]  # the fixture
-
 ROOT = Path(__file__).parents[2]
 ONE = Selection("smoke", quantities=("forward",), formats=("binary32",), families=("gauss1",))
 NUMPY = [i for i in CATALOGUE.values() if i.framework == "numpy"]
