@@ -57,7 +57,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
 }
 
 
-def only(arithmetic: Arithmetic, sources: set[str]) -> Arithmetic:
+def only(arithmetic: Arithmetic, sources: frozenset[str]) -> Arithmetic:
     """The same arithmetic with every other source of SOURCES free of error."""
     silent: dict[str, Any] = {name: 0.0 for source in SOURCES if source not in sources for name in SOURCES[source]}
     return replace(arithmetic, **silent)

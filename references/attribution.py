@@ -7,6 +7,8 @@ algorithm with a single source of error stays within the part of that source (do
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from references.arithmetic import Arithmetic, compute_arithmetic, only
@@ -25,8 +27,8 @@ _FORWARD = {
     "softmax": ("shift", "exp", "sum", "division"),
     "log_softmax": ("shift", "exp", "sum", "log", "difference"),
 }
-_GRADIENT = ("saved output", "kernel")
-_LAST = "output rounding"
+_SAVED, _LAST = "saved output", "output rounding"
+_GRADIENT = (_SAVED, "kernel")
 
 
 def attribution(
@@ -99,7 +101,10 @@ def _parts_of_route(
     parts: dict[str, Floats] = {}
     limit: Floats = np.zeros(exact.shape)
     for name in names_of(route, quantity):
-        stages = stages_of(arithmetic, {*parts, name})
+        if name in (_SAVED, _LAST) and arithmetic.grid is format:
+            parts[name] = np.zeros(exact.shape)  # the last operation has rounded to it
+            continue
+        stages = stages_of(arithmetic, frozenset((*parts, name)))
         grown = bound_of_route(route, operation, quantity, rows, exact, format, stages, *vectors)
         # The bounds never fall, but for their own rounding.
         parts[name], limit = np.maximum(grown - limit, 0.0), grown
@@ -111,13 +116,14 @@ def names_of(route: str, quantity: str) -> tuple[str, ...]:
     return (*_FORWARD[route], *(_GRADIENT if quantity != "forward" else ()), _LAST)
 
 
-def stages_of(arithmetic: Arithmetic, parts: set[str]) -> Stages:
+@lru_cache(maxsize=256)
+def stages_of(arithmetic: Arithmetic, parts: frozenset[str]) -> Stages:
     """The stages with nothing but the given parts in error."""
-    last = {"elementwise"} if parts & {"division", "difference"} else set()
+    forward = parts | {"elementwise"} if parts & {"division", "difference"} else parts
     return Stages(
-        forward=only(arithmetic, parts | last),
-        kernel=arithmetic if "kernel" in parts else only(arithmetic, set()),
-        saved="saved output" in parts,
+        forward=only(arithmetic, forward),
+        kernel=arithmetic if "kernel" in parts else only(arithmetic, frozenset()),
+        saved=_SAVED in parts,
         output=_LAST in parts,
     )
 

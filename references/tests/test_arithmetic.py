@@ -68,13 +68,13 @@ def test_every_error_of_an_arithmetic_belongs_to_one_source() -> None:
     owned = [name for names in SOURCES.values() for name in names]
     described = {"grid", "depth", "assumed", "sum_unit"}
     assert sorted(owned) == sorted({f.name for f in fields(Arithmetic)} - described)
-    silent = only(storage_arithmetic(BFLOAT16, 9, flushes=True), set())
+    silent = only(storage_arithmetic(BFLOAT16, 9, flushes=True), frozenset())
     assert all(getattr(silent, name) == 0 for name in owned)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_the_bound_of_an_algorithm_without_errors_is_zero(name: str) -> None:
-    limit, judged = rows_of(BINARY64, 9).bound_of(ALGORITHMS[name], only(compute_arithmetic(BINARY64, 9), set()))
+    limit, judged = rows_of(BINARY64, 9).bound_of(ALGORITHMS[name], only(compute_arithmetic(BINARY64, 9), frozenset()))
     assert (limit[judged] == 0).all()
     assert judged.any()
 

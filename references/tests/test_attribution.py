@@ -63,7 +63,7 @@ def test_no_part_is_less_than_the_bound_with_its_source_alone(operation: str, qu
 
         worse = in_stages(Stages(arithmetic, arithmetic)) == limit
         for name in names_of(route, quantity):
-            alone = in_stages(stages_of(arithmetic, {name}))
+            alone = in_stages(stages_of(arithmetic, frozenset([name])))
             assert (parts[name] + 1e-12 * limit >= alone)[worse].all(), name
 
 
