@@ -51,7 +51,7 @@ def cli() -> None:
 @click.option("--operation", "operations", multiple=True, help="softmax, log_softmax.")
 @click.option("--quantity", "quantities", multiple=True, help="forward, vjp, jvp.")
 @click.option("--format", "formats", multiple=True, help="binary64, binary32, binary16, bfloat16.")
-@click.option("--layout", "layouts", multiple=True, help="last, inner, column.")
+@click.option("--layout", "layouts", multiple=True, help="Axis and memory: last, inner, padded and others.")
 @click.option("--family", "families", multiple=True, help="How the logits are made, for example gauss1 or dominant.")
 @click.option("--framework", "frameworks", multiple=True, help="torch, jax, scipy, numpy.")
 @click.option("--device", default="cpu", show_default=True, help="cpu.")
@@ -88,14 +88,15 @@ def report(run: Path, html_file: Path | None, markdown_file: Path | None) -> int
 )
 @click.option("--element", type=int, help="Whose gradient is shown; the smallest finite logit's by default.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, with bits in hexadecimal.")
-def explain(logits: tuple[str, ...], format_name: str, element: int | None, as_json: bool) -> int:
+@click.option("--all", "every", is_flag=True, help="By every way to call a framework; torch.compile takes its time.")
+def explain(logits: tuple[str, ...], format_name: str, element: int | None, as_json: bool, every: bool) -> int:
     """One row through every formula and every installed framework: value, exact value, ulp error, gradient.
 
     LOGITS are decimals or hexadecimal floats, -inf and nan too:  explain 0 1000   explain -0x1.8p3 -inf 2.5
     """
     from reports.verbs import explain_verb
 
-    return explain_verb(logits, format_name, element, as_json)
+    return explain_verb(logits, format_name, element, as_json, every)
 
 
 @cli.command()

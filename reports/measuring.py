@@ -21,9 +21,10 @@ from suites.implementations.catalogue import (
     settings_of,
     versions_of,
     why_not_measured,
+    why_skipped,
 )
 from suites.inputs.batch import Batch
-from suites.measure import evaluator_of, input_of, run_cell, score
+from suites.measure import evaluator_of, input_of, output_of, score
 from suites.plan import DEVICE, Cell, Selection, cells
 from suites.timing import time_ratios
 
@@ -52,10 +53,16 @@ Progress = Callable[[int, int, Cell], None]
 
 
 def measurable(implementations: list[Implementation]) -> tuple[list[Implementation], list[Unmeasured]]:
-    """Those whose framework can be imported, and a reason for each framework that can't."""
-    reasons = {i.framework: why_not_measured(i.framework) for i in implementations}
-    missing = [Unmeasured(framework, reason) for framework, reason in reasons.items() if reason]
-    return [i for i in implementations if not reasons[i.framework]], missing
+    """Those that can be measured here, and a reason for each framework, or single implementation, that can't."""
+    missing = {}
+    for i in implementations:
+        reason = why_not_measured(i.framework)
+        if reason:
+            missing[i.framework] = Unmeasured(i.framework, reason)
+        elif (reason := why_skipped(i)) is not None:
+            missing[i.name] = Unmeasured(i.framework, reason, i.name)
+    present = [i for i in implementations if i.framework not in missing and i.name not in missing]
+    return present, list(missing.values())
 
 
 def run_measurements(
@@ -78,13 +85,13 @@ def run_measurements(
         for number, (cell, future) in enumerate(_evaluated_ahead(waiting, by_name)):
             progress(len(planned) - len(waiting) + number, len(planned), cell)
             try:
-                batch, computed, seconds = future.result()
+                batch, computed, touched, seconds = future.result()
             except Exception as error:  # whatever a framework or a user's function raises costs this cell only
                 lost.append(Lost(cell, f"{type(error).__name__}: {error}".splitlines()[0]))
                 continue
             start = time.perf_counter()
             implementation = by_name[cell.implementation]
-            measurement = score(cell, implementation, batch, computed)
+            measurement = score(cell, implementation, batch, computed, touched=touched)
             version = _version_text(implementation.framework)
             record = record_of(measurement, implementation.calls[cell.operation], version, DEVICE, writer.rows)
             writer.add(record, measurement.row_maxima)
@@ -99,7 +106,7 @@ def run_measurements(
     return Outcome(read_run(path), lost)
 
 
-_Evaluation = tuple[Batch, Bits, float]
+_Evaluation = tuple[Batch, Bits, int, float]
 
 
 def _evaluated_ahead(
@@ -113,8 +120,8 @@ def _evaluated_ahead(
     def evaluate(cell: Cell) -> _Evaluation:
         start = time.perf_counter()
         batch = input_of(cell)
-        computed = run_cell(cell, batch, evaluator_of(by_name[cell.implementation]))
-        return batch, computed, time.perf_counter() - start
+        computed, touched = output_of(cell, batch, evaluator_of(by_name[cell.implementation]))
+        return batch, computed, touched, time.perf_counter() - start
 
     executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="evaluation")
     queue: deque[tuple[Cell, Future[_Evaluation]]] = deque()

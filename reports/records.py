@@ -113,10 +113,15 @@ class Record:
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """A framework of which nothing was measured, and why."""
+    """A framework of which nothing was measured, or one implementation of it that was not, and why."""
 
     framework: str
     reason: str
+    implementation: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.implementation or self.framework
 
 
 @dataclass(frozen=True)

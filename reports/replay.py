@@ -10,11 +10,12 @@ import numpy as np
 
 from references.formats import format_named
 from reports.records import Record, Run, RunError
+from reports.script_text import batch_source, function_source, pick_source
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
-from suites.inputs.batch import Batch, batch_of
+from suites.inputs.batch import Batch
 from suites.inputs.layouts import axis_of
-from suites.measure import Worst, evaluator_of, run_cell, score
+from suites.measure import Worst, evaluator_of, input_of_rows, output_of, score
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,14 @@ def replayed(run: Run, record: Record) -> Replay:
     implementation = _implementation(record)
     batch = _batch(run, record)
     place = record.worst.row, record.worst.index
-    computed = run_cell(record.cell, batch, evaluator_of(implementation))
-    now = score(record.cell, implementation, batch, computed, place)
+    computed, touched = output_of(record.cell, batch, evaluator_of(implementation))
+    now = score(record.cell, implementation, batch, computed, place, touched=touched)
     return Replay(record, now.worst)
 
 
 def _batch(run: Run, record: Record) -> Batch:
     """The cell's input; where this version makes another one, the recorded row at every place of the batch."""
-    made = batch_of(record.family, record.format, record.rows, record.row_length)
+    made = input_of_rows(record.cell, record.rows)
     if made.sha256 == record.input_sha256:
         return made
     if record.family == special.FAMILY:
@@ -113,8 +114,18 @@ def script_for(run: Run, record: Record) -> str:
         loader=jinja2.PackageLoader("reports"), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     functions = _recipe_source(implementation, record) if implementation.framework == "numpy" else ""
+    axis = axis_of(record.layout)
     text: str = environment.get_template("replay.py.j2").render(
-        record=record, worst=worst, format=format, vectors=vectors, axis=axis_of(record.layout), functions=functions
+        record=record,
+        worst=worst,
+        format=format,
+        vectors=vectors,
+        axis=axis,
+        functions=functions,
+        batch=batch_source(record),
+        pick=pick_source(record),
+        function=function_source(record, axis) if implementation.framework in ("torch", "jax") else "",
+        tripled=implementation.name.endswith("x-over-3"),
     )
     return text
 

@@ -25,12 +25,14 @@ from reports.replay import replayed, script_for
 from reports.run_directory import read_run, write_atomically
 from suites.exact import CertificationError
 from suites.implementations.catalogue import (
+    CATALOGUE,
     OWN_FRAMEWORKS,
     Implementation,
     UnknownName,
     of_frameworks,
     user_implementation,
     why_not_measured,
+    why_skipped,
 )
 from suites.inputs import special
 from suites.inputs.families import FAMILIES
@@ -105,7 +107,7 @@ def measure_verb(
     for lost in outcome.lost:
         _say(f"not measured: {lost.cell.key}: {lost.reason}")
     for unmeasured in run.manifest.unmeasured:
-        _say(f"not measured: {unmeasured.framework}: {unmeasured.reason}")
+        _say(f"not measured: {unmeasured.name}: {unmeasured.reason}")
     Console().print(_sentence(run), highlight=False, soft_wrap=True)
     if outcome.lost or absent or len(run.records) < run.manifest.planned:
         return INCOMPLETE
@@ -184,9 +186,11 @@ def _need_templates() -> None:
         raise UsageError("pages and scripts need jinja2; pip install 'softmax-accuracy[report]' adds it")
 
 
-def explain_verb(logits: tuple[str, ...], format_name: str, element: int | None, json_wanted: bool) -> int:
+def explain_verb(
+    logits: tuple[str, ...], format_name: str, element: int | None, json_wanted: bool, every: bool = False
+) -> int:
     """Show one row through everything."""
-    explanation = explained(logits, format_name, element)
+    explanation = explained(logits, format_name, element, every=every)
     if json_wanted:
         print(json.dumps(as_json(explanation), indent=1, allow_nan=False))
     else:
@@ -206,7 +210,8 @@ def replay_verb(run_path: Path, cell: str, script: bool) -> int:
         _need_templates()
         sys.stdout.write(script_for(run, record))
         return OK
-    reason = why_not_measured(record.framework)
+    recorded = CATALOGUE.get(record.implementation)
+    reason = why_not_measured(record.framework) or (why_skipped(recorded) if recorded else None)
     if reason:
         _say(f"{record.key}: {reason}")
         return INCOMPLETE

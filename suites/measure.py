@@ -24,14 +24,17 @@ from references.errors import (
 from references.formats import Bits, Mask
 from references.oracle import correctly_rounded
 from references.verdict import Judgement, judge
+from suites.evaluation import evaluate_rows
 from suites.exact import Exact, exact_of
-from suites.implementations.call import Call, Evaluator
+from suites.implementations.call import Evaluator
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
 from suites.inputs.batch import Batch, batch_of
-from suites.inputs.cotangents import kind_of_row
-from suites.inputs.layouts import axis_of, place, unplace
+from suites.inputs.layouts import TouchedMemory
 from suites.plan import Cell, rows_of
+
+# The outcome of memory that was changed and is not the result's.
+TOUCHED = "touched_memory"
 
 
 @dataclass(frozen=True)
@@ -75,15 +78,21 @@ class Measurement:
 
 
 def run_cell(cell: Cell, batch: Batch, evaluator: Evaluator) -> Bits:
-    """The implementation's output for a batch, as rows [rows, n] of bits."""
-    vectors = {role: place(bits, cell.layout) for role, bits in batch.vectors(cell.quantity).items()}
-    call = Call(
-        cell.operation, cell.quantity, cell.format, axis_of(cell.layout), place(batch.logits, cell.layout), **vectors
+    """The implementation's output for a batch, as rows [rows, n] of bits.
+
+    Raises what ``evaluate_rows`` raises: TouchedMemory, with the output, where guarded memory was changed.
+    """
+    return evaluate_rows(
+        evaluator, cell.operation, cell.quantity, cell.format, cell.layout, batch.logits, batch.vectors(cell.quantity)
     )
-    output = evaluator(call)
-    if output.shape != call.logits.shape:
-        raise TypeError(f"{cell.implementation} returned shape {output.shape} for {call.logits.shape}")
-    return unplace(output, cell.layout)
+
+
+def output_of(cell: Cell, batch: Batch, evaluator: Evaluator) -> tuple[Bits, int]:
+    """The implementation's output, and how many elements of memory it changed that it was not given to write."""
+    try:
+        return run_cell(cell, batch, evaluator), 0
+    except TouchedMemory as found:
+        return found.computed, found.count
 
 
 def measure(
@@ -97,19 +106,34 @@ def measure(
     implementation = implementation or CATALOGUE[cell.implementation]
     evaluator = evaluator or evaluator_of(implementation)
     batch = input_of(cell)
-    return score(cell, implementation, batch, run_cell(cell, batch, evaluator))
+    computed, touched = output_of(cell, batch, evaluator)
+    return score(cell, implementation, batch, computed, touched=touched)
 
 
 def input_of(cell: Cell) -> Batch:
     """The input that a cell is evaluated on."""
-    return batch_of(cell.family, cell.format, rows_of(cell.family, cell.row_length), cell.row_length)
+    return input_of_rows(cell, rows_of(cell.family, cell.row_length))
+
+
+def input_of_rows(cell: Cell, rows: int) -> Batch:
+    """The same with another number of rows."""
+    implementation = CATALOGUE.get(cell.implementation)
+    drawn = implementation.drawn.get(cell.format) if implementation else None
+    return batch_of(cell.family, cell.format, rows, cell.row_length, drawn)
 
 
 def score(
-    cell: Cell, implementation: Implementation, batch: Batch, computed: Bits, place: tuple[int, int] | None = None
+    cell: Cell,
+    implementation: Implementation,
+    batch: Batch,
+    computed: Bits,
+    place: tuple[int, int] | None = None,
+    *,
+    touched: int = 0,
 ) -> Measurement:
     """Judge an output [rows, n]; ``place`` names the element that is reported as the worst, for a replay.
 
+    ``touched`` elements of memory were changed that are not the result's: such a cell is wrong, whatever its numbers.
     Raises CertificationError.
     """
     exact = exact_of(batch)
@@ -138,11 +162,17 @@ def score(
         flushes=flushes,
         **exact.numbers(cell.quantity),
     )
+    statistics = statistics_of(errors)
+    worst = _element(cell, exact, errors, judgement, computed, reference, place or _worst_place(errors, judgement))
+    if touched:
+        judgement = replace(judgement, verdict="wrong")
+        statistics = replace(statistics, outcomes={**statistics.outcomes, TOUCHED: touched})
+        worst = replace(worst, outcome=TOUCHED)
     return Measurement(
         cell=cell,
         framework=implementation.framework,
         rows=batch.logits.shape[0],
-        statistics=statistics_of(errors),
+        statistics=statistics,
         judgement=judgement,
         row_sum_error=row_sum_error(batch.format.decode(computed), cell.operation, cell.quantity),
         row_maxima=row_maxima(errors),
@@ -151,7 +181,7 @@ def score(
         output_sha256=hashlib.sha256(computed.astype(computed.dtype.newbyteorder("<")).tobytes()).hexdigest(),
         oracle=_judges(reference),
         reference_error_ulps=float(reference.error_ulps(batch.format).max()),
-        worst=_element(cell, exact, errors, judgement, computed, reference, place or _worst_place(errors, judgement)),
+        worst=worst,
     )
 
 
@@ -217,7 +247,7 @@ def _element(
         column=column,
         logits=batch.logits[row],
         vectors=vectors,
-        vector_kind=kind_of_row(row) if vectors else None,
+        vector_kind=batch.kind_of_row(cell.quantity, row) if vectors else None,
         computed=bits,
         computed_value=value,
         exact=_exact_text(exact, reference, cell, row, column),

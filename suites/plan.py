@@ -10,10 +10,15 @@ from suites.implementations.catalogue import Implementation
 from suites.inputs import special
 from suites.inputs.families import FAMILIES
 from suites.inputs.layouts import LAYOUTS
+from suites.sampling import Input, layouts_of, sampled, worth_compiling
 
 TIERS = ("smoke", "standard", "deep")
 FORMATS = ("binary64", "binary32", "binary16", "bfloat16")
-QUANTITIES = ("forward", "vjp", "jvp")
+
+# A verdict on the double backward needs a bound; while references/bounds.py has none, it is evaluated, not judged.
+HVP_IS_JUDGED = False
+QUANTITIES = ("forward", "vjp", "jvp", *(("hvp",) if HVP_IS_JUDGED else ()))
+
 PROFILE = "default"
 DEVICE = "cpu"
 
@@ -36,6 +41,11 @@ _STANDARD: dict[str, tuple[int, ...]] = {
     "masked": (2, 9, 1000),
     "long": LONG,
     special.FAMILY: (1, 3, 17),
+}
+_DEEP: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(FAMILIES, LENGTHS),
+    "long": LONG,
+    special.FAMILY: SPECIAL,
 }
 _OTHER_LAYOUTS: dict[str, tuple[int, ...]] = {
     "gauss1": (2, 9, 33, 1000),
@@ -71,6 +81,8 @@ _FEWEST_LENGTHS: dict[str, dict[str, tuple[int, ...]]] = {
     "jax/jit-custom-jvp": {"last": (2,)},
     "jax/log-of-softmax": {"last": (2,)},
 }
+# The layouts that differ in the reduced axis, beside `last`.
+_AXES = ("inner", "column")
 _RECIPE_LENGTHS = (1, 2, 3, 9, 33, 1000, 65536)
 
 
@@ -141,35 +153,52 @@ def rows_of(family: str, n: int) -> int:
 
 def cells(implementations: Iterable[Implementation], selection: Selection) -> list[Cell]:
     """The cells of a selection, ordered so that those on the same input are neighbours."""
-    inputs = _inputs(selection.tier)
+    shared = _inputs(selection.tier)
     planned = [
         Cell(implementation.name, PROFILE, operation, quantity, format, layout, family, n)
         for implementation in implementations
-        for layout, family, n in inputs
-        if _affordable(implementation, n, layout, selection.tier)
+        for layout, family, n in _inputs_of(implementation, selection.tier, shared)
         for format in FORMATS
         for operation in implementation.calls
         for quantity in QUANTITIES
         if implementation.supports(operation, quantity, format)
+        if selection.tier == "deep" or worth_compiling(implementation, (layout, family, n), quantity, format)
     ]
     chosen = [cell for cell in planned if selection.has(cell)]
     return sorted(chosen, key=lambda c: (c.row_length, c.format, c.family, c.layout, c.implementation, c))
 
 
-def _inputs(tier: str) -> list[tuple[str, str, int]]:
+def _inputs_of(implementation: Implementation, tier: str, shared: list[Input]) -> list[Input]:
+    """The inputs of an implementation, each once."""
     if tier == "deep":
-        every = [(layout, family, n) for layout in LAYOUTS for family in FAMILIES if family != "long" for n in LENGTHS]
-        every += [(layout, "long", n) for layout in LAYOUTS for n in LONG]
-        return every + [(layout, special.FAMILY, n) for layout in LAYOUTS for n in SPECIAL]
+        inputs = [i for i in shared if i[0] in layouts_of(implementation)]
+    else:
+        mine = implementation.main or implementation.own
+        inputs = [i for i in shared if mine and _affordable(implementation, i[2], i[0], tier)]
+        inputs += sampled(implementation, tier)
+    return [i for i in dict.fromkeys(inputs) if implementation.special_rows or i[1] != special.FAMILY]
+
+
+def _inputs(tier: str) -> list[Input]:
+    """The inputs that the main implementations share."""
+    if tier == "deep":
+        return [(layout, family, n) for layout in LAYOUTS for family in _deep_families(layout) for n in _DEEP[family]]
     last = _STANDARD if tier == "standard" else _SMOKE
     other = _OTHER_LAYOUTS if tier == "standard" else _SMOKE_INNER
     found = [("last", family, n) for family, lengths in last.items() for n in lengths]
-    layouts = LAYOUTS[1:] if tier == "standard" else LAYOUTS[1:2]
+    layouts = _AXES if tier == "standard" else _AXES[:1]
     return found + [(layout, family, n) for layout in layouts for family, lengths in other.items() for n in lengths]
 
 
+def _deep_families(layout: str) -> tuple[str, ...]:
+    """Every family meets every axis; few meet what differs in memory, or in the number of rows, alone."""
+    if layout in ("last", *_AXES, "middle"):
+        return tuple(_DEEP)
+    return ("gauss1",) if layout.startswith("offset-") else ("gauss1", "equal", "masked")
+
+
 def _affordable(implementation: Implementation, n: int, layout: str, tier: str) -> bool:
-    if tier == "deep" or implementation.own:
+    if implementation.own:
         return True
     few = _FEW_LENGTHS if tier == "standard" else _FEWEST_LENGTHS
     if implementation.name in few:

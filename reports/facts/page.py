@@ -41,7 +41,7 @@ def page_of(run: Run) -> Page:
         special=special_values_of(run, special),
         special_matrices=matrices_of(special, linked=False),
         question=question_of(run, plain),
-        unmeasured=tuple((u.framework, u.reason) for u in run.manifest.unmeasured),
+        unmeasured=tuple((u.name, u.reason) for u in run.manifest.unmeasured),
         environment=tuple(_environment(run)),
     )
 

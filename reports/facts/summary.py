@@ -130,21 +130,26 @@ def _notes(run: Run) -> list[str]:
             f"In {count(assumed, 'cell')} the rows are so long that the bound assumes a pairwise order of summation."
         )
     for missing in run.manifest.unmeasured:
-        notes.append(f"Not measured: {missing.framework} ({missing.reason}).")
+        notes.append(f"Not measured: {missing.name} ({missing.reason}).")
     return notes
 
 
 def _whose_failures(run: Run) -> list[str]:
     """How many failures belong to formulas that are written out to be compared, and how many to anything else."""
     failed = [r.implementation for r in run.records if r.verdict in FAILED]
-    written_out = sum(name.startswith("numpy/") or name.endswith("/log-of-softmax") for name in failed)
+    written_out = sum(map(is_written_out, failed))
     if not written_out:
         return []
     return [
         f"Of {count(len(failed), 'unstable or wrong cell')} {whole(written_out)} belong to formulas written out for "
-        f"comparison (`numpy/…` and `…/log-of-softmax`), {whole(len(failed) - written_out)} to the functions that "
-        "frameworks offer."
+        "comparison (`numpy/…`, `…/log-of-softmax` and `…/x-minus-logsumexp`), "
+        f"{whole(len(failed) - written_out)} to the functions that frameworks offer."
     ]
+
+
+def is_written_out(implementation: str) -> bool:
+    """Whether an implementation is a formula that is there to be compared, not a function that a framework offers."""
+    return implementation.startswith("numpy/") or implementation.endswith(("/log-of-softmax", "/x-minus-logsumexp"))
 
 
 def _headlines(tally: Tally) -> list[str]:

@@ -177,7 +177,7 @@ def test_another_selection_into_the_same_directory_is_refused(command: Command) 
 
 
 def test_a_programming_error_keeps_its_traceback(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*arguments: Any) -> None:
+    def broken(*arguments: Any, **options: Any) -> None:
         raise ZeroDivisionError("ours")
 
     monkeypatch.setattr("reports.verbs.explained", broken)
@@ -318,11 +318,11 @@ def test_an_interruption_keeps_finished_cells_and_the_same_command_goes_on(
 ) -> None:
     calls: list[Cell] = []
 
-    def interrupted(cell: Cell, *rest: Any) -> Any:
+    def interrupted(cell: Cell, *rest: Any, **options: Any) -> Any:
         calls.append(cell)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return score(cell, *rest)
+        return score(cell, *rest, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr("reports.measuring.score", interrupted)
@@ -341,7 +341,7 @@ def test_an_interruption_keeps_finished_cells_and_the_same_command_goes_on(
 
 
 def test_an_interruption_anywhere_else_is_told_in_a_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*arguments: Any) -> None:
+    def interrupted(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("reports.verbs.explained", interrupted)

@@ -17,7 +17,7 @@ from reports.records import LONGEST_INLINE, SCHEMA, Manifest, Record, Run, RunEr
 from reports.run_directory import RunWriter, read_manifest, read_run, write_atomically
 from suites.implementations.catalogue import CATALOGUE
 from suites.inputs.batch import batch_of
-from suites.measure import measure, run_cell
+from suites.measure import measure, output_of
 from suites.plan import Cell, Selection
 
 
@@ -395,9 +395,9 @@ def test_only_what_is_missing_is_measured(copied: Run, monkeypatch: pytest.Monke
 
     def counted(cell: Cell, *rest: Any) -> Any:
         seen.append(cell.key)
-        return run_cell(cell, *rest)
+        return output_of(cell, *rest)
 
-    monkeypatch.setattr("reports.measuring.run_cell", counted)
+    monkeypatch.setattr("reports.measuring.output_of", counted)
     implementations = [CATALOGUE[name] for name in copied.manifest.implementations]
     selection = Selection(copied.manifest.tier, **{n: tuple(v) for n, v in copied.manifest.selection.items()})
     outcome = run_measurements(copied.path, implementations, selection, lambda *_: None)

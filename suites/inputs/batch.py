@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 
 from references.formats import Bits, Floats, Format, format_named
 from suites.inputs import special
-from suites.inputs.cotangents import vectors_of
+from suites.inputs.cotangents import KINDS, kind_of_row, vectors_of
 from suites.inputs.families import logits_of
 
 
@@ -35,20 +35,37 @@ class Batch:
         return self.format.decode(self.logits)
 
     def vectors(self, quantity: str) -> dict[str, Bits]:
-        """The vectors that a quantity takes, by role."""
-        roles = {"vjp": ("cotangent",), "jvp": ("tangent",), "hvp": ("cotangent", "tangent")}.get(quantity, ())
+        """The vectors that a quantity takes, by role.
+
+        Cotangents and tangents take turns alike, so for the hvp a row has another row's tangent: see ``partner``.
+        """
+        if quantity == "hvp":
+            partners = [self.partner(row) for row in range(len(self.tangent))]
+            return {"cotangent": self.cotangent, "tangent": self.tangent[partners]}
+        roles = {"vjp": ("cotangent",), "jvp": ("tangent",)}.get(quantity, ())
         return {role: getattr(self, role) for role in roles}
+
+    def partner(self, row: int) -> int:
+        """The row whose tangent a row has for the hvp: the next one among the first five, the one after that among the
+        next five and so on, so that long batches have all pairs of kinds."""
+        return (row + 1 + row // len(KINDS)) % len(self.tangent)
+
+    def kind_of_row(self, quantity: str, row: int) -> str:
+        """The kind of a row's vector, or the kinds of both."""
+        return f"{kind_of_row(row)} and {kind_of_row(self.partner(row))}" if quantity == "hvp" else kind_of_row(row)
 
 
 @lru_cache(maxsize=16)
-def batch_of(family: str, format_name: str, rows: int, n: int) -> Batch:
-    """The input of a cell.  Raises KeyError or FormatError for an unknown family or format."""
-    format = format_named(format_name)
-    logits = special.logits_of(format, n) if family == special.FAMILY else logits_of(family, format, rows, n)
-    return Batch(
-        format,
-        family,
-        logits,
-        vectors_of("cotangent", format, logits.shape[0], n),
-        vectors_of("tangent", format, logits.shape[0], n),
-    )
+def batch_of(family: str, format_name: str, rows: int, n: int, drawn: str | None = None) -> Batch:
+    """The input of a cell; its numbers are drawn in the format ``drawn``, all of whose numbers ``format_name`` has.
+
+    Raises KeyError or FormatError for an unknown family or format.
+    """
+    format, narrow = format_named(format_name), format_named(drawn or format_name)
+    logits = special.logits_of(narrow, n) if family == special.FAMILY else logits_of(family, narrow, rows, n)
+    vectors = (vectors_of(role, narrow, logits.shape[0], n) for role in ("cotangent", "tangent"))
+    return Batch(format, family, *(_widened(bits, narrow, format) for bits in (logits, *vectors)))
+
+
+def _widened(bits: Bits, narrow: Format, format: Format) -> Bits:
+    return bits if narrow is format else format.encode(narrow.decode(bits))

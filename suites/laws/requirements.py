@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from references.verdict import at_least
 from suites.environment import profile_of
-from suites.implementations.catalogue import Implementation, versions_of, why_not_measured
+from suites.implementations.catalogue import Implementation, versions_of, why_skipped
 from suites.known_defects import REQUIRED, Defect, Failing, defect_of
 from suites.measure import Measurement, evaluator_of, measure
 from suites.plan import Cell, Selection, cells
@@ -38,8 +38,8 @@ class Session:
         return cells(self.implementations, self.selection)
 
     def missing(self, cell: Cell) -> str | None:
-        """Why the cell's framework can't be measured here, or None."""
-        return why_not_measured(self.by_name[cell.implementation].framework)
+        """Why the cell can't be measured here, or None."""
+        return why_skipped(self.by_name[cell.implementation])
 
     def version(self, implementation: str) -> str:
         framework = self.by_name[implementation].framework
