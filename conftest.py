@@ -26,6 +26,7 @@ from suites.implementations.catalogue import (
     user_implementation,
     versions_of,
     why_not_measured,
+    why_skipped,
 )
 from suites.known_defects import REQUIRED, DefectError, known_defects
 from suites.laws.requirements import Session
@@ -108,6 +109,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         versions = ", ".join(f"{name} {version}" for name, version in versions_of(framework).items())
         chosen = "; ".join(f"{name} {value}" for name, value in settings_of(framework).items() if value)
         lines.append(f"  {versions} ({chosen})")
+        skipped = {i.name: why_skipped(i) for i in session.implementations if i.framework == framework}
+        lines += [f"  {name}: not measured: {reason}" for name, reason in skipped.items() if reason]
     flags = " ".join(f"{name}={value}" for name, value in environment.flags().items())
     return [*lines, f"  environment: {flags or 'no flag set'}"]
 

@@ -16,7 +16,7 @@ _PACKAGES = ("torch", "jax", "jaxlib", "numpy", "scipy", "mpmath", "gmpy2", "ml_
 
 # Environment variables of these families can change what a framework computes.
 _FLAGS = re.compile(
-    r"^(XLA_|JAX_|TORCH_|PYTORCH_|ATEN_|TORCHINDUCTOR_|NPY_|MKL_|OMP_|OPENBLAS_|CUDA_|NVIDIA_TF32|DNNL_|SCIPY_ARRAY_API)"
+    r"^(XLA_|JAX_|TORCH_|PYTORCH_|ATEN_|TORCHINDUCTOR_|NPY_|MKL_|OMP_|OPENBLAS_|CUDA_|NVIDIA_TF32|DNNL_|SCIPY_ARRAY_API|CXX$)"
 )
 
 

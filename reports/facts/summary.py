@@ -11,6 +11,7 @@ from references.problem import QUANTITIES
 from reports.facts.tally import BELOW_STABLE, FAILED, GRADIENTS, LADDER, Tally, entry_of, rank
 from reports.facts.wording import count, lengths, listing, whole
 from reports.records import Record, Run
+from suites.implementations.catalogue import CATALOGUE
 from suites.inputs import special
 from suites.inputs.layouts import LAYOUTS
 
@@ -64,7 +65,7 @@ def summary_of(run: Run, tally: Tally) -> Summary:
             _finding(name, operation, tally)
             for name in tally.implementations
             for operation in tally.operations
-            if tally.of(name, operation)
+            if _worth_telling(name, tally.of(name, operation))
         ),
         shares=_shares(run),
     )
@@ -172,6 +173,15 @@ def _headlines(tally: Tally) -> list[str]:
 
 
 # -- findings --------------------------------------------------------------------------------------------------------
+
+
+def _worth_telling(name: str, records: list[Record]) -> bool:
+    """Whatever was measured of a main implementation or a user's own; of the other ways to call, what fails.
+
+    (The headlines name those that don't, and the matrix has them all.)
+    """
+    known = CATALOGUE.get(name)
+    return bool(records) and (known is None or known.main or any(r.verdict in FAILED for r in records))
 
 
 def _finding(name: str, operation: str, tally: Tally) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from suites.implementations.catalogue import (
 from suites.implementations.entries import ENTRIES
 from suites.implementations.implementation import FOUR_FORMATS
 from suites.implementations.user_files import load_module
+from suites.inputs.layouts import LAYOUTS, layout_named
 from suites.measure import measure
 from suites.plan import Cell
 
@@ -300,3 +302,16 @@ def test_numpy_derives_no_users_function(kernels: Path) -> None:
     bits = np.zeros((1, 2), np.uint32)
     with pytest.raises(TypeError, match="NumPy has no automatic differentiation"):
         evaluate(Call("softmax", "vjp", "binary32", 1, bits, cotangent=bits))
+
+
+# -- the document ----------------------------------------------------------------------------------------------------
+
+
+def test_every_implementation_and_layout_stands_in_the_document() -> None:
+    text = (ROOT / "docs" / "implementations.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    layouts = [name for name in LAYOUTS if not name.startswith("offset-")]
+    assert named == [*CATALOGUE, *layouts, "offset-1", "offset-15"]
+    for name in layouts:
+        assert f"| `{name}` | {layout_named(name).meaning} |" in rows
