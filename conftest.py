@@ -161,6 +161,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         chosen = "; ".join(f"{name} {value}" for name, value in settings_of(framework).items() if value)
         lines.append(f"  {versions} ({chosen})")
         lines += _profile_lines(session, framework)
+        skipped = {i.name: session.skipped(i) for i in session.implementations if i.framework == framework}
+        lines += [f"  {name}: not measured: {reason}" for name, reason in skipped.items() if reason]
     flags = " ".join(f"{name}={value}" for name, value in environment.flags().items())
     return [*lines, f"  environment: {flags or 'no flag set'}"]
 

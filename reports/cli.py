@@ -51,7 +51,7 @@ def cli() -> None:
 @click.option("--operation", "operations", multiple=True, help="softmax, log_softmax.")
 @click.option("--quantity", "quantities", multiple=True, help="forward, vjp, jvp.")
 @click.option("--format", "formats", multiple=True, help="binary64, binary32, binary16, bfloat16.")
-@click.option("--layout", "layouts", multiple=True, help="last, inner, column.")
+@click.option("--layout", "layouts", multiple=True, help="Axis and memory: last, inner, padded and others.")
 @click.option("--family", "families", multiple=True, help="How the logits are made, for example gauss1 or dominant.")
 @click.option("--framework", "frameworks", multiple=True, help="torch, jax, scipy, numpy.")
 @click.option("--profile", "profiles", multiple=True, help="default, threads-2, aten-avx2, ... (docs/profiles.md).")
@@ -100,6 +100,7 @@ def report(runs: tuple[Path, ...], history: bool, html_file: Path | None, markdo
 )
 @click.option("--element", type=int, help="Whose gradient is shown; the smallest finite logit's by default.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, with bits in hexadecimal.")
+@click.option("--all", "every", is_flag=True, help="By every way to call a framework; torch.compile takes its time.")
 @click.option("--path", "paths_wanted", is_flag=True, help="Show which kernels and functions run, and where they are.")
 @click.option("--shape", metavar="AxBxC", help="With --path: an array of these sizes in place of a row of logits.")
 @click.option("--axis", type=int, help="With --path: the axis that is reduced; the last by default.")
@@ -107,7 +108,13 @@ def report(runs: tuple[Path, ...], history: bool, html_file: Path | None, markdo
 @click.option("--quantity", multiple=True, help="With --path: forward, vjp, jvp, hvp.")
 @click.option("--framework", multiple=True, help="With --path: torch, jax, scipy, numpy.")
 def explain(
-    logits: tuple[str, ...], format_name: str, element: int | None, as_json: bool, paths_wanted: bool, **of_paths: Any
+    logits: tuple[str, ...],
+    format_name: str,
+    element: int | None,
+    as_json: bool,
+    every: bool,
+    paths_wanted: bool,
+    **of_paths: Any,
 ) -> int:
     """One row through every formula and every installed framework: value, exact value, ulp error, gradient.
 
@@ -121,7 +128,7 @@ def explain(
     if paths_wanted:
         return explain_paths_verb(logits, format_name, element, as_json, **of_paths)
     only_with_path(logits, **of_paths)
-    return explain_verb(logits, format_name, element, as_json)
+    return explain_verb(logits, format_name, element, as_json, every)
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""One row through every formula and every installed framework: value, exact value, ulp error, gradient."""
+"""One row through the formulas and the installed frameworks: value, exact value, ulp error, gradient."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from references.formats import Bits, Floats, Format, FormatError, format_named
 from references.oracle import Certified, accurate
 from references.problem import OPERATIONS, Problem
 from references.reference import as_pair
+from reports.measurable import measurable
 from reports.records import Unmeasured
 from suites.implementations.call import Call
-from suites.implementations.catalogue import CATALOGUE, Implementation, why_not_measured
+from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.measure import evaluator_of
 from suites.plan import FORMATS
 
@@ -47,7 +48,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A row of ``format`` and what everything makes of it; ``answers`` is keyed by operation, name and quantity."""
+    """A row of ``format`` and what everything makes of it; ``answers`` is keyed by operation, name and quantity.
+
+    ``left_out`` counts the implementations that were not asked.
+    """
 
     format: Format
     row: Bits
@@ -55,6 +59,7 @@ class Explanation:
     exact: dict[tuple[str, str], list[Certified]]
     answers: dict[tuple[str, str, str], Answer | str]
     unmeasured: list[Unmeasured]
+    left_out: int
 
 
 def parse_row(texts: tuple[str, ...], format: Format) -> Bits:
@@ -70,8 +75,11 @@ def parse_row(texts: tuple[str, ...], format: Format) -> Bits:
     return format.round_floats(np.array(values))
 
 
-def explained(texts: tuple[str, ...], format_name: str, element: int | None) -> Explanation:
-    """Evaluate a row everywhere.  Raises ExplainError or FormatError for a row, element or format that can't be had."""
+def explained(texts: tuple[str, ...], format_name: str, element: int | None, *, every: bool = False) -> Explanation:
+    """Evaluate a row by the main implementations, or by every one that takes such a row.
+
+    Raises ExplainError or FormatError for a row, element or format that can't be had.
+    """
     if format_name not in FORMATS:
         raise FormatError(f"unknown format {format_name!r}; known are {', '.join(FORMATS)}")
     format = format_named(format_name)
@@ -85,18 +93,17 @@ def explained(texts: tuple[str, ...], format_name: str, element: int | None) -> 
         exact[operation, "forward"] = accurate(Problem(operation, "forward", values.tolist()), _BITS)
         exact[operation, "vjp"] = accurate(Problem(operation, "vjp", values.tolist(), one_hot.tolist()), _BITS)
     answers: dict[tuple[str, str, str], Answer | str] = {}
-    missing: dict[str, Unmeasured] = {}
-    for implementation in CATALOGUE.values():
-        reason = why_not_measured(implementation.framework)
-        if reason:
-            missing[implementation.framework] = Unmeasured(implementation.framework, reason)
-            continue
+    # What draws its numbers in a narrower format takes no arbitrary row.
+    able = [i for i in CATALOGUE.values() if format_name not in i.drawn]
+    present, missing = measurable([i for i in able if every or i.main])
+    for implementation in present:
         for operation in implementation.calls:
             for quantity in ("forward", "vjp"):
                 if implementation.supports(operation, quantity, format_name):
                     key = operation, implementation.name, quantity
                     answers[key] = _answer(implementation, operation, quantity, format, row, one_hot, exact)
-    return Explanation(format, row, chosen, exact, answers, list(missing.values()))
+    left_out = 0 if every else sum(not i.main for i in able)
+    return Explanation(format, row, chosen, exact, answers, missing, left_out)
 
 
 def _chosen_element(values: Floats, element: int | None) -> int:
@@ -171,7 +178,9 @@ def tables(explanation: Explanation) -> list[Table | Text]:
         for quantity, title in (("forward", f"{operation}(x)"), ("vjp", gradient)):
             parts.append(_table(explanation, operation, quantity, title, shown))
     parts += [Text(sentence) for sentence in _comparisons(explanation)]
-    parts += [Text(f"Not measured: {u.framework}: {u.reason}.") for u in explanation.unmeasured]
+    parts += [Text(f"Not measured: {u.name}: {u.reason}.") for u in explanation.unmeasured]
+    if explanation.left_out:
+        parts.append(Text(f"--all shows {explanation.left_out} other ways to call the frameworks."))
     return parts
 
 
@@ -237,7 +246,7 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
         "row": [format.hexadecimal(b) for b in explanation.row.tolist()],
         "row_values": [repr(v) for v in format.decode(explanation.row).tolist()],
         "gradient_of_element": explanation.element,
-        "unmeasured": [{"framework": u.framework, "reason": u.reason} for u in explanation.unmeasured],
+        "unmeasured": [{"framework": u.name, "reason": u.reason} for u in explanation.unmeasured],
         "operations": {},
     }
     for operation in OPERATIONS:

@@ -6,11 +6,12 @@ import datetime
 import itertools
 import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from references.formats import BINARY32
 from reports.records import (
@@ -25,7 +26,7 @@ from reports.records import (
 )
 from reports.run_directory import RunWriter, read_run
 from suites import environment
-from suites.implementations.catalogue import Implementation
+from suites.implementations.catalogue import Implementation, why_skipped
 from suites.inputs.batch import Batch
 from suites.inputs.families import logits_of
 from suites.introduction import Introduction, Unavailable
@@ -35,7 +36,7 @@ from suites.pool import WorkerPool, evaluate, timings_of
 from suites.profiles import DEFAULT, Profile, profile_named
 from suites.roster import Roster, roster_of
 from suites.stopwatch import WATCH
-from suites.tasks import Answer, Loss, Task
+from suites.tasks import Answer, Loss, Task, task_of
 from suites.timing import SHAPES
 from suites.worker_process import WorkerDied, loss_of
 
@@ -104,8 +105,10 @@ def run_measurements(
         profiles = _profiles(every, by_name, interpreter)
         with WATCH.spent_on("starting"):
             roster = roster_of(profiles.values(), crew)
-        planned = [c for c in every if profiles[_lane(c, by_name)] not in roster.refused]
-        manifest = manifest_of(implementations, selection, len(planned), roster)
+        skipped = _skipped(every, by_name, profiles)
+        offered = [c for c in every if profiles[_lane(c, by_name)] not in roster.refused]
+        planned = [c for c in offered if c.implementation not in skipped]
+        manifest = manifest_of(implementations, selection, len(planned), roster, skipped)
         writer = RunWriter(path, manifest)
         run = _Measuring(writer, by_name, profiles, roster, progress, planned)
         try:
@@ -127,6 +130,18 @@ def _lane(cell: Cell, by_name: dict[str, Implementation]) -> _Lane:
 def _profiles(planned: Iterable[Cell], by_name: dict[str, Implementation], interpreter: str) -> dict[_Lane, Profile]:
     lanes = dict.fromkeys(_lane(cell, by_name) for cell in planned)
     return {(framework, name): profile_named(framework, name, interpreter) for framework, name in lanes}
+
+
+def _skipped(
+    planned: Iterable[Cell], by_name: dict[str, Implementation], profiles: dict[_Lane, Profile]
+) -> dict[str, str]:
+    """Implementations that these profiles can't measure, and why: a compiler or another framework is missing."""
+    found = {}
+    for name, lane in dict.fromkeys((c.implementation, _lane(c, by_name)) for c in planned):
+        reason = why_skipped(by_name[name], profiles[lane].variables())
+        if reason:
+            found[name] = reason
+    return found
 
 
 @dataclass
@@ -162,10 +177,11 @@ class _Measuring:
     def _pieces(self, waiting: Iterable[Cell]) -> Iterator[_Piece]:
         """Neighbours on the same input, by profile."""
         for _, group in itertools.groupby(waiting, key=lambda c: (c.row_length, c.format, c.family)):
-            by_lane: dict[_Lane, list[Cell]] = {}
+            by_input: dict[tuple[_Lane, str | None], list[Cell]] = {}
             for cell in group:
-                by_lane.setdefault(_lane(cell, self.by_name), []).append(cell)
-            for lane, chosen in by_lane.items():
+                drawn = self.by_name[cell.implementation].drawn.get(cell.format)
+                by_input.setdefault((_lane(cell, self.by_name), drawn), []).append(cell)
+            for (lane, _), chosen in by_input.items():
                 for start in range(0, len(chosen), _MOST_REQUESTS):
                     yield self._piece(self.profiles[lane], tuple(chosen[start : start + _MOST_REQUESTS]))
 
@@ -173,8 +189,7 @@ class _Measuring:
         with WATCH.spent_on("inputs"):
             batch = input_of(part[0])
         requests = tuple(request_of(cell, self.by_name[cell.implementation]) for cell in part)
-        vectors = {"cotangent": batch.cotangent, "tangent": batch.tangent}
-        return _Piece(part, batch, Task(profile, batch.format.name, batch.logits, vectors, requests))
+        return _Piece(part, batch, task_of(profile, batch, requests))
 
     def _take(self, pending: dict[Future[list[Answer]], _Piece]) -> None:
         """Judge the oldest piece that is evaluated; wait for one if there is none."""
@@ -200,7 +215,9 @@ class _Measuring:
                 continue
             implementation = self.by_name[cell.implementation]
             introduction = self.roster.present[piece.task.profile]
-            measurement = score(cell, implementation, piece.batch, answer.bits, introduction=introduction)
+            measurement = score(
+                cell, implementation, piece.batch, answer.bits, introduction=introduction, touched=answer.touched
+            )
             with WATCH.spent_on("writing"):
                 record = record_of(
                     measurement,
@@ -253,8 +270,14 @@ def _timings(implementations: list[Implementation], roster: Roster, crew: Execut
     return [Timing(**{**asdict(ratio), "shape": list(ratio.shape)}) for ratio in ratios]
 
 
-def manifest_of(implementations: list[Implementation], selection: Selection, planned: int, roster: Roster) -> Manifest:
-    """The manifest of a run that is about to begin."""
+def manifest_of(
+    implementations: list[Implementation],
+    selection: Selection,
+    planned: int,
+    roster: Roster,
+    skipped: Mapping[str, str] = MappingProxyType({}),
+) -> Manifest:
+    """The manifest of a run that is about to begin; ``skipped`` has a reason for each implementation left out."""
     chosen = {name: list(value) for name, value in asdict(selection).items() if name != "tier"}
     introductions = list(roster.present.values())
     absent = {p.framework for p in roster.refused if p.name == DEFAULT}
@@ -264,7 +287,7 @@ def manifest_of(implementations: list[Implementation], selection: Selection, pla
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         tier=selection.tier,
         selection=chosen,
-        implementations=[i.name for i in implementations if i.framework not in absent],
+        implementations=[i.name for i in implementations if i.framework not in absent and i.name not in skipped],
         planned=planned,
         finished=False,
         packages=_packages(introductions),
@@ -277,7 +300,12 @@ def manifest_of(implementations: list[Implementation], selection: Selection, pla
         seed="streams named by family, format, rows and length",
         git_commit=environment.git_commit(),
         inputs_sha256=None,
-        unmeasured=_unmeasured(roster),
+        unmeasured=_unmeasured(roster)
+        + [
+            Unmeasured(i.framework, skipped[i.name], implementation=i.name)
+            for i in implementations
+            if i.name in skipped and i.framework not in absent
+        ],
         profiles=sorted(measured, key=lambda p: (p.framework, p.name)),
     )
 

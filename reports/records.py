@@ -123,15 +123,16 @@ class Record:
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """A framework, or one profile of it, of which nothing was measured, and why."""
+    """A framework, one profile of it or one implementation, of which nothing was measured, and why."""
 
     framework: str
     reason: str
     profile: str | None = None
+    implementation: str | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.framework} {self.profile}" if self.profile else self.framework
+        return self.implementation or (f"{self.framework} {self.profile}" if self.profile else self.framework)
 
 
 @dataclass(frozen=True)

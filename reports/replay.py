@@ -10,15 +10,16 @@ import numpy as np
 
 from references.formats import format_named
 from reports.records import Record, Run, RunError
+from reports.script_text import batch_source, function_source, pick_source
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
-from suites.inputs.batch import Batch, batch_of
+from suites.inputs.batch import Batch
 from suites.inputs.layouts import axis_of
-from suites.measure import Worst, request_of, score
+from suites.measure import Worst, input_of_rows, request_of, score
 from suites.pool import evaluate
 from suites.profiles import Profile, UnknownProfile, profile_named
 from suites.roster import admitted
-from suites.tasks import Loss, Task
+from suites.tasks import Loss, task_of
 from suites.worker_process import WorkerDied
 
 
@@ -82,13 +83,13 @@ def replayed(run: Run, record: Record) -> Replay:
     batch = _batch(run, record)
     profile = _profile(record)
     introduction = admitted(profile)
-    vectors = {"cotangent": batch.cotangent, "tangent": batch.tangent}
-    requests = (request_of(record.cell, implementation),)
-    (answer,) = evaluate(Task(profile, record.format, batch.logits, vectors, requests))
+    (answer,) = evaluate(task_of(profile, batch, (request_of(record.cell, implementation),)))
     if answer.bits is None:
         raise WorkerDied(answer.loss or Loss("no answer"))
     place = record.worst.row, record.worst.index
-    now = score(record.cell, implementation, batch, answer.bits, place, introduction=introduction)
+    now = score(
+        record.cell, implementation, batch, answer.bits, place, introduction=introduction, touched=answer.touched
+    )
     return Replay(record, now.worst)
 
 
@@ -101,7 +102,7 @@ def _profile(record: Record) -> Profile:
 
 def _batch(run: Run, record: Record) -> Batch:
     """The cell's input; where this version makes another one, the recorded row at every place of the batch."""
-    made = batch_of(record.family, record.format, record.rows, record.row_length)
+    made = input_of_rows(record.cell, record.rows)
     if made.sha256 == record.input_sha256:
         return made
     if record.family == special.FAMILY:
@@ -135,8 +136,18 @@ def script_for(run: Run, record: Record) -> str:
         loader=jinja2.PackageLoader("reports"), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     functions = _recipe_source(implementation, record) if implementation.framework == "numpy" else ""
+    axis = axis_of(record.layout)
     text: str = environment.get_template("replay.py.j2").render(
-        record=record, worst=worst, format=format, vectors=vectors, axis=axis_of(record.layout), functions=functions
+        record=record,
+        worst=worst,
+        format=format,
+        vectors=vectors,
+        axis=axis,
+        functions=functions,
+        batch=batch_source(record),
+        pick=pick_source(record),
+        function=function_source(record, axis) if implementation.framework in ("torch", "jax") else "",
+        tripled=implementation.name.endswith("x-over-3"),
     )
     return text
 

@@ -29,18 +29,20 @@ from reports.run_directory import read_lost, read_run
 from reports.writing import need_templates, write_page
 from suites.exact import CertificationError
 from suites.implementations.catalogue import (
+    CATALOGUE,
     OWN_FRAMEWORKS,
     Implementation,
     UnknownName,
     of_frameworks,
     user_implementation,
+    why_skipped,
 )
 from suites.inputs import special
 from suites.inputs.families import FAMILIES, WIDE
 from suites.inputs.layouts import LAYOUTS
 from suites.introduction import Unavailable
 from suites.plan import FORMATS, QUANTITIES, TIERS, Cell, Selection, cells
-from suites.profiles import UnknownProfile, devices_of, every_name, is_card
+from suites.profiles import UnknownProfile, devices_of, every_name, is_card, profile_named
 from suites.worker_process import ScratchError, WorkerDied
 
 # What a user can bring about, and the exit code it has.
@@ -198,9 +200,11 @@ def report_verb(run_path: Path, html_file: Path | None, markdown_file: Path | No
     return OK
 
 
-def explain_verb(logits: tuple[str, ...], format_name: str, element: int | None, json_wanted: bool) -> int:
+def explain_verb(
+    logits: tuple[str, ...], format_name: str, element: int | None, json_wanted: bool, every: bool = False
+) -> int:
     """Show one row through everything."""
-    explanation = explained(logits, format_name, element)
+    explanation = explained(logits, format_name, element, every=every)
     if json_wanted:
         print(json.dumps(as_json(explanation), indent=1, allow_nan=False))
     else:
@@ -218,6 +222,12 @@ def replay_verb(run_path: Path, cell: str, script: bool) -> int:
         need_templates()
         sys.stdout.write(script_for(run, record))
         return OK
+    recorded = CATALOGUE.get(record.implementation)
+    variables = profile_named(record.framework, record.profile).variables()
+    skipped = why_skipped(recorded, variables) if recorded else None
+    if skipped:
+        _say(f"{record.key}: {skipped}")
+        return INCOMPLETE
     try:
         result = replayed(run, record)
     except (Unavailable, WorkerDied) as reason:

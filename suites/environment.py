@@ -18,7 +18,7 @@ JUDGES = ("mpmath", "gmpy2")
 
 # Environment variables of these families can change what a framework computes.
 _FLAGS = re.compile(
-    r"^(XLA_|JAX_|TORCH_|PYTORCH_|ATEN_|TORCHINDUCTOR_|NPY_|MKL_|OMP_|OPENBLAS_|CUDA_|NVIDIA_TF32|DNNL_|SCIPY_ARRAY_API)"
+    r"^(XLA_|JAX_|TORCH_|PYTORCH_|ATEN_|TORCHINDUCTOR_|NPY_|MKL_|OMP_|OPENBLAS_|CUDA_|NVIDIA_TF32|DNNL_|SCIPY_ARRAY_API|CXX$)"
 )
 
 _FEATURES = {"sse4_2", "avx2", "fma", "avx512f"}

@@ -1,16 +1,52 @@
-"""One evaluation: rows of bits through a layout into an implementation, and back.  Needs NumPy alone."""
+"""Rows in, rows out: one evaluation of an implementation on the bits of a batch, laid out as asked, guards watched.
+
+NumPy alone, and fit for Python 3.9: it runs wherever the implementation does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
 
 from suites.implementations.call import AnyBits, Call, Evaluator
-from suites.inputs.layouts import axis_of, place, unplace
+from suites.inputs.layouts import TouchedMemory, axis_of, buffer_of, unplace
+
+_NONE: Mapping[str, AnyBits] = MappingProxyType({})
 
 
 def evaluate_rows(
     evaluator: Evaluator,
-    name: str,
+    operation: str,
+    quantity: str,
+    format: str,
+    layout: str,
+    logits: AnyBits,
+    vectors: Mapping[str, AnyBits] = _NONE,
+) -> AnyBits:
+    """The implementation's output for rows [rows, n] of bits, as rows of bits.
+
+    ``vectors`` are the cotangent and the tangent, by role.  Raises TypeError for a result of another shape;
+    TouchedMemory, which holds the output, where an input or the memory around an array was changed; and whatever the
+    framework raises.
+    """
+    if layout != "single":
+        return _evaluate(evaluator, operation, quantity, format, layout, logits, vectors)
+    outputs, touched = [], 0
+    for row in range(len(logits)):
+        one = slice(row, row + 1)
+        own = {role: bits[one] for role, bits in vectors.items()}
+        try:
+            outputs.append(_evaluate(evaluator, operation, quantity, format, layout, logits[one], own))
+        except TouchedMemory as found:
+            outputs.append(found.computed)
+            touched += found.count
+    return _unless_touched(np.concatenate(outputs), touched)
+
+
+def _evaluate(
+    evaluator: Evaluator,
     operation: str,
     quantity: str,
     format: str,
@@ -18,13 +54,21 @@ def evaluate_rows(
     logits: AnyBits,
     vectors: Mapping[str, AnyBits],
 ) -> AnyBits:
-    """The output [rows, n] of the implementation ``name`` for logits [rows, n] and vectors of that shape, by role.
-
-    Raises TypeError for an output of another shape, and whatever the framework raises.
-    """
-    placed = {role: place(bits, layout) for role, bits in vectors.items()}
-    call = Call(operation, quantity, format, axis_of(layout), place(logits, layout), **placed)
-    output = evaluator(call)
+    given = {"logits": logits, **vectors}
+    buffers = {role: buffer_of(bits, layout, place) for place, (role, bits) in enumerate(given.items())}
+    call = Call(operation, quantity, format, axis_of(layout), **{role: buffer.view for role, buffer in buffers.items()})
+    touched = 0
+    try:
+        output = evaluator(call)
+    except TouchedMemory as found:
+        output, touched = found.computed, found.count
     if output.shape != call.logits.shape:
-        raise TypeError(f"{name} returned shape {output.shape} for {call.logits.shape}")
-    return unplace(output, layout)
+        raise TypeError(f"the result has shape {output.shape}, not {call.logits.shape}")
+    touched += sum(buffer.touched() for buffer in buffers.values())
+    return _unless_touched(unplace(output, layout), touched)
+
+
+def _unless_touched(rows: AnyBits, touched: int) -> AnyBits:
+    if touched:
+        raise TouchedMemory(rows, touched)
+    return rows

@@ -12,9 +12,9 @@ from references.bulk import reference, references_of
 from references.cached import cached, keeping_pays
 from references.formats import Floats
 from references.oracle import GUARD_BITS, Certified, accurate, correctly_rounded
-from references.problem import OPERATIONS, Problem, problem_of, roles_of, special_rows
+from references.problem import OPERATIONS, Problem, problem_of, special_rows
 from references.reference import Reference, as_pair
-from suites.inputs.batch import Batch
+from suites.inputs.batch import Batch, arrays_of
 from suites.inputs.integers import below, seed_of
 from suites.stopwatch import timed
 
@@ -50,11 +50,13 @@ class Exact:
 
     @cached_property
     def _vectors(self) -> dict[str, Floats]:
-        return {role: self.batch.format.decode(getattr(self.batch, role)) for role in ("cotangent", "tangent")}
+        return {
+            name: self.batch.format.decode(getattr(self.batch, name)) for name in ("cotangent", "tangent", "partners")
+        }
 
     def numbers(self, quantity: str) -> dict[str, Floats]:
         """The vectors of a quantity as numbers, by role."""
-        return {role: self._vectors[role] for role in roles_of(quantity)}
+        return {role: self._vectors[name] for role, name in arrays_of(quantity).items()}
 
     @timed("reference")
     def reference(self, operation: str, quantity: str) -> Reference:

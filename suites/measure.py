@@ -27,13 +27,16 @@ from suites.exact import Exact, exact_of
 from suites.implementations.call import Evaluator
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
-from suites.inputs.batch import Batch, batch_of, roles_of
-from suites.inputs.cotangents import kind_of_row
+from suites.inputs.batch import Batch, arrays_of, batch_of
+from suites.inputs.layouts import TouchedMemory
 from suites.introduction import Introduction
 from suites.paths.taken import path_ids
 from suites.plan import Cell, rows_of
 from suites.stopwatch import timed
 from suites.tasks import Request
+
+# The outcome of memory that was changed and is not the result's.
+TOUCHED = "touched_memory"
 
 
 @dataclass(frozen=True)
@@ -80,17 +83,21 @@ class Measurement:
 
 
 def run_cell(cell: Cell, batch: Batch, evaluator: Evaluator) -> Bits:
-    """The implementation's output for a batch, as rows [rows, n] of bits, evaluated in this process."""
+    """The implementation's output for a batch, as rows [rows, n] of bits.
+
+    Raises what ``evaluate_rows`` raises: TouchedMemory, with the output, where guarded memory was changed.
+    """
     return evaluate_rows(
-        evaluator,
-        cell.implementation,
-        cell.operation,
-        cell.quantity,
-        cell.format,
-        cell.layout,
-        batch.logits,
-        batch.vectors(cell.quantity),
+        evaluator, cell.operation, cell.quantity, cell.format, cell.layout, batch.logits, batch.vectors(cell.quantity)
     )
+
+
+def output_of(cell: Cell, batch: Batch, evaluator: Evaluator) -> tuple[Bits, int]:
+    """The implementation's output, and how many elements of memory it changed that it was not given to write."""
+    try:
+        return run_cell(cell, batch, evaluator), 0
+    except TouchedMemory as found:
+        return found.computed, found.count
 
 
 def measure(
@@ -104,18 +111,28 @@ def measure(
     implementation = implementation or CATALOGUE[cell.implementation]
     evaluator = evaluator or evaluator_of(implementation)
     batch = input_of(cell)
-    return score(cell, implementation, batch, run_cell(cell, batch, evaluator))
+    computed, touched = output_of(cell, batch, evaluator)
+    return score(cell, implementation, batch, computed, touched=touched)
 
 
 def request_of(cell: Cell, implementation: Implementation) -> Request:
     """A cell as a worker is asked for it."""
     own = (implementation.module, *implementation.own) if implementation.own else None
-    return Request(cell.implementation, cell.operation, cell.quantity, cell.layout, roles_of(cell.quantity), own)
+    return Request(
+        cell.implementation, cell.operation, cell.quantity, cell.layout, tuple(arrays_of(cell.quantity).items()), own
+    )
 
 
 def input_of(cell: Cell) -> Batch:
     """The input that a cell is evaluated on."""
-    return batch_of(cell.family, cell.format, rows_of(cell.family, cell.row_length), cell.row_length)
+    return input_of_rows(cell, rows_of(cell.family, cell.row_length))
+
+
+def input_of_rows(cell: Cell, rows: int) -> Batch:
+    """The same with another number of rows."""
+    implementation = CATALOGUE.get(cell.implementation)
+    drawn = implementation.drawn.get(cell.format) if implementation else None
+    return batch_of(cell.family, cell.format, rows, cell.row_length, drawn)
 
 
 @timed("judging")
@@ -127,11 +144,12 @@ def score(
     place: tuple[int, int] | None = None,
     *,
     introduction: Introduction | None = None,
+    touched: int = 0,
 ) -> Measurement:
     """Judge an output [rows, n]; ``place`` names the element that is reported as the worst, for a replay.
 
-    ``introduction`` is that of the process that evaluated; without it, of this one.  Raises
-    CertificationError.
+    ``introduction`` is that of the process that evaluated; without it, of this one.  ``touched`` elements of memory
+    were changed that are not the result's: such a cell is wrong, whatever its numbers.  Raises CertificationError.
     """
     exact = exact_of(batch)
     reference = exact.reference(cell.operation, cell.quantity)
@@ -159,13 +177,19 @@ def score(
         flushes=flushes,
         **exact.numbers(cell.quantity),
     )
+    statistics = statistics_of(errors)
     place = place or _worst_place(errors, judgement)
+    worst = _element(cell, exact, errors, judgement, computed, reference, place, flushes)
+    if touched:
+        judgement = replace(judgement, verdict="wrong")
+        statistics = replace(statistics, outcomes={**statistics.outcomes, TOUCHED: touched})
+        worst = replace(worst, outcome=TOUCHED)
     return Measurement(
         cell=cell,
         framework=implementation.framework,
         path=path_ids(cell, implementation, introduction.selected if introduction else None),
         rows=batch.logits.shape[0],
-        statistics=statistics_of(errors),
+        statistics=statistics,
         judgement=judgement,
         row_sum_error=row_sum_error(batch.format.decode(computed), cell.operation, cell.quantity),
         row_maxima=row_maxima(errors),
@@ -174,7 +198,7 @@ def score(
         output_sha256=hashlib.sha256(computed.astype(computed.dtype.newbyteorder("<")).tobytes()).hexdigest(),
         oracle=_judges(reference),
         reference_error_ulps=float(reference.error_ulps(batch.format).max()),
-        worst=_element(cell, exact, errors, judgement, computed, reference, place, flushes),
+        worst=worst,
     )
 
 
@@ -248,7 +272,7 @@ def _element(
         column=column,
         logits=batch.logits[row],
         vectors=vectors,
-        vector_kind=kind_of_row(row) if vectors else None,
+        vector_kind=batch.kind_of_row(cell.quantity, row) if vectors else None,
         computed=bits,
         computed_value=value,
         exact=_exact_text(exact, reference, cell, row, column),

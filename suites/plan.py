@@ -10,11 +10,12 @@ from suites.implementations.catalogue import Implementation
 from suites.inputs import special
 from suites.inputs.families import FAMILIES, WIDE
 from suites.inputs.layouts import LAYOUTS
-from suites.profiles import DEFAULT, Profile, profiles_on
+from suites.profiles import ARRAY_API, DEFAULT, Profile, profiles_on
+from suites.sampling import Input, layouts_of, sampled, worth_compiling
 
 TIERS = ("smoke", "standard", "deep")
 FORMATS = ("binary64", "binary32", "binary16", "bfloat16")
-QUANTITIES = ("forward", "vjp", "jvp")
+QUANTITIES = ("forward", "vjp", "jvp", "hvp")
 PROFILE = DEFAULT
 
 # Around the widths where kernels change: vector registers, unrolled loops, blocks of 1024 and 4096.
@@ -36,6 +37,11 @@ _STANDARD: dict[str, tuple[int, ...]] = {
     "masked": (2, 9, 1000),
     "long": LONG,
     special.FAMILY: (1, 3, 17),
+}
+_DEEP: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(FAMILIES, LENGTHS),
+    "long": LONG,
+    special.FAMILY: SPECIAL,
 }
 _OTHER_LAYOUTS: dict[str, tuple[int, ...]] = {
     "gauss1": (2, 9, 33, 1000),
@@ -75,6 +81,18 @@ _PROFILES_JAX: dict[str, dict[str, tuple[int, ...]]] = {
     "last": {"gauss1": (9, 33, 1000, 4097), "offset": (9,), "geometric": (33,)},
     "inner": {"gauss1": (1000,)},
 }
+# The double backward costs a compilation of its own in every shape, and is used least.
+_DOUBLE_BACKWARD_JAX: tuple[Input, ...] = (("last", "gauss1", 9), ("last", "gauss1", 1000), ("last", "offset", 9))
+_DOUBLE_BACKWARD: tuple[Input, ...] = (
+    *_DOUBLE_BACKWARD_JAX,
+    ("last", "gauss1", 33),
+    ("last", "dominant", 9),
+    ("last", "masked", 9),
+    ("last", "equal", 1000),
+    ("inner", "gauss1", 33),
+)
+_DOUBLE_BACKWARD_FORMATS = ("binary64", "binary32")
+_COMPILED_ON_CARDS = ("torch/compile", "torch/compile-dynamic")
 _PROFILE_IMPLEMENTATIONS = ("torch/eager", "jax/jit", "scipy", "numpy/shifted")
 _PROFILE_QUANTITIES = ("forward", "vjp")
 
@@ -122,6 +140,8 @@ _FEWEST_LENGTHS: dict[str, dict[str, tuple[int, ...]]] = {
     "jax/jit-custom-jvp": {"last": (2,)},
     "jax/log-of-softmax": {"last": (2,)},
 }
+# The layouts that differ in the reduced axis, beside `last`.
+_AXES = ("inner", "column")
 _RECIPE_LENGTHS = (1, 2, 3, 9, 33, 1000, 65536)
 
 
@@ -209,6 +229,7 @@ def cells(implementations: Iterable[Implementation], selection: Selection) -> li
         for operation in implementation.calls
         for quantity in _quantities(profile, selection.tier)
         if implementation.supports(operation, quantity, format)
+        if _in_time(implementation, (layout, family, n), quantity, format, selection.tier)
     ]
     chosen = [cell for cell in planned if selection.has(cell)]
     return sorted(chosen, key=lambda c: (c.row_length, c.format, c.family, c.layout, c.implementation, c))
@@ -219,22 +240,31 @@ def _quantities(profile: Profile, tier: str) -> tuple[str, ...]:
 
 
 def _is_main(profile: Profile) -> bool:
-    """The default profile, and a card's: those that are measured for their own sake."""
-    return profile.name == DEFAULT or profile.device != "cpu"
+    """The default profile, what array-API inputs need, and a card's: those that are measured for their own sake."""
+    return profile.name in (DEFAULT, ARRAY_API) or profile.device != "cpu"
 
 
-def _inputs(implementation: Implementation, profile: Profile, tier: str) -> list[tuple[str, str, int]]:
-    """Layout, family and row length of the cells of an implementation under a profile."""
+def _inputs(implementation: Implementation, profile: Profile, tier: str) -> list[Input]:
+    """Layout, family and row length of the cells of an implementation under a profile, each once."""
+    if (profile.name == ARRAY_API) != bool(implementation.environment):
+        return []
     if not _is_main(profile) and tier != "deep":
         chosen = implementation.own or implementation.name in _PROFILE_IMPLEMENTATIONS
         if tier == "smoke" or not chosen:
             return []
         return _spread(_PROFILES_JAX if implementation.framework == "jax" else _PROFILES)
-    inputs = _cpu_inputs(tier) if profile.device == "cpu" else _cuda_inputs(tier, profile.framework)
-    return [(layout, family, n) for layout, family, n in inputs if _affordable(implementation, n, layout, tier)]
+    shared = _cpu_inputs(tier) if profile.device == "cpu" else _cuda_inputs(tier, profile.framework)
+    if tier == "deep":
+        inputs = [i for i in shared if i[0] in layouts_of(implementation)]
+    else:
+        mine = implementation.main or implementation.own
+        inputs = [i for i in shared if mine and _affordable(implementation, i[2], i[0], tier)]
+        if profile.device == "cpu" or implementation.name in _COMPILED_ON_CARDS:
+            inputs += sampled(implementation, tier)
+    return [i for i in dict.fromkeys(inputs) if implementation.special_rows or i[1] != special.FAMILY]
 
 
-def _spread(by_layout: dict[str, dict[str, tuple[int, ...]]]) -> list[tuple[str, str, int]]:
+def _spread(by_layout: dict[str, dict[str, tuple[int, ...]]]) -> list[Input]:
     return [
         (layout, family, n)
         for layout, families in by_layout.items()
@@ -243,26 +273,43 @@ def _spread(by_layout: dict[str, dict[str, tuple[int, ...]]]) -> list[tuple[str,
     ]
 
 
-def _cuda_inputs(tier: str, framework: str) -> list[tuple[str, str, int]]:
+def _cuda_inputs(tier: str, framework: str) -> list[Input]:
     if tier == "smoke":
-        return _spread({"last": _CUDA_SMOKE, LAYOUTS[1]: _SMOKE_INNER})
+        return _spread({"last": _CUDA_SMOKE, _AXES[0]: _SMOKE_INNER})
     last = _CUDA_LAST_JAX if framework == "jax" and tier == "standard" else _CUDA_LAST
-    sizes = _spread({"last": last, **dict.fromkeys(LAYOUTS[1:], _CUDA_OTHER)})
+    sizes = _spread({"last": last, **dict.fromkeys(_AXES, _CUDA_OTHER)})
     return sizes if tier == "standard" else list(dict.fromkeys(_cpu_inputs(tier) + sizes))
 
 
-def _cpu_inputs(tier: str) -> list[tuple[str, str, int]]:
+def _cpu_inputs(tier: str) -> list[Input]:
+    """The inputs that the main implementations share."""
     if tier == "deep":
-        every = [(layout, family, n) for layout in LAYOUTS for family in FAMILIES if family != "long" for n in LENGTHS]
-        every += [(layout, "long", n) for layout in LAYOUTS for n in LONG]
-        return every + [(layout, special.FAMILY, n) for layout in LAYOUTS for n in SPECIAL]
+        return [(layout, family, n) for layout in LAYOUTS for family in _deep_families(layout) for n in _DEEP[family]]
     if tier == "standard":
-        return _spread({"last": _STANDARD, **dict.fromkeys(LAYOUTS[1:], _OTHER_LAYOUTS)})
-    return _spread({"last": _SMOKE, LAYOUTS[1]: _SMOKE_INNER})
+        return _spread({"last": _STANDARD, **dict.fromkeys(_AXES, _OTHER_LAYOUTS)})
+    return _spread({"last": _SMOKE, _AXES[0]: _SMOKE_INNER})
+
+
+def _in_time(implementation: Implementation, input: Input, quantity: str, format: str, tier: str) -> bool:
+    """Whether a tier has the time for a quantity; the deep one has it always."""
+    if tier == "deep":
+        return True
+    if quantity == "hvp":
+        few = _DOUBLE_BACKWARD_JAX if implementation.framework == "jax" else _DOUBLE_BACKWARD
+        if tier == "smoke" or format not in _DOUBLE_BACKWARD_FORMATS or input not in few:
+            return False
+    return worth_compiling(implementation, input, quantity, format)
+
+
+def _deep_families(layout: str) -> tuple[str, ...]:
+    """Every family meets every axis; few meet what differs in memory, or in the number of rows, alone."""
+    if layout in ("last", *_AXES, "middle"):
+        return tuple(_DEEP)
+    return ("gauss1",) if layout.startswith("offset-") else ("gauss1", "equal", "masked")
 
 
 def _affordable(implementation: Implementation, n: int, layout: str, tier: str) -> bool:
-    if tier == "deep" or implementation.own:
+    if implementation.own:
         return True
     few = _FEW_LENGTHS if tier == "standard" else _FEWEST_LENGTHS
     if implementation.name in few:

@@ -13,6 +13,9 @@ from suites.introduction import Introduction
 
 DEFAULT = "default"
 
+# The profile of SciPy in which it takes arrays of other frameworks, which is decided when it is imported.
+ARRAY_API = "array-api"
+
 
 class UnknownProfile(ValueError):
     """A profile that no framework has; the message names it and says which there are."""
@@ -104,7 +107,11 @@ def _numpy(framework: str, interpreter: str) -> tuple[Profile, ...]:
         variables = (("NPY_DISABLE_CPU_FEATURES", " ".join(features)),)
         return Profile(name, framework, interpreter, environment=variables, avoids=features)
 
-    return without("without-x86-v4", "X86_V4"), without("without-x86-v3", "X86_V4", "X86_V3")
+    found = without("without-x86-v4", "X86_V4"), without("without-x86-v3", "X86_V4", "X86_V3")
+    if framework != "scipy":
+        return found
+    variables = (("SCIPY_ARRAY_API", "1"),)
+    return *found, Profile(ARRAY_API, framework, interpreter, environment=variables, expects=(("array API", "True"),))
 
 
 def _jax(interpreter: str) -> tuple[Profile, ...]:

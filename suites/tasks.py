@@ -6,24 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from references.formats import Bits
+from suites.inputs.batch import Batch
 from suites.profiles import Profile
 
 
 @dataclass(frozen=True)
 class Request:
-    """One evaluation; ``own`` is module, file and function of a user's implementation, ``roles`` its vectors'."""
+    """One evaluation; ``own`` is module, file and function of a user's implementation.
+
+    ``vectors`` are the roles that the quantity takes, with the names of the task's arrays that are in them.
+    """
 
     implementation: str
     operation: str
     quantity: str
     layout: str
-    roles: tuple[str, ...] = ()
+    vectors: tuple[tuple[str, str], ...] = ()
     own: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Requests on one input: logits [rows, n] and vectors of that shape by role, as bits of ``format``."""
+    """Requests on one input: logits [rows, n] and vectors of that shape by name, as bits of ``format``."""
 
     profile: Profile
     format: str
@@ -43,8 +47,20 @@ class Loss:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The output [rows, n] of one request and the seconds that it took; or the loss."""
+    """The output [rows, n] of one request and the seconds that it took; or the loss.
+
+    ``touched`` elements of memory were changed that are not the output's.
+    """
 
     bits: Bits | None
     seconds: float = 0.0
     loss: Loss | None = None
+    touched: int = 0
+
+
+def task_of(profile: Profile, batch: Batch, requests: tuple[Request, ...]) -> Task:
+    """Requests on the input of a batch."""
+    names = {name for request in requests for _, name in request.vectors}
+    return Task(
+        profile, batch.format.name, batch.logits, {name: getattr(batch, name) for name in sorted(names)}, requests
+    )

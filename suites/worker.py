@@ -7,10 +7,10 @@ Requests are JSON objects, one a line, on what was standard input; replies go to
 line that begins with MARK, so that a banner of the interpreter's can't be taken for one.  Arrays travel as .npy files
 of unsigned integers.  First comes {"introduction": ...} or {"unavailable": reason}.  Then
 
-    {"evaluate": {"format", "logits", "vectors": {role: file}, "calls": [{"implementation", "operation", "quantity",
-                  "layout", "output", "own"}]}}
-        -> for each call {"seconds", "resident"} and one of {"done"}, {"raised"}, {"memory"}, {"scratch"}, the latter
-           with a reason
+    {"evaluate": {"format", "logits", "vectors": {name: file}, "calls": [{"implementation", "operation", "quantity",
+                  "layout", "vectors": {role: name}, "output", "own"}]}}
+        -> for each call {"seconds", "resident"} and one of {"done", "touched"}, {"raised"}, {"memory"}, {"scratch"},
+           the last three with a reason
     {"time": [files]}
         -> {"timings": [...]}
 
@@ -131,7 +131,7 @@ class Evaluations:
 
         try:
             logits = np.load(request["logits"], allow_pickle=False)
-            vectors = {role: np.load(file, allow_pickle=False) for role, file in request["vectors"].items()}
+            vectors = {name: np.load(file, allow_pickle=False) for name, file in request["vectors"].items()}
         except OSError as error:
             self._link.reply(scratch=error.strerror or str(error))
             return
@@ -146,14 +146,15 @@ class Evaluations:
         import numpy as np
 
         from suites.evaluation import evaluate_rows
+        from suites.inputs.layouts import TouchedMemory
 
-        name, quantity = call["implementation"], call["quantity"]
-        start = time.perf_counter()
+        start, touched = time.perf_counter(), 0
         try:
-            taken = {role: vectors[role] for role in call["roles"]}
-            bits = evaluate_rows(
-                self._evaluator(call), name, call["operation"], quantity, format, call["layout"], logits, taken
-            )
+            taken = {role: vectors[name] for role, name in call["vectors"].items()}
+            what = call["operation"], call["quantity"], format, call["layout"]
+            bits = evaluate_rows(self._evaluator(call), *what, logits, taken)
+        except TouchedMemory as found:
+            bits, touched = found.computed, found.count
         except (Exception, SystemExit) as error:  # whatever a framework or a user's function raises
             text = (f"{type(error).__name__}: {error}".splitlines() or [type(error).__name__])[0]
             kind = "memory" if _is_no_memory(error) else "raised"
@@ -163,7 +164,7 @@ class Evaluations:
             np.save(call["output"], bits)
         except OSError as error:
             return {"scratch": error.strerror or str(error), "seconds": seconds}
-        return {"done": True, "seconds": seconds}
+        return {"done": True, "touched": touched, "seconds": seconds}
 
 
 def _is_no_memory(error: BaseException) -> bool:

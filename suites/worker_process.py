@@ -95,14 +95,14 @@ class WorkerProcess:
                 "operation": r.operation,
                 "quantity": r.quantity,
                 "layout": r.layout,
-                "roles": r.roles,
+                "vectors": dict(r.vectors),
                 "own": r.own,
                 "output": str(output),
             }
             for r, output in zip(requests, outputs, strict=True)
         ]
-        needed = {role for r in requests for role in r.roles}
-        vectors = {role: self._kept(role, task.vectors[role]) for role in sorted(needed)}
+        needed = {name for r in requests for _, name in r.vectors}
+        vectors = {name: self._kept(name, task.vectors[name]) for name in sorted(needed)}
         message = {
             "format": task.format,
             "logits": self._kept("logits", task.logits),
@@ -128,7 +128,7 @@ class WorkerProcess:
         with _scratch_errors():
             bits = np.load(output, allow_pickle=False)
             output.unlink()
-        return Answer(bits, reply["seconds"])
+        return Answer(bits, reply["seconds"], touched=reply["touched"])
 
     def timings(self, batches: Sequence[Rows]) -> list[TimeRatio]:
         """Time ratios on batches of binary32 rows.  Raises WorkerDied, ScratchError."""

@@ -11,6 +11,7 @@ from references.problem import QUANTITIES
 from reports.facts.tally import BELOW_STABLE, FAILED, GRADIENTS, LADDER, Tally, entry_of, main_profile, rank
 from reports.facts.wording import count, lengths, listing, whole
 from reports.records import Record, Run
+from suites.implementations.catalogue import CATALOGUE
 from suites.inputs import special
 from suites.inputs.layouts import LAYOUTS
 
@@ -64,7 +65,7 @@ def summary_of(run: Run, tally: Tally) -> Summary:
             _finding(name, operation, tally)
             for name in tally.implementations
             for operation in tally.operations
-            if tally.of(name, operation)
+            if _worth_telling(name, tally.of(name, operation))
         ),
         shares=_shares(run),
     )
@@ -140,14 +141,19 @@ def _notes(run: Run) -> list[str]:
 def _whose_failures(run: Run) -> list[str]:
     """How many failures belong to formulas that are written out to be compared, and how many to anything else."""
     failed = [r.implementation for r in run.records if r.verdict in FAILED]
-    written_out = sum(name.startswith("numpy/") or name.endswith("/log-of-softmax") for name in failed)
+    written_out = sum(map(is_written_out, failed))
     if not written_out:
         return []
     return [
         f"Of {count(len(failed), 'unstable or wrong cell')} {whole(written_out)} belong to formulas written out for "
-        f"comparison (`numpy/…` and `…/log-of-softmax`), {whole(len(failed) - written_out)} to the functions that "
-        "frameworks offer."
+        "comparison (`numpy/…`, `…/log-of-softmax` and `…/x-minus-logsumexp`), "
+        f"{whole(len(failed) - written_out)} to the functions that frameworks offer."
     ]
+
+
+def is_written_out(implementation: str) -> bool:
+    """Whether an implementation is a formula that is there to be compared, not a function that a framework offers."""
+    return implementation.startswith("numpy/") or implementation.endswith(("/log-of-softmax", "/x-minus-logsumexp"))
 
 
 def _headlines(tally: Tally) -> list[str]:
@@ -170,6 +176,15 @@ def _headlines(tally: Tally) -> list[str]:
 
 
 # -- findings --------------------------------------------------------------------------------------------------------
+
+
+def _worth_telling(name: str, records: list[Record]) -> bool:
+    """Whatever was measured of a main implementation or a user's own; of the other ways to call, what fails.
+
+    (The headlines name those that don't, and the matrix has them all.)
+    """
+    known = CATALOGUE.get(name)
+    return bool(records) and (known is None or known.main or any(r.verdict in FAILED for r in records))
 
 
 def _finding(name: str, operation: str, tally: Tally) -> Finding:

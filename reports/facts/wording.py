@@ -34,6 +34,7 @@ OUTCOMES: dict[str, str] = {
     "finite_for_nan": "no NaN where NaN is due",
     "infinite_for_finite": "infinity for a number",
     "nan_for_number": "NaN for a number",
+    "touched_memory": "memory changed that is not the result's",
 }
 
 _LONGEST_EXPONENT = 7

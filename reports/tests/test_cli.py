@@ -155,7 +155,7 @@ def test_another_selection_into_the_same_directory_is_refused(command: Command) 
 
 
 def test_a_programming_error_keeps_its_traceback(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*arguments: Any) -> None:
+    def broken(*arguments: Any, **options: Any) -> None:
         raise ZeroDivisionError("ours")
 
     monkeypatch.setattr("reports.verbs.explained", broken)
@@ -322,7 +322,7 @@ def test_an_interruption_keeps_finished_cells_and_the_same_command_goes_on(
 
 
 def test_an_interruption_anywhere_else_is_told_in_a_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*arguments: Any) -> None:
+    def interrupted(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("reports.verbs.explained", interrupted)

@@ -238,7 +238,7 @@ def test_a_masked_logit_has_zero_softmax_and_minus_infinite_logarithm() -> None:
 def test_a_missing_framework_is_told_and_the_others_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reports.explain.CATALOGUE", {n: CATALOGUE[n] for n in ("torch/eager", "numpy/shifted")})
     monkeypatch.setattr(
-        "reports.explain.why_not_measured", lambda name: "torch is not installed" if name == "torch" else None
+        "reports.measuring.why_not_measured", lambda name: "torch is not installed" if name == "torch" else None
     )
     explanation = explain(0, 1)
     assert {name for _, name, _ in explanation.answers} == {"numpy/shifted"}
@@ -318,3 +318,34 @@ def test_an_error_that_is_no_number_is_shown_by_its_kind(
     line = next(line for line in lines[start:] if CATALOGUE[name].calls[operation] in line)
     assert texts[0] in line
     assert line.rstrip().endswith(texts[1])
+
+
+# -- the other ways to call a framework ------------------------------------------------------------------------------
+
+
+def test_the_main_implementations_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    chosen = ("torch/eager", "torch/_masked_softmax", "torch/bfloat16-to-binary32", "torch/out")
+    monkeypatch.setattr("reports.explain.CATALOGUE", {name: CATALOGUE[name] for name in chosen})
+    main = explain(0, 1)
+    assert {name for _, name, _ in main.answers} == {"torch/eager"}
+    # What takes bfloat16 numbers alone takes no arbitrary binary32 row.
+    assert main.left_out == 2
+    assert "--all shows 2 other ways to call the frameworks." in shown(main)
+    every = explained(("0", "1"), "binary32", None, every=True)
+    assert {name for _, name, _ in every.answers} == {"torch/eager", "torch/_masked_softmax", "torch/out"}
+    assert every.left_out == 0
+    assert "--all" not in shown(every)
+
+
+def test_what_can_not_be_measured_here_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("scipy")
+    pytest.importorskip("torch")
+    monkeypatch.delenv("SCIPY_ARRAY_API", raising=False)
+    chosen = ("scipy", "scipy/torch-arrays")
+    monkeypatch.setattr("reports.explain.CATALOGUE", {name: CATALOGUE[name] for name in chosen})
+    explanation = explained(("0", "1"), "binary32", None, every=True)
+    reason = "needs SCIPY_ARRAY_API=1 in the environment before Python starts"
+    assert [(u.name, u.reason) for u in explanation.unmeasured] == [("scipy/torch-arrays", reason)]
+    assert f"Not measured: scipy/torch-arrays: {reason}." in shown(explanation)
+    assert as_json(explanation)["unmeasured"] == [{"framework": "scipy/torch-arrays", "reason": reason}]

@@ -132,6 +132,44 @@ def both(run: Run) -> tuple[str, str]:
 # -- the summary -----------------------------------------------------------------------------------------------------
 
 
+def test_of_the_other_ways_to_call_only_those_that_fail_are_told() -> None:
+    run = run_of(
+        record(implementation="torch/eager"),
+        record(implementation="torch/out"),
+        record(implementation="torch/vmap", verdict="unstable"),
+        record(implementation="mine/softmax"),
+    )
+    page = page_of(run)
+    assert [f.implementation for f in page.summary.findings] == ["torch/eager", "torch/vmap", "mine/softmax"]
+    shown = {row.implementation for matrix in page.matrices for row in matrix.rows}
+    assert shown == {"torch/eager", "torch/out", "torch/vmap", "mine/softmax"}
+
+
+def test_formulas_that_are_written_out_are_told_apart_from_what_frameworks_offer() -> None:
+    names = ("torch/x-minus-logsumexp", "jax/log-of-softmax", "numpy/shifted", "torch/sparse")
+    run = run_of(*(record(implementation=name, verdict="wrong") for name in names))
+    told = " ".join(page_of(run).summary.headlines)
+    assert "Of 4 unstable or wrong cells 3 belong to formulas written out for comparison" in told
+    assert ", 1 to the functions that frameworks offer." in told
+
+
+def test_touched_memory_stands_beside_the_error_of_the_worst_case() -> None:
+    run = run_of(
+        record({"outcome": "touched_memory", "ulp_error": 0.5}, verdict="wrong", outcomes={"touched_memory": 3})
+    )
+    (group,) = page_of(run).worst.shown
+    assert group.cases[0].error.startswith("memory changed that is not the result's; 0.5 ulp")
+
+
+def test_an_implementation_that_was_not_measured_is_named_with_the_reason() -> None:
+    run = run_of(
+        record(), unmeasured=[Unmeasured("torch", "no compiler", "torch/compile"), Unmeasured("jax", "absent")]
+    )
+    page = page_of(run)
+    assert page.unmeasured == (("torch/compile", "no compiler"), ("jax", "absent"))
+    assert "Not measured: torch/compile (no compiler)." in page.summary.notes
+
+
 def test_the_first_sentence_counts_cells_and_verdicts() -> None:
     run = run_of(record(), record(family="equal"), record(family="dominant", verdict="wrong"))
     summary = summary_of(run, ordinary(run))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from references.formats import BINARY32, FORMATS
+from reports.measurable import measurable
 from reports.measuring import run_measurements
 from reports.records import LONGEST_INLINE, SCHEMA, Manifest, Record, Run, RunError, record_of
 from reports.run_directory import RunWriter, read_manifest, read_run, write_atomically
@@ -462,3 +463,26 @@ def test_a_manifest_is_plain_json(finished: Run) -> None:
     data = json.loads((finished.path / "manifest.json").read_text(encoding="utf-8"))
     assert set(data) == {field.name for field in dataclasses.fields(Manifest)}
     assert data["schema"] == SCHEMA
+
+
+# -- what can't be measured ------------------------------------------------------------------------------------------
+
+
+def test_an_implementation_that_needs_what_is_not_here_is_unmeasured_and_the_others_are_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("scipy")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.delenv("SCIPY_ARRAY_API", raising=False)
+    names = ("torch/out", "torch/compile", "scipy", "scipy/torch-arrays")
+    present, missing = measurable([CATALOGUE[name] for name in names])
+    assert [i.name for i in present] == ["torch/out", "scipy"]
+    assert [(u.framework, u.name) for u in missing] == [("torch", "torch/compile"), ("scipy", "scipy/torch-arrays")]
+    selection = Selection("smoke", formats=("binary32",), operations=("softmax",))
+    outcome = run_measurements(
+        tmp_path / "run", [CATALOGUE[name] for name in names[:2]], selection, lambda *_: None, timing=False
+    )
+    assert read_run(tmp_path / "run").manifest.unmeasured == outcome.run.manifest.unmeasured
+    assert {r.implementation for r in outcome.run.records} == {"torch/out"}
+    assert outcome.run.manifest.finished

@@ -14,7 +14,10 @@ AnyBits = npt.NDArray[np.unsignedinteger[Any]]
 
 @dataclass(frozen=True)
 class Call:
-    """Bit patterns of ``format`` in any shape; the cotangent and the tangent have the shape of the logits."""
+    """Bit patterns of ``format``; the cotangent and the tangent have the shape of the logits.
+
+    The arrays may be views with any strides, and the memory around them may not be written.
+    """
 
     operation: str
     quantity: str

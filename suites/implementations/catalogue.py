@@ -7,136 +7,29 @@ import importlib.metadata
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import shutil
+import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any
 
 from suites.implementations.call import Evaluator
-
-_BOTH = ("softmax", "log_softmax")
-_FORWARD = ("forward",)
-_DERIVATIVES = ("vjp", "jvp")
-_ALL = (*_FORWARD, *_DERIVATIVES)
-_FOUR = ("binary64", "binary32", "binary16", "bfloat16")
-_THREE = ("binary64", "binary32", "binary16")
-
-
-class UnknownName(ValueError):
-    """An implementation, framework or file that can't be had; the message names it and says what can."""
-
-
-@dataclass(frozen=True)
-class Implementation:
-    """One callable under test.
-
-    ``calls`` is what a user writes, per operation.  ``flushes`` declares that the platform flushes subnormal numbers to
-    zero; a probe proves it before anything is judged by it.
-    """
-
-    name: str
-    framework: str
-    module: str
-    calls: dict[str, str]
-    quantities: tuple[str, ...] = _ALL
-    formats: tuple[str, ...] = _FOUR
-    flushes: bool = False
-    own: tuple[str, str] | None = field(default=None)  # file and function of a user's implementation
-
-    def supports(self, operation: str, quantity: str, format: str) -> bool:
-        return operation in self.calls and quantity in self.quantities and format in self.formats
-
-    def evaluator(self) -> Evaluator:
-        """Imports the framework.  Raises what the import raises."""
-        if self.own is not None:
-            return own_evaluator(self.module, *self.own)
-        result: Evaluator = _module(self.module).evaluator(self.name.partition("/")[2])
-        return result
-
-
-def _module(name: str) -> Any:
-    return importlib.import_module(f"suites.implementations.{name}")
-
-
-def own_evaluator(module: str, file: str, function: str) -> Evaluator:
-    """The evaluator of a user's function, run by one of the modules here.  Raises what their imports raise."""
-    result: Evaluator = _module(module).from_callable(_load_function(file, function))
-    return result
-
-
-def _softmax_calls(text: str) -> dict[str, str]:
-    return {operation: text.format(operation) for operation in _BOTH}
-
-
-_JAX_RULE = "{} under JAX_SOFTMAX_CUSTOM_JVP=1"
-
-_KNOWN = (
-    Implementation("torch/eager", "torch", "torch_eager", _softmax_calls("torch.{}(x, dim)")),
-    Implementation("torch/log-of-softmax", "torch", "torch_eager", {"log_softmax": "torch.log(torch.softmax(x, dim))"}),
-    Implementation("jax/eager", "jax", "jax_nn", _softmax_calls("jax.nn.{}(x, axis)"), flushes=True),
-    Implementation("jax/jit", "jax", "jax_nn", _softmax_calls("jax.jit(jax.nn.{})(x, axis)"), flushes=True),
-    Implementation(
-        "jax/eager-custom-jvp",
-        "jax",
-        "jax_nn",
-        {"softmax": _JAX_RULE.format("jax.nn.softmax(x, axis)")},
-        quantities=_DERIVATIVES,
-        flushes=True,
-    ),
-    Implementation(
-        "jax/jit-custom-jvp",
-        "jax",
-        "jax_nn",
-        {"softmax": _JAX_RULE.format("jax.jit(jax.nn.softmax)(x, axis)")},
-        quantities=_DERIVATIVES,
-        flushes=True,
-    ),
-    Implementation(
-        "jax/log-of-softmax",
-        "jax",
-        "jax_nn",
-        {"log_softmax": "jax.jit(lambda x: jnp.log(jax.nn.softmax(x, axis)))"},
-        flushes=True,
-    ),
-    Implementation(
-        "scipy",
-        "scipy",
-        "scipy_special",
-        _softmax_calls("scipy.special.{}(x, axis)"),
-        quantities=_FORWARD,
-        formats=_THREE,
-    ),
-    Implementation("numpy/naive", "numpy", "numpy_recipes", {"softmax": "exp(x) / sum(exp(x))"}, formats=_THREE),
-    Implementation(
-        "numpy/log-of-softmax",
-        "numpy",
-        "numpy_recipes",
-        {"log_softmax": "log(exp(x) / sum(exp(x)))"},
-        formats=_THREE,
-    ),
-    Implementation(
-        "numpy/x-minus-log-sum-exp",
-        "numpy",
-        "numpy_recipes",
-        {"log_softmax": "x - log(sum(exp(x)))"},
-        formats=_THREE,
-    ),
-    Implementation(
-        "numpy/shifted",
-        "numpy",
-        "numpy_recipes",
-        {"softmax": "d = x - max(x); exp(d) / sum(exp(d))", "log_softmax": "d = x - max(x); d - log(sum(exp(d)))"},
-        formats=_THREE,
-    ),
-    Implementation(
-        "numpy/x-minus-logsumexp", "numpy", "numpy_recipes", {"log_softmax": "x - logsumexp(x)"}, formats=_THREE
-    ),
+from suites.implementations.entries import ENTRIES
+from suites.implementations.implementation import (
+    COMPILER,
+    DERIVATIVES,
+    FOUR_FORMATS,
+    THREE_FORMATS,
+    VALUES,
 )
+from suites.implementations.implementation import Implementation as Implementation
+from suites.implementations.user_files import UnknownName as UnknownName
+from suites.implementations.user_files import load_function
 
-CATALOGUE: dict[str, Implementation] = {implementation.name: implementation for implementation in _KNOWN}
-FRAMEWORKS = tuple(dict.fromkeys(implementation.framework for implementation in _KNOWN))
+CATALOGUE: dict[str, Implementation] = {implementation.name: implementation for implementation in ENTRIES}
+FRAMEWORKS = tuple(dict.fromkeys(implementation.framework for implementation in ENTRIES))
 _DISTRIBUTIONS = {"torch": ("torch",), "jax": ("jax", "jaxlib"), "scipy": ("scipy",), "numpy": ("numpy",)}
 
 
@@ -168,6 +61,27 @@ def why_not_measured(framework: str) -> str | None:
     return None
 
 
+def why_skipped(implementation: Implementation, variables: Mapping[str, str] = os.environ) -> str | None:
+    """Why a process with these environment variables can't measure an implementation of its framework, or None.
+
+    Imports nothing; ``why_not_measured`` tells of the framework itself.
+    """
+    for framework in (name for name in implementation.needs if name != COMPILER):
+        if importlib.util.find_spec(framework) is None:
+            return f"{implementation.name} needs {framework}, which is not installed"
+    if COMPILER in implementation.needs and not shutil.which(cxx_compiler()):
+        return f"torch.compile needs {COMPILER}: {cxx_compiler()} is not found; install one, or name it in CXX"
+    for name, value in implementation.environment.items():
+        if variables.get(name) != value:
+            return f"needs {name}={value} in the environment before Python starts"
+    return None
+
+
+def cxx_compiler() -> str:
+    """The compiler that Inductor calls: CXX, or the platform's usual one."""
+    return os.environ.get("CXX") or {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+
+
 @cache
 def versions_of(framework: str) -> Mapping[str, str]:
     """Installed distributions of a framework and their versions."""
@@ -188,16 +102,21 @@ def settings_of(framework: str) -> dict[str, str]:
 
 def settings_module(framework: str) -> Any:
     """The module that reads back what a framework has chosen; imports the framework."""
-    modules = {"torch": "torch_settings", "jax": "jax_settings", "numpy": "numpy_settings", "scipy": "numpy_settings"}
+    modules = {"torch": "torch_settings", "jax": "jax_settings", "numpy": "numpy_settings", "scipy": "scipy_settings"}
     return _module(modules[framework])
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"suites.implementations.{name}")
 
 
 # -- a user's own ----------------------------------------------------------------------------------------------------
 
+_DERIVED = (*VALUES, *DERIVATIVES)
 _OWN_MODULES = {
-    "torch": ("torch_eager", _ALL, _FOUR),
-    "jax": ("jax_nn", _ALL, _FOUR),
-    "numpy": ("numpy_recipes", _FORWARD, _THREE),
+    "torch": ("torch_eager", _DERIVED, FOUR_FORMATS),
+    "jax": ("jax_nn", _DERIVED, FOUR_FORMATS),
+    "numpy": ("numpy_recipes", VALUES, THREE_FORMATS),
 }
 
 
@@ -221,7 +140,7 @@ def user_implementation(where: str, framework: str, operation: str | None) -> Im
     path, name = str(Path(file).resolve()), f"{Path(file).stem}/{function}"
     if name in CATALOGUE:
         raise UnknownName(f"{where} would be called {name}, which is another implementation; rename the file")
-    _load_function(path, function)
+    load_function(path, function)
     module, quantities, formats = _OWN_MODULES[framework]
     return Implementation(
         name=name,
@@ -231,30 +150,12 @@ def user_implementation(where: str, framework: str, operation: str | None) -> Im
         quantities=quantities,
         formats=formats,
         flushes=framework == "jax",
+        main=True,
         own=(path, function),
     )
 
 
-@cache
-def _load_function(file: str, name: str) -> Callable[..., Any]:
-    module = _load_module(file)
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise UnknownName(f"{file} has no function {name!r}")
-    result: Callable[..., Any] = function
+def own_evaluator(module: str, file: str, function: str) -> Evaluator:
+    """The evaluator of a user's function, run by one of the modules here.  Raises what their imports raise."""
+    result: Evaluator = _module(module).from_callable(load_function(file, function))
     return result
-
-
-@cache
-def _load_module(file: str) -> ModuleType:
-    if not os.path.isfile(file):
-        raise UnknownName(f"no such file: {file}")
-    spec = importlib.util.spec_from_file_location(f"user_{Path(file).stem}", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # a user's file can raise anything, and leave as a script does
-        raise UnknownName(f"{file} can't be imported: {type(error).__name__}: {error}") from error
-    return module

@@ -23,11 +23,20 @@ _DTYPES: dict[str, Any] = {
     "bfloat16": ml_dtypes.bfloat16,
 }
 
-FUNCTIONS: dict[str, Function] = {
-    "softmax": lambda x, axis: jax.nn.softmax(x, axis=axis),
-    "log_softmax": lambda x, axis: jax.nn.log_softmax(x, axis=axis),
-}
-LOG_OF_SOFTMAX: dict[str, Function] = {"log_softmax": lambda x, axis: jnp.log(jax.nn.softmax(x, axis=axis))}
+
+def softmax(x: Any, axis: int) -> Any:
+    return jax.nn.softmax(x, axis=axis)
+
+
+def log_softmax(x: Any, axis: int) -> Any:
+    return jax.nn.log_softmax(x, axis=axis)
+
+
+def log_of_softmax(x: Any, axis: int) -> Any:
+    return jnp.log(jax.nn.softmax(x, axis=axis))
+
+
+FUNCTIONS: dict[str, Function] = {"softmax": softmax, "log_softmax": log_softmax}
 
 
 def _forward(function: Function, axis: int, x: Any) -> Any:
@@ -42,7 +51,12 @@ def _jvp(function: Function, axis: int, x: Any, t: Any) -> Any:
     return jax.jvp(lambda z: function(z, axis), (x,), (t,))[1]
 
 
-_QUANTITIES: dict[str, Callable[..., Any]] = {"forward": _forward, "vjp": _vjp, "jvp": _jvp}
+def _hvp(function: Function, axis: int, x: Any, g: Any, t: Any) -> Any:
+    """Forward over reverse mode."""
+    return jax.jvp(lambda z: _vjp(function, axis, z, g), (x,), (t,))[1]
+
+
+_QUANTITIES: dict[str, Callable[..., Any]] = {"forward": _forward, "vjp": _vjp, "jvp": _jvp, "hvp": _hvp}
 
 
 @contextmanager
@@ -67,8 +81,11 @@ def device() -> Any:
     return jax.devices(HERE.platform)[HERE.index]
 
 
-class _Evaluator:
-    """One variant; jitted functions are its own, so that no trace is shared between derivative rules."""
+class JaxEvaluator:
+    """One variant of functions of an array and an axis, by operation.
+
+    Jitted functions are its own, so that no trace is shared between derivative rules.
+    """
 
     def __init__(self, functions: dict[str, Function], *, jit: bool, custom: bool = False) -> None:
         configure()
@@ -100,13 +117,13 @@ class _Evaluator:
 def evaluator(name: str) -> Evaluator:
     """The evaluator of ``jax/NAME``."""
     if name == "log-of-softmax":
-        return _Evaluator(LOG_OF_SOFTMAX, jit=True)
-    return _Evaluator(FUNCTIONS, jit=name.startswith("jit"), custom=name.endswith("custom-jvp"))
+        return JaxEvaluator({"log_softmax": log_of_softmax}, jit=True)
+    return JaxEvaluator(FUNCTIONS, jit=name.startswith("jit"), custom=name.endswith("custom-jvp"))
 
 
 def from_callable(function: Function) -> Evaluator:
     """A user's own function of a JAX array and an axis, as it is (jit it yourself if it should be)."""
-    return _Evaluator({"softmax": function, "log_softmax": function}, jit=False)
+    return JaxEvaluator({"softmax": function, "log_softmax": function}, jit=False)
 
 
 def flushes_subnormals() -> bool:

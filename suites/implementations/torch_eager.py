@@ -1,4 +1,8 @@
-"""PyTorch, eager: the functional forms, and log of softmax written by hand; derivatives by autograd and torch.func."""
+"""PyTorch, eager: the functional forms, and the formulas that people write with them; derivatives by autograd.
+
+The other torch modules evaluate through this one.  A function of a tensor and a dimension stands by itself, so that its
+source can be printed in a script.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +24,60 @@ _DTYPES = {
     "bfloat16": (torch.bfloat16, torch.int16, np.int16),
 }
 
+
+def softmax(x: Any, dim: int) -> Any:
+    return torch.softmax(x, dim)
+
+
+def log_softmax(x: Any, dim: int) -> Any:
+    return torch.log_softmax(x, dim)
+
+
+def log_of_softmax(x: Any, dim: int) -> Any:
+    return torch.log(torch.softmax(x, dim))
+
+
+def x_minus_logsumexp(x: Any, dim: int) -> Any:
+    return x - torch.logsumexp(x, dim, keepdim=True)
+
+
+def exp_of_x_minus_logsumexp(x: Any, dim: int) -> Any:
+    return torch.exp(x - torch.logsumexp(x, dim, keepdim=True))
+
+
+def vmap_softmax(x: Any, dim: int) -> Any:
+    return over_rows(lambda row: torch.softmax(row, 0), x, dim)
+
+
+def vmap_log_softmax(x: Any, dim: int) -> Any:
+    return over_rows(lambda row: torch.log_softmax(row, 0), x, dim)
+
+
+def over_rows(function: Callable[[Any], Any], x: Any, dim: int) -> Any:
+    """A function of a vector, mapped over every axis of ``x`` but ``dim``."""
+    for axis in reversed([a for a in range(x.ndim) if a != dim]):
+        # Once the outer axes are mapped, those before this one are gone, except the reduced one.
+        inside = 1 if dim < axis else 0
+        function = torch.vmap(function, in_dims=inside, out_dims=inside)
+    return function(x)
+
+
 FUNCTIONS: dict[str, dict[str, Function]] = {
-    "eager": {
-        "softmax": lambda x, dim: torch.softmax(x, dim),
-        "log_softmax": lambda x, dim: torch.log_softmax(x, dim),
-    },
-    "log-of-softmax": {"log_softmax": lambda x, dim: torch.log(torch.softmax(x, dim))},
+    "eager": {"softmax": softmax, "log_softmax": log_softmax},
+    "log-of-softmax": {"log_softmax": log_of_softmax},
+    "x-minus-logsumexp": {"softmax": exp_of_x_minus_logsumexp, "log_softmax": x_minus_logsumexp},
+    "vmap": {"softmax": vmap_softmax, "log_softmax": vmap_log_softmax},
 }
 
 
 def to_tensor(bits: AnyBits, format: str) -> Any:
-    """A tensor of the format that holds exactly these bits, on this process's device."""
+    """A tensor of the format over these bits, with their strides, on this process's device.
+
+    No copy on the CPU, unless they may not be written.
+    """
     dtype, _, signed = _DTYPES[format]
-    return torch.from_numpy(bits.view(signed).copy()).view(dtype).to(HERE.device)
+    writable = bits if bits.flags.writeable else bits.copy()
+    return torch.from_numpy(writable.view(signed)).view(dtype).to(HERE.device)
 
 
 def to_bits(tensor: Any, format: str, like: AnyBits) -> AnyBits:
@@ -44,18 +89,31 @@ def to_bits(tensor: Any, format: str, like: AnyBits) -> AnyBits:
     return result
 
 
+def vectors_of(call: Call) -> dict[str, Any]:
+    """The cotangent and the tangent as tensors, where the call has them."""
+    given = {"cotangent": call.cotangent, "tangent": call.tangent}
+    return {role: to_tensor(bits, call.format) for role, bits in given.items() if bits is not None}
+
+
+def derive(function: Callable[[Any], Any], quantity: str, x: Any, vectors: dict[str, Any]) -> Any:
+    """A quantity of a function of one tensor: autograd for the vjp, twice for the hvp; torch.func for the jvp.
+
+    The cotangent is cast to the format of the result, where that is not the format of ``x``.
+    """
+    if quantity == "forward":
+        return function(x)
+    if quantity == "jvp":
+        return torch.func.jvp(function, (x,), (vectors["tangent"],))[1]
+    x.requires_grad_(True)
+    y = function(x)
+    (vjp,) = torch.autograd.grad(y, x, vectors["cotangent"].to(y.dtype), create_graph=quantity == "hvp")
+    return vjp if quantity == "vjp" else torch.autograd.grad(vjp, x, vectors["tangent"])[0]
+
+
 def evaluate(function: Function, call: Call) -> AnyBits:
-    """One call of a function of a tensor and a dimension, with autograd for the vjp and torch.func for the jvp."""
+    """One call of a function of a tensor and a dimension."""
     x = to_tensor(call.logits, call.format)
-    if call.cotangent is not None:
-        x.requires_grad_(True)
-        y = function(x, call.axis)
-        (result,) = torch.autograd.grad(y, x, to_tensor(call.cotangent, call.format))
-    elif call.tangent is not None:
-        tangent = to_tensor(call.tangent, call.format)
-        _, result = torch.func.jvp(lambda z: function(z, call.axis), (x,), (tangent,))
-    else:
-        result = function(x, call.axis)
+    result = derive(lambda z: function(z, call.axis), call.quantity, x, vectors_of(call))
     return to_bits(result, call.format, call.logits)
 
 
@@ -64,11 +122,15 @@ def configure() -> None:
     torch.set_num_threads(HERE.threads)
 
 
+def evaluator_of(functions: dict[str, Function]) -> Evaluator:
+    """An evaluator of functions of a tensor and a dimension, by operation."""
+    configure()
+    return lambda call: evaluate(functions[call.operation], call)
+
+
 def evaluator(name: str) -> Evaluator:
     """The evaluator of ``torch/NAME``."""
-    configure()
-    functions = FUNCTIONS[name]
-    return lambda call: evaluate(functions[call.operation], call)
+    return evaluator_of(FUNCTIONS[name])
 
 
 def from_callable(function: Function) -> Evaluator:

@@ -8,7 +8,7 @@ from functools import cache
 from references.attribution import described
 from references.verdict import at_least
 from suites.environment import profile_of
-from suites.implementations.catalogue import Implementation, versions_of, why_not_measured
+from suites.implementations.catalogue import Implementation, versions_of, why_not_measured, why_skipped
 from suites.introduction import Introduction, Unavailable, introduce
 from suites.known_defects import REQUIRED, Defect, Failing, defect_of
 from suites.measure import Measurement, evaluator_of, input_of, measure, request_of, score
@@ -16,7 +16,7 @@ from suites.plan import Cell, Selection, cells
 from suites.pool import evaluate
 from suites.profiles import DEFAULT, Profile, profile_named, why_not_here
 from suites.roster import Roster, admitted
-from suites.tasks import Loss, Task
+from suites.tasks import Loss, task_of
 
 
 class BelowRequired(AssertionError):
@@ -62,10 +62,17 @@ class Session:
     def profile(self, cell: Cell) -> Profile:
         return profile_named(self.by_name[cell.implementation].framework, cell.profile)
 
+    def skipped(self, implementation: Implementation) -> str | None:
+        """Why no profile can measure an implementation, or None: a compiler or another framework is missing."""
+        names = dict.fromkeys(c.profile for c in self.cells() if c.implementation == implementation.name)
+        profiles = [profile_named(implementation.framework, name) for name in names]
+        reasons = [why_skipped(implementation, profile.variables()) for profile in profiles]
+        return reasons[0] if reasons and all(reasons) else None
+
     def refused(self, cell: Cell) -> str | None:
         """Why the cell can't be measured here, or None, as far as that is known without a worker of its profile."""
-        profile = self.profile(cell)
-        reason = why_not_measured(profile.framework)
+        implementation, profile = self.by_name[cell.implementation], self.profile(cell)
+        reason = why_not_measured(profile.framework) or why_skipped(implementation, profile.variables())
         if reason or profile.name == DEFAULT:
             return reason
         return why_not_here(profile, introduction_here(profile.framework))
@@ -117,13 +124,14 @@ class Session:
 
     def _by_worker(self, cell: Cell, implementation: Implementation) -> Measurement:
         batch, profile = input_of(cell), self.profile(cell)
-        vectors = {"cotangent": batch.cotangent, "tangent": batch.tangent}
-        task = Task(profile, cell.format, batch.logits, vectors, (request_of(cell, implementation),))
+        task = task_of(profile, batch, (request_of(cell, implementation),))
         (answer,) = evaluate(task)
         if answer.bits is None:
             loss = answer.loss or Loss("no answer")
             raise LostEvaluation(f"{cell.key}: {loss.reason}\n{loss.log}".rstrip())
-        return score(cell, implementation, batch, answer.bits, introduction=self.introduction(cell))
+        return score(
+            cell, implementation, batch, answer.bits, introduction=self.introduction(cell), touched=answer.touched
+        )
 
     def roster(self) -> Roster:
         """What can be measured here, as far as that is known without a worker of each profile."""

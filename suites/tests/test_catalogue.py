@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,20 +13,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from references.formats import format_named
 from suites.implementations import numpy_recipes
 from suites.implementations.call import Call
 from suites.implementations.catalogue import (
     CATALOGUE,
     FRAMEWORKS,
     UnknownName,
-    _load_module,
     implementation_named,
     of_frameworks,
     settings_of,
     user_implementation,
     versions_of,
     why_not_measured,
+    why_skipped,
 )
+from suites.implementations.entries import ENTRIES
+from suites.implementations.implementation import FOUR_FORMATS
+from suites.implementations.user_files import load_module
+from suites.inputs.layouts import LAYOUTS, layout_named
 from suites.measure import measure
 from suites.plan import Cell
 
@@ -97,15 +103,76 @@ def test_an_implementation_says_how_it_is_called_for_each_operation(name: str) -
     assert name.partition("/")[0] == implementation.framework
     for operation in ("softmax", "log_softmax"):
         for quantity in ("forward", "vjp", "jvp", "hvp"):
-            offered = operation in implementation.calls and quantity in implementation.quantities
-            assert implementation.supports(operation, quantity, "binary32") == offered
+            for format in FOUR_FORMATS:
+                offered = operation in implementation.calls and quantity in implementation.quantities
+                offered &= format in implementation.formats_of(quantity)
+                offered &= quantity == "forward" or operation not in implementation.values_only
+                assert implementation.supports(operation, quantity, format) == offered
     assert not implementation.supports("softmax", "forward", "binary128")
+
+
+def test_no_two_implementations_share_a_name() -> None:
+    assert len(CATALOGUE) == len(ENTRIES)
+
+
+def test_a_widened_result_has_gradients_in_the_format_of_the_array() -> None:
+    widened = CATALOGUE["torch/binary16-to-binary32"]
+    assert widened.supports("softmax", "forward", "binary32")
+    assert widened.supports("softmax", "jvp", "binary32")
+    assert widened.supports("softmax", "vjp", "binary16")
+    assert not widened.supports("softmax", "vjp", "binary32")
+    assert not widened.supports("softmax", "forward", "binary16")
+
+
+@pytest.mark.parametrize("name", [name for name, i in CATALOGUE.items() if i.drawn])
+def test_numbers_are_drawn_in_a_format_whose_numbers_the_cells_format_has(name: str) -> None:
+    for format, narrow in CATALOGUE[name].drawn.items():
+        assert format in CATALOGUE[name].formats
+        wide, drawn = format_named(format), format_named(narrow)
+        assert drawn.precision < wide.precision
+        assert drawn.emax <= wide.emax
+        assert drawn.quantum >= wide.quantum
 
 
 @pytest.mark.parametrize("name", [name for name in CATALOGUE if name.startswith("numpy/")])
 def test_every_numpy_recipe_of_the_catalogue_is_written(name: str) -> None:
     recipes = {o for recipe, o in numpy_recipes.RECIPES if recipe == name.partition("/")[2]}
     assert recipes == set(CATALOGUE[name].calls)
+
+
+# -- what one needs ----------------------------------------------------------------------------------------------------
+
+
+def test_an_implementation_that_is_compiled_is_skipped_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    reason = "torch.compile needs a C++ compiler: no-such-compiler is not found; install one, or name it in CXX"
+    assert why_skipped(CATALOGUE["torch/compile"]) == reason
+    assert why_skipped(CATALOGUE["torch/eager"]) is None
+    monkeypatch.setenv("CXX", sys.executable)  # something that can be run
+    assert why_skipped(CATALOGUE["torch/compile"]) is None
+
+
+def test_an_implementation_is_skipped_without_the_environment_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("scipy")
+    pytest.importorskip("torch")
+    monkeypatch.delenv("SCIPY_ARRAY_API", raising=False)
+    reason = "needs SCIPY_ARRAY_API=1 in the environment before Python starts"
+    assert why_skipped(CATALOGUE["scipy/torch-arrays"]) == reason
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    assert why_skipped(CATALOGUE["scipy/torch-arrays"]) is None
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_an_implementation_is_skipped_without_a_framework_that_it_needs_beside_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("scipy")
+    find = importlib.util.find_spec
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "jax" else find(name, *rest))
+    assert why_skipped(CATALOGUE["scipy/jax-arrays"]) == "jax is not installed"
+    assert why_skipped(CATALOGUE["scipy"]) is None
 
 
 # -- what is missing -------------------------------------------------------------------------------------------------
@@ -186,7 +253,7 @@ def test_a_users_function_gets_numbers_of_the_format_and_the_axis(tmp_path: Path
     evaluate = user_implementation(f"{file}:softmax", "numpy", None).evaluator()
     bits = np.zeros((9, 5), np.uint16)
     evaluate(Call("softmax", "forward", "binary16", 0, bits))
-    assert _load_module(str(file.resolve())).seen == [("float16", (9, 5), 0)]
+    assert load_module(str(file.resolve())).seen == [("float16", (9, 5), 0)]
 
 
 def test_a_users_file_that_would_take_another_implementations_name_is_refused(tmp_path: Path) -> None:
@@ -235,3 +302,16 @@ def test_numpy_derives_no_users_function(kernels: Path) -> None:
     bits = np.zeros((1, 2), np.uint32)
     with pytest.raises(TypeError, match="NumPy has no automatic differentiation"):
         evaluate(Call("softmax", "vjp", "binary32", 1, bits, cotangent=bits))
+
+
+# -- the document ----------------------------------------------------------------------------------------------------
+
+
+def test_every_implementation_and_layout_stands_in_the_document() -> None:
+    text = (ROOT / "docs" / "implementations.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    layouts = [name for name in LAYOUTS if not name.startswith("offset-")]
+    assert named == [*CATALOGUE, *layouts, "offset-1", "offset-15"]
+    for name in layouts:
+        assert f"| `{name}` | {layout_named(name).meaning} |" in rows

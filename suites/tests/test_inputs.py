@@ -20,7 +20,6 @@ from suites.inputs.batch import batch_of
 from suites.inputs.cotangents import KINDS, kind_of_row, vectors_of
 from suites.inputs.families import FAMILIES, logits_of, underflow_depth
 from suites.inputs.integers import below, draws, gauss, seed_of, uniform
-from suites.inputs.layouts import LAYOUTS, axis_of, place, unplace
 from suites.plan import rows_of
 
 INF, NAN = math.inf, math.nan
@@ -29,7 +28,6 @@ LN2 = math.log(2)
 
 every_format = pytest.mark.parametrize("format", FORMATS, ids=lambda format: format.name)
 every_family = pytest.mark.parametrize("family", FAMILIES)
-every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
 
 def values_of(family: str, format: Format, n: int) -> Floats:
@@ -96,11 +94,13 @@ def test_the_fingerprint_covers_every_array_and_the_format() -> None:
 EXACT_NUMPY = {
     *("arange", "array", "asarray", "ascontiguousarray", "broadcast_to", "clip", "full", "isinf", "minimum"),
     *("put_along_axis", "stack", "where", "zeros", "inf", "float64", "int64", "uint64", "unsignedinteger"),
+    *("count_nonzero", "empty", "iinfo", "swapaxes", "dtype"),
 }
 EXACT_MATH = {"inf", "nan", "isfinite", "isinf", "isnan", "prod"}
 IMPORTS = {
     *("__future__", "collections.abc", "dataclasses", "functools", "hashlib", "math", "numpy", "numpy.typing"),
     *("references.bulk", "references.formats", "references.reference", "suites.inputs"),
+    *("numpy.lib.stride_tricks", "typing"),
 }
 
 
@@ -253,25 +253,6 @@ def test_long_rows_are_equal_dominated_tame_and_wide_in_turn() -> None:
 def test_an_unknown_family_is_refused() -> None:
     with pytest.raises(KeyError, match="gauss7"):
         logits_of("gauss7", BINARY32, 1, 1)
-
-
-# -- layouts ---------------------------------------------------------------------------------------------------------
-
-
-@every_layout
-def test_a_layout_gives_back_the_rows_that_it_placed(layout: str) -> None:
-    rows = np.arange(15, dtype=np.uint32).reshape(3, 5)
-    placed = place(rows, layout)
-    assert placed.flags.c_contiguous
-    assert placed.shape[axis_of(layout)] == 5
-    assert np.array_equal(unplace(placed, layout), rows)
-
-
-@every_layout
-def test_the_reduced_axis_of_a_layout_runs_along_a_row(layout: str) -> None:
-    rows = np.array([[1, 2, 3], [10, 20, 30]], np.uint64)
-    sums = place(rows, layout).sum(axis=axis_of(layout))
-    assert sums.ravel().tolist() == [6, 60]
 
 
 # -- cotangents ------------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
 from suites.inputs.cotangents import KINDS
 from suites.inputs.families import FAMILIES
-from suites.inputs.layouts import LAYOUTS
+from suites.inputs.layouts import LAYOUTS, means_something_to
 from suites.plan import FORMATS, LENGTHS, LONG, QUANTITIES, SPECIAL, TIERS, Cell, Selection, cells, rows_of
+from suites.sampling import COMPILED, layouts_of
 
 EVERYTHING = list(CATALOGUE.values())
 
@@ -89,20 +90,30 @@ def test_no_implementation_means_no_cell() -> None:
     assert cells([], Selection("standard")) == []
 
 
+def offered_by(implementation: Implementation) -> set[tuple[str, str, str]]:
+    """What an implementation offers of what can be judged."""
+    return {
+        (operation, quantity, format)
+        for operation in implementation.calls
+        for quantity in QUANTITIES
+        for format in FORMATS
+        if implementation.supports(operation, quantity, format)
+    }
+
+
 @pytest.mark.parametrize("implementation", EVERYTHING, ids=list(CATALOGUE))
 @every_tier
 def test_an_implementation_is_measured_in_all_that_it_offers(tier: str, implementation: Implementation) -> None:
-    chosen = cells([implementation], Selection(tier))
-    if (tier, implementation.name) == ("smoke", "jax/eager-custom-jvp"):  # it compiles every primitive anew
-        assert chosen == []
-        return
-    offered = {
-        (operation, quantity, format)
-        for operation in implementation.calls
-        for quantity in implementation.quantities
-        for format in implementation.formats
-    }
-    assert {(c.operation, c.quantity, c.format) for c in chosen} == offered
+    chosen = {(c.operation, c.quantity, c.format) for c in cells([implementation], Selection(tier))}
+    if tier == "smoke" and implementation.name in (*COMPILED, "jax/eager-custom-jvp"):  # no time to compile
+        assert chosen == set()
+    elif (tier, implementation.name) == ("standard", "torch/compile-dynamic"):
+        assert {format for _, _, format in chosen} == {"binary32", "bfloat16"}
+        assert chosen == {each for each in offered_by(implementation) if each[2] in ("binary32", "bfloat16")}
+    elif tier != "smoke" or implementation.main:
+        assert chosen == offered_by(implementation)
+    else:
+        assert chosen <= offered_by(implementation)
 
 
 @pytest.mark.parametrize("tier", ["standard", "deep"])
@@ -116,19 +127,51 @@ def test_the_longer_tiers_reach_every_layout_family_format_and_quantity(tier: st
     assert {c.row_length for c in chosen} == lengths
 
 
-def test_torch_and_jitted_jax_meet_every_input_of_the_standard_tier() -> None:
-    inputs = {(c.layout, c.family, c.row_length) for c in plan("standard")}
-    for name in ("torch/eager", "jax/jit"):
-        mine = cells([CATALOGUE[name]], Selection("standard"))
-        assert {(c.layout, c.family, c.row_length) for c in mine} == inputs
+def test_no_framework_is_given_a_layout_that_it_does_not_see() -> None:
+    for tier in ("standard", "deep"):
+        for cell in plan(tier):
+            assert means_something_to(CATALOGUE[cell.implementation].framework, cell.layout), cell.key
 
 
-def test_an_implementation_of_ones_own_is_never_thinned_out() -> None:
+def test_nothing_is_given_special_rows_that_it_does_not_take() -> None:
+    without = {name for name, i in CATALOGUE.items() if not i.special_rows}
+    assert without == {"torch/compile-x-over-3", "jax/jit-x-over-3"}
+    assert not [c.key for c in plan("deep") if c.implementation in without and c.family == special.FAMILY]
+
+
+@pytest.mark.parametrize("name", ["torch/eager", "jax/jit"])
+def test_torch_and_jitted_jax_meet_every_input_of_the_standard_tier_that_they_see(name: str) -> None:
+    axes = ("last", "inner", "column")
+    inputs = {(c.layout, c.family, c.row_length) for c in plan("standard") if c.layout in axes}
+    mine = {(c.layout, c.family, c.row_length) for c in cells([CATALOGUE[name]], Selection("standard"))}
+    assert {each for each in mine if each[0] in axes} == inputs
+    assert {layout for layout, _, _ in mine} == set(layouts_of(CATALOGUE[name]))
+
+
+@pytest.mark.parametrize("framework", ["torch", "jax", "numpy"])
+def test_an_implementation_of_ones_own_is_never_thinned_out(framework: str) -> None:
     own = Implementation(
-        "mine/softmax", "numpy", "numpy_recipes", {"softmax": "mine"}, ("forward",), own=("mine.py", "softmax")
+        "mine/softmax", framework, "numpy_recipes", {"softmax": "mine"}, ("forward",), own=("mine.py", "softmax")
     )
     reached = {(c.layout, c.family, c.row_length) for c in cells([own], Selection("standard"))}
-    assert reached == {(c.layout, c.family, c.row_length) for c in plan("standard")}
+    every = {(c.layout, c.family, c.row_length) for c in plan("standard")}
+    assert reached == {each for each in every if means_something_to(framework, each[0])}
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs"),
+    [
+        # PATHS that a shape alone reaches: unrolled, cascaded and outer loops of Inductor; XLA's trees of reductions.
+        ("torch/compile", [("last", 8), ("last", 33), ("last", 4097), ("inner", 33)]),
+        ("torch/compile-dynamic", [("last", 8), ("last", 9), ("last", 4096), ("last", 4097), ("inner", 33)]),
+        ("jax/jit", [("single", 1025), ("single", 4096), ("middle", 33)]),
+        ("torch/vmap", [("inner", 33), ("middle", 33)]),
+        ("torch/_masked_softmax", [("last", 1000), ("inner", 9)]),
+    ],
+)
+def test_the_standard_tier_has_the_shapes_that_reach_a_path(name: str, inputs: list[tuple[str, int]]) -> None:
+    reached = {(c.layout, c.row_length) for c in cells([CATALOGUE[name]], Selection("standard"))}
+    assert set(inputs) <= reached
 
 
 def test_every_cell_has_a_row_for_each_kind_of_cotangent() -> None:

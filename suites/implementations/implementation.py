@@ -1,0 +1,70 @@
+"""One implementation: what a user writes, and what can be asked of it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from suites.implementations.call import Evaluator
+from suites.implementations.user_files import load_function
+
+VALUES = ("forward",)
+FIRST_DERIVATIVES = ("vjp", "jvp")
+DERIVATIVES = (*FIRST_DERIVATIVES, "hvp")
+FOUR_FORMATS = ("binary64", "binary32", "binary16", "bfloat16")
+THREE_FORMATS = FOUR_FORMATS[:3]
+
+# What an implementation can need beside its framework and other frameworks.
+COMPILER = "a C++ compiler"
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One callable under test.
+
+    ``calls`` is what a user writes, per operation; those of ``values_only`` have no derivatives that the references
+    define.  ``formats`` are those of the returned array; ``result_of_x`` those of what has the format of x (vjp and
+    hvp), where that is another one.  ``drawn`` names, per format, the narrower format that the logits and vectors are
+    drawn in, so that what is done to them first is exact; such an implementation takes no arbitrary row.  Without
+    ``special_rows`` it takes no NaN, infinity or largest number.
+
+    ``needs`` are frameworks and COMPILER; ``environment`` holds the variables that have to be set when the process
+    starts.  ``main`` ones are shown where there is little room.  ``flushes`` declares that the platform flushes
+    subnormal numbers to zero; a probe proves it before anything is judged by it.
+    """
+
+    name: str
+    framework: str
+    module: str
+    calls: Mapping[str, str]
+    quantities: tuple[str, ...] = (*VALUES, *DERIVATIVES)
+    formats: tuple[str, ...] = FOUR_FORMATS
+    values_only: tuple[str, ...] = ()
+    result_of_x: tuple[str, ...] | None = None
+    drawn: Mapping[str, str] = field(default_factory=dict)
+    special_rows: bool = True
+    needs: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    main: bool = False
+    flushes: bool = False
+    own: tuple[str, str] | None = None  # file and function of a user's implementation
+
+    def formats_of(self, quantity: str) -> tuple[str, ...]:
+        """The formats that a quantity is returned in."""
+        return self.result_of_x if self.result_of_x and quantity in ("vjp", "hvp") else self.formats
+
+    def supports(self, operation: str, quantity: str, format: str) -> bool:
+        """Whether a cell of the implementation can have these."""
+        defined = operation in self.calls and (quantity in VALUES or operation not in self.values_only)
+        return defined and quantity in self.quantities and format in self.formats_of(quantity)
+
+    def evaluator(self) -> Evaluator:
+        """Imports the framework.  Raises what the import raises."""
+        module = importlib.import_module(f"suites.implementations.{self.module}")
+        result: Evaluator
+        if self.own is None:
+            result = module.evaluator(self.name.partition("/")[2])
+        else:
+            result = module.from_callable(load_function(*self.own))
+        return result

@@ -1,0 +1,20 @@
+"""What SciPy has chosen: NumPy's instruction sets, and whether it takes arrays of other frameworks."""
+
+from __future__ import annotations
+
+import importlib
+
+from suites.implementations.numpy_settings import card as card
+from suites.implementations.numpy_settings import no_device as no_device
+from suites.implementations.numpy_settings import settings as settings
+
+
+def details() -> dict[str, str]:
+    """Whether SciPy took SCIPY_ARRAY_API to heart when it was imported, where this version tells."""
+    for name in ("scipy._lib._array_api_override", "scipy._lib._array_api"):
+        try:
+            flag = importlib.import_module(name).SCIPY_ARRAY_API
+        except (ImportError, AttributeError):
+            continue
+        return {"array API": str(str(flag).lower() in ("1", "true"))}
+    return {"array API": "not told by this SciPy"}
