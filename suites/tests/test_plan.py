@@ -161,7 +161,7 @@ def test_an_implementation_of_ones_own_is_never_thinned_out(framework: str) -> N
 @pytest.mark.parametrize(
     ("name", "inputs"),
     [
-        # PATHS that a shape alone reaches: unrolled, cascaded and outer loops of Inductor; XLA's trees of reductions.
+        # Paths that a shape alone reaches: unrolled, cascaded and outer loops of Inductor; XLA's trees of reductions.
         ("torch/compile", [("last", 8), ("last", 33), ("last", 4097), ("inner", 33)]),
         ("torch/compile-dynamic", [("last", 8), ("last", 9), ("last", 4096), ("last", 4097), ("inner", 33)]),
         ("jax/jit", [("single", 1025), ("single", 4096), ("middle", 33)]),
