@@ -39,7 +39,7 @@ _MORE: dict[str, tuple[Input, ...]] = {
     "scipy": (*_STRIDES, *_MIDDLE, *_SINGLE),
     "numpy/shifted": (*_STRIDES, *_MIDDLE),
     # Fewer than 4,096 elements in all, and rows of more than 1,024: the tree of reductions has two levels.
-    "jax/jit": (*_inputs("middle", "gauss1", 9, 33), *_inputs("single", "gauss1", 33, 1025, 4096)),
+    "jax/jit": (*_inputs("middle", "gauss1", 33), *_inputs("single", "gauss1", 1025, 4096)),
 }
 
 _OTHERS: dict[str, tuple[Input, ...]] = {
@@ -83,9 +83,9 @@ _OTHERS: dict[str, tuple[Input, ...]] = {
     ),
     "torch/sparse": (*_TAME, *_HARD, *_inputs("inner", "gauss1", 33), _SPECIAL),
     "torch/mkldnn": (*_TAME, *_HARD, *_inputs("last", "geometric", 33), *_inputs("inner", "gauss1", 33), _SPECIAL),
-    "jax/x-minus-logsumexp": (*_inputs("last", "gauss1 dominant offset masked", 9, 1000), *_LONGEST, _SPECIAL),
-    "jax/jit-where": (*_inputs("last", "masked", 9, 1000), *_inputs("inner", "masked", 9), _SPECIAL),
-    "jax/jit-vmap": (*_inputs("inner", "gauss1", 33, 1000), *_inputs("last", "masked", 9)),
+    "jax/x-minus-logsumexp": (*_inputs("last", "gauss1 dominant offset masked", 9), *_LONGEST, _SPECIAL),
+    "jax/jit-where": (*_inputs("last inner", "masked", 9), _SPECIAL),
+    "jax/jit-vmap": (*_inputs("inner", "gauss1", 33), *_inputs("inner", "masked", 9)),
     "jax/jit-x-over-3": _inputs("last", "gauss1 gauss10 gauss300 offset masked", 9),
     "scipy/x-minus-logsumexp": (*_TAME, *_HARD, *_LONGEST, _SPECIAL, *_inputs("inner", "gauss1", 33)),
     "scipy/torch-arrays": (*_TAME, *_HARD, *_LONGEST, _SPECIAL, *_inputs("inner", "gauss1", 33)),

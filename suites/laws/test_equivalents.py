@@ -203,6 +203,7 @@ def test_gumbel_softmax_is_the_softmax_of_the_noisy_logits() -> None:
     assert torch.equal(torch.nn.functional.gumbel_softmax(x, tau=0.5), torch.softmax((x + noise) / 0.5, -1))
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
 @each_format
 def test_a_nested_tensor_is_evaluated_row_by_row(format_name: str) -> None:
     x = to_tensor(batch_of("gauss10", format_name, 6, 33).logits, format_name)
