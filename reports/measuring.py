@@ -257,14 +257,13 @@ def manifest_of(implementations: list[Implementation], selection: Selection, pla
     """The manifest of a run that is about to begin."""
     chosen = {name: list(value) for name, value in asdict(selection).items() if name != "tier"}
     introductions = list(roster.present.values())
-    absent = {p.framework for p in roster.refused if p.name == DEFAULT}
     measured = [measured_profile(p, i) for p, i in roster.present.items()]
     return Manifest(
         schema=SCHEMA,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         tier=selection.tier,
         selection=chosen,
-        implementations=[i.name for i in implementations if i.framework not in absent],
+        implementations=[i.name for i in implementations if i.framework not in roster.absent],
         planned=planned,
         finished=False,
         packages=_packages(introductions),
@@ -294,8 +293,6 @@ def _packages(introductions: list[Introduction]) -> dict[str, str]:
 
 def _unmeasured(roster: Roster) -> list[Unmeasured]:
     """One for a framework that isn't here; else one for each profile."""
-    absent = {p.framework: reason for p, reason in roster.refused.items() if p.name == DEFAULT}
-    found = [Unmeasured(framework, reason) for framework, reason in absent.items()]
-    return found + [
-        Unmeasured(p.framework, reason, p.name) for p, reason in roster.refused.items() if p.framework not in absent
-    ]
+    found = [Unmeasured(framework, reason) for framework, reason in roster.absent.items()]
+    others = [(p, reason) for p, reason in roster.refused.items() if p.framework not in roster.absent]
+    return found + [Unmeasured(p.framework, reason, p.name) for p, reason in others]

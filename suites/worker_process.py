@@ -121,8 +121,7 @@ class WorkerProcess:
         if "scratch" in reply:
             raise ScratchError(_scratch_text(reason_in(reply["scratch"])))
         if "memory" in reply:  # what is left of this process is of no use
-            self.kill()
-            raise WorkerDied(Loss(f"out of memory: {reply['memory']}", log=self._printed()))
+            raise WorkerDied(self._put_down(f"out of memory: {reply['memory']}"))
         if "raised" in reply:
             return Answer(None, reply["seconds"], Loss(reply["raised"]))
         with _scratch_errors():
@@ -163,8 +162,7 @@ class WorkerProcess:
                     return reply
                 continue
             if not self._selector.select(max(0.0, deadline - time.monotonic())):
-                self.kill()
-                raise WorkerDied(Loss(f"no answer from {what} within {seconds:g} s", log=self._printed()))
+                raise WorkerDied(self._put_down(f"no answer from {what} within {seconds:g} s"))
             received = os.read(self._replies.fileno(), 1 << 16)
             if not received:
                 raise WorkerDied(self._ended())
@@ -185,6 +183,15 @@ class WorkerProcess:
         name = _signal_name(-code)
         hint = " (which is how the kernel ends a process when memory runs out)" if -code == signal.SIGKILL else ""
         return Loss(f"the worker was ended by {name}{hint}", signal=name, log=log)
+
+    def _put_down(self, reason: str) -> Loss:
+        """End a process that goes on; before it ends it tells where it stands."""
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self._process.send_signal(signal.SIGABRT)
+            self._process.wait(timeout=2)
+        log = self._printed()
+        self.kill()
+        return Loss(reason, log=log)
 
     def _printed(self) -> str:
         """The beginning and the end of what the process has printed: a message, and the traceback that follows it."""
