@@ -57,6 +57,7 @@ def cli() -> None:
 @click.option("--profile", "profiles", multiple=True, help="default, threads-2, aten-avx2, ... (docs/profiles.md).")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N, or all: the CPU and a card.")
 @click.option("--require-device", is_flag=True, help="Exit 3 where the device is not there.")
+@click.option("--python", metavar="PATH", help="Measure the frameworks of another Python (3.9 or newer, with NumPy).")
 @click.option("--implementation", metavar="FILE.py:NAME", help="Measure your own NAME(x, axis); needs --framework.")
 @click.option("--require", metavar="VERDICT", help="Exit 1 where a cell is worse than this.")
 def measure(out: Path, tier: str, require: str | None, **filters: Any) -> int:
@@ -159,11 +160,12 @@ def golden(rows: Path, **options: Any) -> int:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("cell")
 @click.option("--script", is_flag=True, help="Print a script that needs only the framework and mpmath.")
-def replay(run: Path, cell: str, script: bool) -> int:
-    """Run one cell's worst case again.  CELL is its key, or a unique prefix of the key's sha256."""
+@click.option("--python", metavar="PATH", help="Run it on the frameworks of another Python.")
+def replay(run: Path, cell: str, script: bool, python: str | None) -> int:
+    """Run one cell's worst case again, in its profile.  CELL is its key, or a unique prefix of the key's sha256."""
     from reports.verbs import replay_verb
 
-    return replay_verb(run, cell, script)
+    return replay_verb(run, cell, script, python)
 
 
 @cli.command()

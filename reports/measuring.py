@@ -280,14 +280,13 @@ def manifest_of(
     """The manifest of a run that is about to begin; ``skipped`` has a reason for each implementation left out."""
     chosen = {name: list(value) for name, value in asdict(selection).items() if name != "tier"}
     introductions = list(roster.present.values())
-    absent = {p.framework for p in roster.refused if p.name == DEFAULT}
     measured = [measured_profile(p, i) for p, i in roster.present.items()]
     return Manifest(
         schema=SCHEMA,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         tier=selection.tier,
         selection=chosen,
-        implementations=[i.name for i in implementations if i.framework not in absent and i.name not in skipped],
+        implementations=[i.name for i in implementations if i.framework not in roster.absent and i.name not in skipped],
         planned=planned,
         finished=False,
         packages=_packages(introductions),
@@ -304,7 +303,7 @@ def manifest_of(
         + [
             Unmeasured(i.framework, skipped[i.name], implementation=i.name)
             for i in implementations
-            if i.name in skipped and i.framework not in absent
+            if i.name in skipped and i.framework not in roster.absent
         ],
         profiles=sorted(measured, key=lambda p: (p.framework, p.name)),
     )
@@ -322,8 +321,6 @@ def _packages(introductions: list[Introduction]) -> dict[str, str]:
 
 def _unmeasured(roster: Roster) -> list[Unmeasured]:
     """One for a framework that isn't here; else one for each profile."""
-    absent = {p.framework: reason for p, reason in roster.refused.items() if p.name == DEFAULT}
-    found = [Unmeasured(framework, reason) for framework, reason in absent.items()]
-    return found + [
-        Unmeasured(p.framework, reason, p.name) for p, reason in roster.refused.items() if p.framework not in absent
-    ]
+    found = [Unmeasured(framework, reason) for framework, reason in roster.absent.items()]
+    others = [(p, reason) for p, reason in roster.refused.items() if p.framework not in roster.absent]
+    return found + [Unmeasured(p.framework, reason, p.name) for p, reason in others]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from dataclasses import dataclass
 from types import FunctionType
 
@@ -73,15 +74,15 @@ def _implementation(record: Record) -> Implementation:
     return CATALOGUE[record.implementation]
 
 
-def replayed(run: Run, record: Record) -> Replay:
-    """Evaluate the recorded worst case in a worker of the recorded profile, on the installed framework.
+def replayed(run: Run, record: Record, interpreter: str = sys.executable) -> Replay:
+    """Evaluate the recorded worst case in a worker of the recorded profile, on the framework beside an interpreter.
 
     Raises RunError for a user's implementation and an unknown profile; Unavailable, and WorkerDied where the worker
     doesn't survive it.
     """
     implementation = _implementation(record)
     batch = _batch(run, record)
-    profile = _profile(record)
+    profile = _profile(record, interpreter)
     introduction = admitted(profile)
     (answer,) = evaluate(task_of(profile, batch, (request_of(record.cell, implementation),)))
     if answer.bits is None:
@@ -93,9 +94,9 @@ def replayed(run: Run, record: Record) -> Replay:
     return Replay(record, now.worst)
 
 
-def _profile(record: Record) -> Profile:
+def _profile(record: Record, interpreter: str) -> Profile:
     try:
-        return profile_named(record.framework, record.profile)
+        return profile_named(record.framework, record.profile, interpreter)
     except UnknownProfile as error:
         raise RunError(f"{record.key}: {error}") from None
 

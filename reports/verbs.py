@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -75,6 +76,7 @@ def measure_verb(
     device: str,
     require_device: bool,
     implementation: str | None,
+    python: str | None = None,
 ) -> int:
     """Measure into a run directory and say in one sentence what came out, and in another where the time went."""
     one_of("tier", [tier], TIERS)
@@ -98,7 +100,7 @@ def measure_verb(
         raise UsageError("these filters select no cell; loosen --operation, --format, --family, --profile, --framework")
     with _progress() as show:
         try:
-            outcome = run_measurements(out, implementations, selection, show)
+            outcome = run_measurements(out, implementations, selection, show, interpreter=_interpreter(python))
         except KeyboardInterrupt:
             _say(f"interrupted; the finished cells are kept in {out}: the same command goes on from there")
             return INCOMPLETE
@@ -149,6 +151,16 @@ def _implementations(frameworks: tuple[str, ...], own: str | None, operations: t
     if len(frameworks) != 1:
         raise UsageError(f"--implementation {own} needs one --framework: {', '.join(OWN_FRAMEWORKS)}")
     return [user_implementation(own, frameworks[0], operations[0] if len(operations) == 1 else None)]
+
+
+def _interpreter(python: str | None) -> str:
+    """The Python whose frameworks are measured: this one, or that of a path or of a command."""
+    if python is None:
+        return sys.executable
+    found = shutil.which(python)
+    if found is None:
+        raise UsageError(f"--python {python!r} is no program; give the path of an interpreter")
+    return str(Path(found).absolute())
 
 
 def _required(records: list[Record], require: str | None) -> int:
@@ -214,7 +226,7 @@ def explain_verb(
     return OK
 
 
-def replay_verb(run_path: Path, cell: str, script: bool) -> int:
+def replay_verb(run_path: Path, cell: str, script: bool, python: str | None = None) -> int:
     """Run a worst case again; 1 where the figures are not those of the run, 3 where the framework is missing."""
     run = read_run(run_path)
     record = run.named(cell)
@@ -229,7 +241,7 @@ def replay_verb(run_path: Path, cell: str, script: bool) -> int:
         _say(f"{record.key}: {skipped}")
         return INCOMPLETE
     try:
-        result = replayed(run, record)
+        result = replayed(run, record, _interpreter(python))
     except (Unavailable, WorkerDied) as reason:
         _say(f"{record.key}: {reason}")
         return INCOMPLETE

@@ -67,18 +67,15 @@ _SMOKE: dict[str, tuple[int, ...]] = {
 _PROFILES: dict[str, dict[str, tuple[int, ...]]] = {
     "last": {
         "gauss1": (7, 8, 9, 15, 16, 17, 31, 32, 33, 1000, 4097),
-        "dominant": (9,),
-        "equal": (1000,),
         "offset": (9,),
         "geometric": (33,),
-        "masked": (1000,),
         special.FAMILY: (3,),
     },
     "inner": {"gauss1": (9, 33, 1000), "offset": (9,)},
 }
-# A shape costs JAX a compilation in each profile.
+# A shape costs JAX a compilation in each profile: one for each of its ways to reduce a row, and one along columns.
 _PROFILES_JAX: dict[str, dict[str, tuple[int, ...]]] = {
-    "last": {"gauss1": (9, 33, 1000, 4097), "offset": (9,), "geometric": (33,)},
+    "last": {"gauss1": (9, 33, 1000, 4097), "offset": (9,)},
     "inner": {"gauss1": (1000,)},
 }
 # The double backward costs a compilation of its own in every shape, and is used least.
@@ -95,6 +92,9 @@ _DOUBLE_BACKWARD_FORMATS = ("binary64", "binary32")
 _COMPILED_ON_CARDS = ("torch/compile", "torch/compile-dynamic")
 _PROFILE_IMPLEMENTATIONS = ("torch/eager", "jax/jit", "scipy", "numpy/shifted")
 _PROFILE_QUANTITIES = ("forward", "vjp")
+# Of threads and compiler flags, whose ways are the same in wide and in narrow formats; an instruction set has other
+# kernels for each format.
+_PROFILE_FORMATS = ("binary32", "bfloat16")
 
 # On a card: the sizes at which PyTorch changes its kernel or the way through it.  A warp for each row up to 1024
 # (gradients) and 2048, in steps of powers of two; registers up to 9216 in steps of 1024, shared memory up to 12252
@@ -225,7 +225,7 @@ def cells(implementations: Iterable[Implementation], selection: Selection) -> li
         for implementation in implementations
         for profile in profiles_on(implementation.framework, selection.devices or ("cpu",))
         for layout, family, n in _inputs(implementation, profile, selection.tier)
-        for format in profile.formats or FORMATS
+        for format in _formats(profile, selection.tier)
         for operation in implementation.calls
         for quantity in _quantities(profile, selection.tier)
         if implementation.supports(operation, quantity, format)
@@ -237,6 +237,13 @@ def cells(implementations: Iterable[Implementation], selection: Selection) -> li
 
 def _quantities(profile: Profile, tier: str) -> tuple[str, ...]:
     return QUANTITIES if tier == "deep" or _is_main(profile) else _PROFILE_QUANTITIES
+
+
+def _formats(profile: Profile, tier: str) -> tuple[str, ...]:
+    offered = profile.formats or FORMATS
+    if tier == "deep" or _is_main(profile):
+        return offered
+    return tuple(f for f in offered if profile.chooses_instructions or f in _PROFILE_FORMATS)
 
 
 def _is_main(profile: Profile) -> bool:

@@ -16,6 +16,8 @@ DEFAULT = "default"
 # The profile of SciPy in which it takes arrays of other frameworks, which is decided when it is imported.
 ARRAY_API = "array-api"
 
+_INSTRUCTION_SETS = ("ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES")
+
 
 class UnknownProfile(ValueError):
     """A profile that no framework has; the message names it and says which there are."""
@@ -58,6 +60,11 @@ class Profile:
     changes: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()  # empty: all
     limits: Limits = Limits()
+
+    @property
+    def chooses_instructions(self) -> bool:
+        """Whether it has other kernels than the default one, by instruction set."""
+        return any(name in _INSTRUCTION_SETS for name, _ in self.environment)
 
     def variables(self) -> dict[str, str]:
         """The environment variables of its worker: this process's own, with those of the profile in their place.
@@ -235,9 +242,14 @@ def refused_flag(log: str) -> str | None:
     return match.group(1) if match else None
 
 
-def contradiction(profile: Profile, default: Introduction, mine: Introduction) -> str | None:
-    """How what a started profile selected differs from what was asked of it, or None."""
+def contradiction(profile: Profile, default: Introduction | None, mine: Introduction) -> str | None:
+    """How what a started profile selected differs from what was asked of it, or None.
+
+    ``default`` is what the default profile selected, for those that must differ from it.
+    """
     selected = mine.selected
+    if profile.device != "cpu" and mine.card is None:
+        return f"did not take effect: it computes on {mine.device}, not on a card"
     for name, value in profile.expects:
         if selected.get(name) != value:
             return f"did not take effect: {name} is {selected.get(name)}, not {value}"
@@ -245,6 +257,6 @@ def contradiction(profile: Profile, default: Introduction, mine: Introduction) -
         if value in profile.avoids:
             return f"did not take effect: {name} is still {value}"
     for name in profile.changes:
-        if selected.get(name) == default.selected.get(name):
+        if default is not None and selected.get(name) == default.selected.get(name):
             return f"did not take effect: {name} is {selected.get(name)}, as in the default profile"
     return None

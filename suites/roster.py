@@ -17,11 +17,15 @@ from suites.worker_process import WorkerDied
 
 @dataclass
 class Roster:
-    """``present`` can be measured.  ``refused`` can't, for a reason that is nobody's fault; ``failed`` should have."""
+    """``present`` can be measured.  ``refused`` can't, for a reason that is nobody's fault; ``failed`` should have.
+
+    ``absent`` are the frameworks that aren't there in any profile.
+    """
 
     present: dict[Profile, Introduction] = field(default_factory=dict)
     refused: dict[Profile, str] = field(default_factory=dict)
     failed: dict[Profile, Loss] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
 
     def admit(self, profile: Profile, default: Introduction | None, introduce: Callable[[], Introduction]) -> None:
         """Start a profile and put it where it belongs; ``default`` is what its framework's default profile selected."""
@@ -36,7 +40,7 @@ class Roster:
             else:
                 self.failed[profile] = replace(death.loss, reason=f"can't be started: {death.loss.reason}")
         else:
-            reason = contradiction(profile, default, mine) if default else None
+            reason = contradiction(profile, default, mine)
             if reason:
                 self.failed[profile] = Loss(reason)
             else:
@@ -61,7 +65,7 @@ def roster_of(profiles: Iterable[Profile], engine: Executor) -> Roster:
     for profile in wanted:
         reason = not_installed(profile)
         if reason:
-            roster.refused[profile] = reason
+            roster.refused[profile] = roster.absent[profile.framework] = reason
     installed = [p for p in wanted if p not in roster.refused]
     cards = _started((p for p in installed if p.device != "cpu"), engine)
     first = Roster()
@@ -71,7 +75,7 @@ def roster_of(profiles: Iterable[Profile], engine: Executor) -> Roster:
     for profile in (p for p in installed if p.device == "cpu"):
         default = default_of(profile)
         if default in first.refused:
-            roster.refused[profile] = first.refused[default]
+            roster.refused[profile] = roster.absent[profile.framework] = first.refused[default]
         elif default in first.failed:
             roster.failed[profile] = first.failed[default]
         elif profile == default:

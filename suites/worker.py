@@ -78,7 +78,7 @@ class Link:
 def _settle(config: dict[str, Any]) -> None:
     """What has to be settled before the framework is imported."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; it ends its workers
-    faulthandler.enable()
+    faulthandler.enable(all_threads=False)
     if config["cpus"] is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: config["cpus"]])
     # Where memory runs out, the kernel should take this process and not the driver.

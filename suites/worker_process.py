@@ -27,7 +27,7 @@ from suites.worker import MARK
 _PROGRAM = Path(__file__).with_name("worker.py")
 
 # How much of what a dead worker had printed is kept.
-_LOG_BYTES, _LOG_LINES = 4000, 20
+_LOG_BYTES, _FIRST_LINES, _LAST_LINES = 1 << 16, 10, 20
 
 # A worker that nobody waits for any more ends itself this much later than the driver would have ended it.
 _GRACE = 30.0
@@ -121,8 +121,7 @@ class WorkerProcess:
         if "scratch" in reply:
             raise ScratchError(_scratch_text(reason_in(reply["scratch"])))
         if "memory" in reply:  # what is left of this process is of no use
-            self.kill()
-            raise WorkerDied(Loss(f"out of memory: {reply['memory']}", log=self._tail()))
+            raise WorkerDied(self._put_down(f"out of memory: {reply['memory']}"))
         if "raised" in reply:
             return Answer(None, reply["seconds"], Loss(reply["raised"]))
         with _scratch_errors():
@@ -163,8 +162,7 @@ class WorkerProcess:
                     return reply
                 continue
             if not self._selector.select(max(0.0, deadline - time.monotonic())):
-                self.kill()
-                raise WorkerDied(Loss(f"no answer from {what} within {seconds:g} s", log=self._tail()))
+                raise WorkerDied(self._put_down(f"no answer from {what} within {seconds:g} s"))
             received = os.read(self._replies.fileno(), 1 << 16)
             if not received:
                 raise WorkerDied(self._ended())
@@ -172,7 +170,7 @@ class WorkerProcess:
 
     def _ended(self) -> Loss:
         """Why the process is gone."""
-        log = self._tail()
+        log = self._printed()
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -186,15 +184,25 @@ class WorkerProcess:
         hint = " (which is how the kernel ends a process when memory runs out)" if -code == signal.SIGKILL else ""
         return Loss(f"the worker was ended by {name}{hint}", signal=name, log=log)
 
-    def _tail(self) -> str:
-        """The end of what the process has printed."""
+    def _put_down(self, reason: str) -> Loss:
+        """End a process that goes on; before it ends it tells where it stands."""
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self._process.send_signal(signal.SIGABRT)
+            self._process.wait(timeout=2)
+        log = self._printed()
+        self.kill()
+        return Loss(reason, log=log)
+
+    def _printed(self) -> str:
+        """The beginning and the end of what the process has printed: a message, and the traceback that follows it."""
         try:
-            with (self._scratch / "log").open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_BYTES))
-                text = file.read().decode(errors="replace")
+            text = (self._scratch / "log").read_bytes()[-_LOG_BYTES:].decode(errors="replace")
         except OSError:
             return ""
-        return "\n".join(text.splitlines()[-_LOG_LINES:])
+        lines = text.splitlines()
+        if len(lines) > _FIRST_LINES + _LAST_LINES:
+            lines = [*lines[:_FIRST_LINES], "...", *lines[-_LAST_LINES:]]
+        return "\n".join(lines)
 
     # -- ending ------------------------------------------------------------------------------------------------------
 

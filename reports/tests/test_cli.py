@@ -63,6 +63,7 @@ KERNEL = "def softmax(x, axis):\n    return x\n"
         ("measure --quantity grad", "unknown quantity 'grad'; known are forward, vjp, jvp"),
         ("measure --layout first", "unknown layout 'first'; known are last, inner, column"),
         ("measure --operation softmax --operation softmin", "unknown operation 'softmin'"),
+        ("measure --framework numpy --python no-such-python", "--python 'no-such-python' is no program; give the path"),
         ("measure --colour red", "No such option '--colour'"),
         ("measure --tier", "Option '--tier' requires an argument"),
         ("measure --framework numpy --format bfloat16", "these filters select no cell; loosen "),

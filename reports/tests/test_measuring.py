@@ -259,6 +259,22 @@ def test_frameworks_that_compute_on_the_cpu_alone_have_no_cells_on_a_card(comman
     assert "these filters select no cell" in ran.complaint()
 
 
+def test_another_python_is_measured_and_replayed_where_it_is_named(command: Command, tmp_path: Path) -> None:
+    other = tmp_path / "other-python"
+    other.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    other.chmod(0o755)
+    assert command("measure", *TINY, "--python", other, "--out", "run").code == OK
+    run = read_run(tmp_path / "run")
+    assert run.manifest.packages["numpy"] == np.__version__
+    assert command("replay", "run", run.records[0].key, "--python", other).code == OK
+    broken = tmp_path / "broken-python"
+    broken.write_text("#!/bin/sh\nexit 3\n", encoding="utf-8")
+    broken.chmod(0o755)
+    ran = command("replay", "run", run.records[0].key, "--python", broken)
+    assert ran.code == INCOMPLETE
+    assert ran.err == f"{run.records[0].key}: can't be started: the worker exited with 3\n"
+
+
 # -- the driver ------------------------------------------------------------------------------------------------------
 
 
@@ -271,7 +287,7 @@ def test_another_engine_gives_the_same_run(finished: Run, tmp_path: Path) -> Non
     assert elsewhere.run.manifest.planned == here.run.manifest.planned
 
 
-def test_the_driver_imports_no_framework(tmp_path: Path) -> None:
+def test_the_driver_imports_no_framework_and_nothing_of_the_extras(tmp_path: Path) -> None:
     names = [name for name in ("torch", "jax", "scipy") if why_not_measured(name) is None]
     program = (
         "import sys\n"
@@ -281,7 +297,8 @@ def test_the_driver_imports_no_framework(tmp_path: Path) -> None:
         "filters.update(formats=('binary32',), families=('special',), frameworks=('numpy', *sys.argv[2:]))\n"
         "out = Path(sys.argv[1])\n"
         "code = measure_verb(out, 'smoke', None, **filters, device='cpu', require_device=False, implementation=None)\n"
-        "print(code, sorted({'torch', 'jax', 'scipy'} & set(sys.modules)))\n"
+        "absent = {'torch', 'jax', 'scipy', 'ml_dtypes', 'jinja2', 'hypothesis', 'pytest', 'flint'}\n"
+        "print(code, sorted(absent & set(sys.modules)))\n"
     )
     command_line = [sys.executable, "-c", program, str(tmp_path / "run"), *(n for n in names if n == "scipy")]
     done = subprocess.run(command_line, cwd=ROOT, capture_output=True, text=True, check=False)

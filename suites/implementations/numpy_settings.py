@@ -10,7 +10,7 @@ def settings() -> dict[str, str]:
     try:
         from numpy.lib.introspect import opt_func_info
     except ImportError:  # before NumPy 2.0
-        return {"dispatch": "not told by this NumPy"}
+        return {"dispatch": _features()}
     found = {}
     for function in ("exp", "log"):
         targets = opt_func_info(func_name=f"^{function}$").get(function, {})
@@ -18,6 +18,15 @@ def settings() -> dict[str, str]:
             if signature in ("dd", "ff", "ee"):
                 found[f"{function} {signature[0]}"] = str(target["current"])
     return found
+
+
+def _features() -> str:
+    """Those of the processor's features that a NumPy before 2.0 has kernels for, and uses."""
+    from numpy.core import _multiarray_umath
+
+    enabled: dict[str, bool] = getattr(_multiarray_umath, "__cpu_features__", {})
+    told = ("SSE42", "AVX2", "FMA3", "AVX512F", "AVX512_SKX", "NEON", "ASIMD", "VSX", "VX")
+    return " ".join(name for name in told if enabled.get(name)) or "not told by this NumPy"
 
 
 def details() -> dict[str, str]:

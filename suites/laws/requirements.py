@@ -141,7 +141,9 @@ class Session:
             if profile in found.present or profile in found.refused:
                 continue
             reason = self.missing(cell) if profile.device != "cpu" else self.refused(cell)
-            if reason:
+            if why_not_measured(profile.framework):
+                found.refused[profile] = found.absent[profile.framework] = str(reason)
+            elif reason:
                 found.refused[profile] = reason
             elif profile.name == DEFAULT:
                 found.present[profile] = introduction_here(profile.framework)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cache
 from itertools import groupby
 
 import pytest
 
-from suites.implementations.catalogue import CATALOGUE, Implementation
+from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS, Implementation
 from suites.inputs import special
 from suites.inputs.cotangents import KINDS
 from suites.inputs.families import FAMILIES
 from suites.inputs.layouts import LAYOUTS, means_something_to
 from suites.plan import FORMATS, LENGTHS, LONG, QUANTITIES, SPECIAL, TIERS, Cell, Selection, cells, rows_of
+from suites.profiles import DEFAULT, cpu_profiles, profile_named
 from suites.sampling import COMPILED, layouts_of
 
 EVERYTHING = list(CATALOGUE.values())
@@ -184,3 +186,62 @@ def test_every_cell_has_a_row_for_each_kind_of_cotangent() -> None:
 @pytest.mark.parametrize(("n", "rows"), [(1, 33), (64, 33), (65, 18), (1025, 18), (4096, 5), (65536, 5)])
 def test_long_rows_come_in_smaller_batches(n: int, rows: int) -> None:
     assert rows_of("gauss1", n) == rows
+
+
+# -- profiles --------------------------------------------------------------------------------------------------------
+
+
+def of_profiles(tier: str) -> dict[tuple[str, str], set[Cell]]:
+    """The cells by framework and profile."""
+    found: dict[tuple[str, str], set[Cell]] = {}
+    for cell in plan(tier):
+        found.setdefault((CATALOGUE[cell.implementation].framework, cell.profile), set()).add(cell)
+    return found
+
+
+EVERY_PROFILE = {(framework, profile.name) for framework in FRAMEWORKS for profile in cpu_profiles(framework)}
+
+
+def test_the_smoke_tier_has_the_default_profile_and_the_longer_ones_have_all() -> None:
+    assert {name for _, name in of_profiles("smoke")} == {DEFAULT}
+    assert of_profiles("standard").keys() == of_profiles("deep").keys() == EVERY_PROFILE
+
+
+def test_other_profiles_have_few_cells_in_the_standard_tier_on_inputs_that_the_default_one_has_too() -> None:
+    inputs = {(c.family, c.format, c.row_length) for c in plan("standard") if c.profile == DEFAULT}
+    for (_, name), chosen in of_profiles("standard").items():
+        if name != DEFAULT:
+            assert {(c.family, c.format, c.row_length) for c in chosen} <= inputs
+            assert 24 <= len(chosen) < 300
+            assert {c.quantity for c in chosen} <= {"forward", "vjp"}
+            assert len({c.implementation for c in chosen}) == 1
+
+
+def test_instruction_sets_meet_rows_on_both_sides_of_their_registers_in_every_format() -> None:
+    chosen = of_profiles("standard")["torch", "aten-avx2"]
+    assert {c.format for c in chosen} == set(FORMATS)
+    lengths = {c.row_length for c in chosen if (c.layout, c.family) == ("last", "gauss1")}
+    for lanes in (8, 16, 32):
+        assert {lanes - 1, lanes, lanes + 1} <= lengths
+
+
+def test_the_deep_tier_has_every_cell_in_every_profile_that_has_its_format() -> None:
+    deep = of_profiles("deep")
+    for (framework, name), chosen in deep.items():
+        expected = {replace(cell, profile=name) for cell in deep[framework, DEFAULT]}
+        formats = profile_named(framework, name).formats or FORMATS
+        assert chosen == {cell for cell in expected if cell.format in formats}
+
+
+def test_jax_without_wide_numbers_has_no_binary64() -> None:
+    assert "binary64" not in {c.format for c in of_profiles("deep")["jax", "no-x64"]}
+
+
+def test_a_profile_can_be_chosen() -> None:
+    chosen = cells(EVERYTHING, Selection("standard", profiles=("threads-2", "one-cpu")))
+    assert {(c.implementation, c.profile) for c in chosen} == {("torch/eager", "threads-2"), ("jax/jit", "one-cpu")}
+
+
+def test_an_implementation_of_ones_own_is_measured_in_every_profile_of_its_framework() -> None:
+    own = Implementation("mine/softmax", "torch", "torch_eager", {"softmax": "mine"}, own=("mine.py", "softmax"))
+    assert {c.profile for c in cells([own], Selection())} == {p.name for p in cpu_profiles("torch")}

@@ -93,6 +93,7 @@ def test_an_evaluation_that_hangs_is_ended_at_its_limit(kernels: Path, started: 
     answers = evaluate(task_of(kernels, "sleeps", profile=impatient))
     assert answers[0].loss is not None
     assert answers[0].loss.reason == "no answer from kernels/sleeps within 0.3 s"
+    assert "in sleeps" in answers[0].loss.log  # where it hung
     assert len(started) == 2
 
 

@@ -190,6 +190,12 @@ def test_a_profile_that_did_not_take_effect_is_told_from_one_that_did(
     assert contradiction(profile_named(default.framework, name), default, mine) == reason
 
 
+def test_a_card_that_computes_on_the_cpu_did_not_take_effect() -> None:
+    card = profile_named("torch", "cuda")
+    assert contradiction(card, None, TORCH) == "did not take effect: it computes on cpu, not on a card"
+    assert contradiction(card, None, replace(TORCH, device="cuda", card="NVIDIA H100")) is None
+
+
 def test_a_flag_that_xla_does_not_know_is_found_in_what_it_printed() -> None:
     log = "F1124 parse_flags_from_env.cc:234] Unknown flag in XLA_FLAGS: --xla_bogus=3 \nmore"
     assert refused_flag(log) == "--xla_bogus=3"
