@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 
 from suites.implementations.numpy_settings import card as card
 from suites.implementations.numpy_settings import no_device as no_device
@@ -10,11 +11,21 @@ from suites.implementations.numpy_settings import settings as settings
 
 
 def details() -> dict[str, str]:
+    """Whether SciPy takes arrays of other frameworks, and whether JAX, which then computes, flushes subnormals."""
+    found = {"array API": _takes_other_arrays()}
+    if found["array API"] == "True" and importlib.util.find_spec("jax"):
+        from suites.implementations.jax_nn import flushes_subnormals
+
+        found["flushes subnormals"] = str(flushes_subnormals())
+    return found
+
+
+def _takes_other_arrays() -> str:
     """Whether SciPy took SCIPY_ARRAY_API to heart when it was imported, where this version tells."""
     for name in ("scipy._lib._array_api_override", "scipy._lib._array_api"):
         try:
             flag = importlib.import_module(name).SCIPY_ARRAY_API
         except (ImportError, AttributeError):
             continue
-        return {"array API": str(str(flag).lower() in ("1", "true"))}
-    return {"array API": "not told by this SciPy"}
+        return str(str(flag).lower() in ("1", "true"))
+    return "not told by this SciPy"
