@@ -49,7 +49,7 @@ def cli() -> None:
 )
 @click.option("--tier", default="standard", show_default=True, help="smoke, standard or deep.")
 @click.option("--operation", "operations", multiple=True, help="softmax, log_softmax.")
-@click.option("--quantity", "quantities", multiple=True, help="forward, vjp, jvp.")
+@click.option("--quantity", "quantities", multiple=True, help="forward, vjp, jvp, hvp.")
 @click.option("--format", "formats", multiple=True, help="binary64, binary32, binary16, bfloat16.")
 @click.option("--layout", "layouts", multiple=True, help="Axis and memory: last, inner, padded and others.")
 @click.option("--family", "families", multiple=True, help="How the logits are made, for example gauss1 or dominant.")
