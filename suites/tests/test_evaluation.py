@@ -79,7 +79,9 @@ def test_a_layout_of_single_rows_makes_a_call_for_each() -> None:
 
 
 @pytest.mark.parametrize(
-    ("touch", "count"), [(write_before, 1), (write_past_a_row, 2), (write_a_logit, 1)], ids=lambda value: getattr(value, "__name__", str(value))
+    ("touch", "count"),
+    [(write_before, 1), (write_past_a_row, 2), (write_a_logit, 1)],
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_a_write_that_is_not_the_results_makes_the_cell_wrong(touch: Callable[[AnyBits], None], count: int) -> None:
     assert measure(CELL, PLANTED, sound).judgement.verdict == "accurate"
