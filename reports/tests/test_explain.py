@@ -238,7 +238,7 @@ def test_a_masked_logit_has_zero_softmax_and_minus_infinite_logarithm() -> None:
 def test_a_missing_framework_is_told_and_the_others_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reports.explain.CATALOGUE", {n: CATALOGUE[n] for n in ("torch/eager", "numpy/shifted")})
     monkeypatch.setattr(
-        "reports.measuring.why_not_measured", lambda name: "torch is not installed" if name == "torch" else None
+        "reports.measurable.why_not_measured", lambda name: "torch is not installed" if name == "torch" else None
     )
     explanation = explain(0, 1)
     assert {name for _, name, _ in explanation.answers} == {"numpy/shifted"}

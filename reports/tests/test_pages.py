@@ -163,7 +163,8 @@ def test_touched_memory_stands_beside_the_error_of_the_worst_case() -> None:
 
 def test_an_implementation_that_was_not_measured_is_named_with_the_reason() -> None:
     run = run_of(
-        record(), unmeasured=[Unmeasured("torch", "no compiler", "torch/compile"), Unmeasured("jax", "absent")]
+        record(),
+        unmeasured=[Unmeasured("torch", "no compiler", implementation="torch/compile"), Unmeasured("jax", "absent")],
     )
     page = page_of(run)
     assert page.unmeasured == (("torch/compile", "no compiler"), ("jax", "absent"))

@@ -15,7 +15,7 @@ from suites.inputs.cotangents import KINDS
 from suites.inputs.families import FAMILIES
 from suites.inputs.layouts import LAYOUTS, means_something_to
 from suites.plan import FORMATS, LENGTHS, LONG, QUANTITIES, SPECIAL, TIERS, Cell, Selection, cells, rows_of
-from suites.profiles import DEFAULT, cpu_profiles, profile_named
+from suites.profiles import ARRAY_API, DEFAULT, cpu_profiles, profile_named
 from suites.sampling import COMPILED, layouts_of
 
 EVERYTHING = list(CATALOGUE.values())
@@ -206,14 +206,14 @@ EVERY_PROFILE = {(framework, profile.name) for framework in FRAMEWORKS for profi
 
 
 def test_the_smoke_tier_has_the_default_profile_and_the_longer_ones_have_all() -> None:
-    assert {name for _, name in of_profiles("smoke")} == {DEFAULT}
+    assert {name for _, name in of_profiles("smoke")} == {DEFAULT, ARRAY_API}
     assert of_profiles("standard").keys() == of_profiles("deep").keys() == EVERY_PROFILE
 
 
 def test_other_profiles_have_few_cells_in_the_standard_tier_on_inputs_that_the_default_one_has_too() -> None:
     inputs = {(c.family, c.format, c.row_length) for c in plan("standard") if c.profile == DEFAULT}
     for (_, name), chosen in of_profiles("standard").items():
-        if name != DEFAULT:
+        if name not in (DEFAULT, ARRAY_API):
             assert {(c.family, c.format, c.row_length) for c in chosen} <= inputs
             assert 24 <= len(chosen) < 300
             assert {c.quantity for c in chosen} <= {"forward", "vjp"}
@@ -231,6 +231,9 @@ def test_instruction_sets_meet_rows_on_both_sides_of_their_registers_in_every_fo
 def test_the_deep_tier_has_every_cell_in_every_profile_that_has_its_format() -> None:
     deep = of_profiles("deep")
     for (framework, name), chosen in deep.items():
+        if name == ARRAY_API:
+            assert {c.implementation for c in chosen} == {"scipy/torch-arrays", "scipy/jax-arrays"}
+            continue
         expected = {replace(cell, profile=name) for cell in deep[framework, DEFAULT]}
         formats = profile_named(framework, name).formats or FORMATS
         assert chosen == {cell for cell in expected if cell.format in formats}
