@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 
 from suites.implementations.placement import processors
 from suites.introduction import Introduction, Unavailable
-from suites.profiles import Profile
+from suites.profiles import DEFAULT, Profile
 from suites.tasks import Answer, Loss, Task
 from suites.timing import Rows, TimeRatio
 from suites.worker_process import WorkerDied, WorkerProcess, loss_of
@@ -34,12 +35,17 @@ _TRIES = 2
 _LOST_IN_A_ROW = 20
 
 
+# These compile for each shape, which is most of their time; their default profile is worth more than one worker.
+_COMPILING = ("torch", "jax")
+_MOST_PARTS = 4
+
+
 def evaluate(task: Task) -> list[Answer]:
     """The answers to a task's requests, in order; a request that costs its worker twice is lost, never the task.
 
     Raises Unavailable, ScratchError, and WorkerDied where no worker of the profile can be started.
     """
-    return _HERE.of(task.profile).evaluate(task)
+    return _HERE.of(task).evaluate(task)
 
 
 def introduction_of(profile: Profile) -> Introduction:
@@ -169,16 +175,34 @@ class _Lane:
                 self._worker = None
 
 
+# A profile, and which of its workers.
+Key = tuple[Profile, int]
+
+
 class Workers:
-    """The workers of this process, at most one for a profile."""
+    """The workers of this process: one for a profile, or ``breadth`` for one that compiles much.
+
+    What has been compiled for a shape is there in one process only, so a shape has one worker.
+    """
 
     def __init__(self) -> None:
-        self._lanes: dict[Profile, _Lane] = {}
+        self.breadth = 1
+        self._lanes: dict[Key, _Lane] = {}
         self._guard = threading.Lock()
 
-    def of(self, profile: Profile) -> _Lane:
+    def key_of(self, subject: Profile | Task) -> Key:
+        """Whose turn a task is; that of a profile alone is its first worker's."""
+        if isinstance(subject, Profile):
+            return subject, 0
+        profile = subject.profile
+        if self.breadth == 1 or profile.framework not in _COMPILING or profile.name != DEFAULT:
+            return profile, 0
+        return profile, zlib.crc32(f"{subject.format} {subject.logits.shape}".encode()) % self.breadth
+
+    def of(self, subject: Profile | Task) -> _Lane:
+        key = self.key_of(subject)
         with self._guard:
-            return self._lanes.setdefault(profile, _Lane(profile))
+            return self._lanes.setdefault(key, _Lane(key[0]))
 
     def stop(self) -> None:
         """End all workers; those that are asked for later start anew."""
@@ -198,33 +222,33 @@ def stop_workers() -> None:
 
 
 class WorkerPool(Executor):
-    """Runs the functions above: what is for one profile in order, and for several side by side.
+    """Runs the functions above: what is for one worker in order, and for several side by side.
 
-    At most as many run at once as there are processors.  Of what is waiting the oldest goes first, if its profile is
+    At most as many run at once as there are processors.  Of what is waiting the oldest goes first, if its worker is
     free.  Leaving the context ends the workers; where an exception leaves it, at once.
     """
 
     def __init__(self, most: int | None = None) -> None:
-        self._waiting: deque[tuple[Profile, Future[Any], Callable[[], Any]]] = deque()
-        self._busy: set[Profile] = set()
+        most = most or processors()
+        _HERE.breadth = min(most, _MOST_PARTS)
+        self._waiting: deque[tuple[Key, Future[Any], Callable[[], Any]]] = deque()
+        self._busy: set[Key] = set()
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [
-            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
-            for number in range(most or processors())
+            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(most)
         ]
         for thread in self._threads:
             thread.start()
 
     def submit(self, function: Callable[..., T], /, *arguments: Any, **named: Any) -> Future[T]:
         """Call ``function(subject, ...)`` later; the subject is a profile, or a task of one."""
-        subject = arguments[0]
-        profile = subject.profile if isinstance(subject, Task) else subject
+        key = _HERE.key_of(arguments[0])
         future: Future[T] = Future()
         with self._changed:
             if self._closed:
                 raise RuntimeError("the pool is shut down")
-            self._waiting.append((profile, future, lambda: function(*arguments, **named)))
+            self._waiting.append((key, future, lambda: function(*arguments, **named)))
             self._changed.notify()
         return future
 
@@ -237,8 +261,8 @@ class WorkerPool(Executor):
                         return
                     self._changed.wait()
                     found = self._next()
-                profile, future, call = found
-                self._busy.add(profile)
+                key, future, call = found
+                self._busy.add(key)
             try:
                 if future.set_running_or_notify_cancel():
                     try:
@@ -247,12 +271,12 @@ class WorkerPool(Executor):
                         future.set_exception(error)
             finally:
                 with self._changed:
-                    self._busy.discard(profile)
+                    self._busy.discard(key)
                     self._changed.notify_all()
 
-    def _next(self) -> tuple[Profile, Future[Any], Callable[[], Any]] | None:
-        for place, (profile, _, _) in enumerate(self._waiting):
-            if profile not in self._busy:
+    def _next(self) -> tuple[Key, Future[Any], Callable[[], Any]] | None:
+        for place, (key, _, _) in enumerate(self._waiting):
+            if key not in self._busy:
                 found = self._waiting[place]
                 del self._waiting[place]
                 return found
@@ -272,6 +296,7 @@ class WorkerPool(Executor):
             for thread in self._threads:
                 thread.join()
             stop_workers()
+        _HERE.breadth = 1
 
     def __exit__(self, kind: object, *rest: object) -> None:
         self.shutdown(wait=True, cancel_futures=kind is not None)

@@ -21,7 +21,7 @@ from suites import pool as pool_module
 from suites.implementations.numpy_recipes import shifted
 from suites.introduction import Unavailable
 from suites.pool import Stopped, WorkerPool, evaluate, introduction_of, stop_workers
-from suites.profiles import Limits, Profile
+from suites.profiles import DEFAULT, Limits, Profile, profile_named
 from suites.tasks import Answer, Task
 from suites.tests.planted import BITS, NUMPY, task_of, written
 from suites.worker_process import ScratchError, WorkerDied, WorkerProcess
@@ -218,12 +218,12 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_is_told_whoever_fills_it(
     kernels: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, numbers: int
 ) -> None:
-    """Of 10,000 numbers the driver can write what goes in, and the worker not all that comes out."""
+    """Of 10,000 numbers there is room for what goes in, and not beside it for what comes out."""
     monkeypatch.setattr("tempfile.tempdir", str(tiny))
     task = task_of(kernels, *["sound"] * 8)
     large = Task(task.profile, task.format, np.zeros((1, numbers), np.uint32), {}, task.requests)
     if numbers == 10_000:
-        (tiny / "filler").write_bytes(bytes(130_000))
+        (tiny / "filler").write_bytes(bytes(135_000))
     with pytest.raises(ScratchError, match="tiny can't be written: No space left on device; "):
         evaluate(large)
 
@@ -271,6 +271,24 @@ def test_a_busy_profile_does_not_hold_up_another() -> None:
         waiting = [pool.submit(wait, NUMPY) for _ in range(3)]
         pool.submit(release, OTHER).result(timeout=30)
         assert all(f.result(timeout=30) for f in waiting)
+
+
+def shaped(profile: Profile, rows: int, columns: int, format: str = "binary32") -> Task:
+    return Task(profile, format, np.zeros((rows, columns), np.uint32), {}, ())
+
+
+def test_a_framework_that_compiles_has_a_worker_for_each_of_two_processors_and_a_shape_has_one() -> None:
+    jax = profile_named("jax", DEFAULT)
+    shapes = [(rows, columns) for rows in (5, 18, 33) for columns in range(1, 20)]
+    with WorkerPool(2):
+        keys = {shape: pool_module._HERE.key_of(shaped(jax, *shape)) for shape in shapes}
+        assert {key[1] for key in keys.values()} == {0, 1}
+        assert all(pool_module._HERE.key_of(shaped(jax, *shape)) == key for shape, key in keys.items())
+        for other in (profile_named("jax", "one-cpu"), profile_named("numpy", DEFAULT)):
+            assert {pool_module._HERE.key_of(shaped(other, *shape)) for shape in shapes} == {(other, 0)}
+    with WorkerPool(1):
+        assert {pool_module._HERE.key_of(shaped(jax, *shape)) for shape in shapes} == {(jax, 0)}
+    assert {pool_module._HERE.key_of(shaped(jax, *shape)) for shape in shapes} == {(jax, 0)}
 
 
 def test_a_pool_maps_as_every_executor_does(kernels: Path) -> None:
