@@ -235,7 +235,7 @@ class _Measuring:
     def seconds(self) -> dict[str, float]:
         """Where the time went: the driver's by name, that of the workers in calls, and the whole."""
         spent = WATCH.so_far()
-        found = {"total": sum(spent.values()), "evaluation": self.evaluating, **spent}
+        found = {"total": sum(spent.values()), "evaluation": self.evaluating, "idle": 0.0, **spent}
         return {name: round(value, 1) for name, value in found.items()}
 
 
