@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 from references.attribution import described
 from references.verdict import at_least
@@ -56,15 +56,28 @@ class Session:
         """Whether every cell of the standard tier is selected, under the usual requirement."""
         return self.selection == Selection() and self.required == REQUIRED
 
-    def cells(self) -> list[Cell]:
+    @cached_property
+    def _planned(self) -> list[Cell]:
         return cells(self.implementations, self.selection)
+
+    def cells(self) -> list[Cell]:
+        """The cells of the selection; the deep tier has millions, so they are planned once."""
+        return self._planned
+
+    @cached_property
+    def _profiles(self) -> dict[str, dict[str, None]]:
+        """The names of the profiles that each implementation has cells in."""
+        found: dict[str, dict[str, None]] = {}
+        for cell in self.cells():
+            found.setdefault(cell.implementation, {})[cell.profile] = None
+        return found
 
     def profile(self, cell: Cell) -> Profile:
         return profile_named(self.by_name[cell.implementation].framework, cell.profile)
 
     def skipped(self, implementation: Implementation) -> str | None:
         """Why no profile can measure an implementation, or None: a compiler or another framework is missing."""
-        names = dict.fromkeys(c.profile for c in self.cells() if c.implementation == implementation.name)
+        names = self._profiles.get(implementation.name, ())
         profiles = [profile_named(implementation.framework, name) for name in names]
         reasons = [why_skipped(implementation, profile.variables()) for profile in profiles]
         return reasons[0] if reasons and all(reasons) else None
@@ -159,7 +172,7 @@ class Session:
         """The failing cells that an entry selects; what another process has measured is measured here again."""
         found = []
         for cell in self.cells():
-            if self.defect(cell) is defect and not self.missing(cell):
+            if defect.selects(cell) and self.defect(cell) is defect and not self.missing(cell):
                 if cell.key not in self.measured:
                     self.measure(cell)
                 failed = self.measured[cell.key]
