@@ -17,7 +17,7 @@ from references.verdict import VERDICTS
 from reports.baseline import conditions, read_baseline
 from reports.compare.figures import figures_of_measurement
 from reports.compare.judgement import BROKEN, WORSE
-from reports.measuring import manifest_of, version_text
+from reports.manifest import manifest_of, version_text
 from reports.ratchet import Ratchet, Told, WorseThanBaseline, failure
 from reports.records import MeasuredProfile, Record, RunError, Worst, measured_profile, record_of
 from reports.run_directory import RunWriter

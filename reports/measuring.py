@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import datetime
 import itertools
-import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from references.formats import BINARY32
-from reports.records import (
-    SCHEMA,
-    LostCell,
-    Manifest,
-    Run,
-    Timing,
-    Unmeasured,
-    measured_profile,
-    record_of,
-)
+from reports.manifest import manifest_of, version_text
+from reports.records import LostCell, Run, Timing, record_of
 from reports.run_directory import RunWriter, read_run
-from suites import environment
 from suites.implementations.catalogue import Implementation, why_skipped
 from suites.inputs.batch import Batch
 from suites.inputs.families import logits_of
-from suites.introduction import Introduction, Unavailable
+from suites.introduction import Unavailable
 from suites.measure import input_of, request_of, score
 from suites.plan import Cell, Selection, cells
 from suites.pool import WorkerPool, evaluate, timings_of
@@ -248,15 +236,6 @@ def _is_full(pending: Iterable[_Piece], piece: _Piece) -> bool:
     )
 
 
-_DISTRIBUTIONS = {"jax": ("jax", "jaxlib")}
-
-
-def version_text(framework: str, packages: dict[str, str]) -> str:
-    """The version of a framework, with its library's where that is another."""
-    names = _DISTRIBUTIONS.get(framework, (framework,))
-    return " ".join(dict.fromkeys(packages[name] for name in names if name in packages))
-
-
 def _timings(implementations: list[Implementation], roster: Roster, crew: Executor) -> list[Timing]:
     """Of the frameworks' own calls, in the default profile and one after the other; none where a worker fails."""
     frameworks = {i.framework for i in implementations if not i.own}
@@ -268,59 +247,3 @@ def _timings(implementations: list[Implementation], roster: Roster, crew: Execut
             with suppress(WorkerDied, Unavailable):  # its cells have told of it
                 ratios += crew.submit(timings_of, profile, batches).result()
     return [Timing(**{**asdict(ratio), "shape": list(ratio.shape)}) for ratio in ratios]
-
-
-def manifest_of(
-    implementations: list[Implementation],
-    selection: Selection,
-    planned: int,
-    roster: Roster,
-    skipped: Mapping[str, str] = MappingProxyType({}),
-) -> Manifest:
-    """The manifest of a run that is about to begin; ``skipped`` has a reason for each implementation left out."""
-    chosen = {name: list(value) for name, value in asdict(selection).items() if name != "tier"}
-    introductions = list(roster.present.values())
-    measured = [measured_profile(p, i) for p, i in roster.present.items()]
-    return Manifest(
-        schema=SCHEMA,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        tier=selection.tier,
-        selection=chosen,
-        implementations=[i.name for i in implementations if i.framework not in roster.absent and i.name not in skipped],
-        planned=planned,
-        finished=False,
-        packages=_packages(introductions),
-        python=introductions[0].python if introductions else platform.python_version(),
-        platform=platform.platform(),
-        cpu=environment.cpu(),
-        gpu="; ".join(dict.fromkeys(i.card for i in introductions if i.card)) or None,
-        settings={p.framework: i.settings for p, i in roster.present.items() if p.name == DEFAULT},
-        environment=environment.flags(),
-        seed="streams named by family, format, rows and length",
-        git_commit=environment.git_commit(),
-        inputs_sha256=None,
-        unmeasured=_unmeasured(roster)
-        + [
-            Unmeasured(i.framework, skipped[i.name], implementation=i.name)
-            for i in implementations
-            if i.name in skipped and i.framework not in roster.absent
-        ],
-        profiles=sorted(measured, key=lambda p: (p.framework, p.name)),
-    )
-
-
-def _packages(introductions: list[Introduction]) -> dict[str, str]:
-    """The packages that were measured, and those that judged."""
-    found = environment.packages()
-    if introductions:
-        found = {name: version for name, version in found.items() if name in environment.JUDGES}
-        for introduction in introductions:
-            found = {**introduction.packages, **found}
-    return found
-
-
-def _unmeasured(roster: Roster) -> list[Unmeasured]:
-    """One for a framework that isn't here; else one for each profile."""
-    found = [Unmeasured(framework, reason) for framework, reason in roster.absent.items()]
-    others = [(p, reason) for p, reason in roster.refused.items() if p.framework not in roster.absent]
-    return found + [Unmeasured(p.framework, reason, p.name) for p, reason in others]
