@@ -10,11 +10,13 @@ from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from references.formats import BINARY32
+from references.formats import BINARY32, Bits
+from reports.estimate import Cost, Estimate, estimate_of, pilot_of
 from reports.manifest import manifest_of, version_text
 from reports.records import LostCell, Run, Timing, record_of
 from reports.run_directory import RunWriter, read_run
 from suites.implementations.catalogue import Implementation, why_skipped
+from suites.implementations.placement import processors
 from suites.inputs.batch import Batch
 from suites.inputs.families import logits_of
 from suites.introduction import Unavailable
@@ -78,11 +80,13 @@ def run_measurements(
     timing: bool = True,
     interpreter: str = sys.executable,
     engine: Executor | None = None,
+    foretell: Callable[[Estimate], None] | None = None,
 ) -> Outcome:
     """Measure what is not there yet and finish the run directory.
 
     ``interpreter`` is the Python whose frameworks are measured.  ``engine`` runs the functions of suites.pool; the
-    workers of this machine do where none is given.  Raises RunError for the directory, ScratchError where arrays can't
+    workers of this machine do where none is given.  ``foretell`` is called with what the run will take, once some cells
+    of each kind have been measured.  Raises RunError for the directory, ScratchError where arrays can't
     be handed over, CertificationError where the oracle contradicts the reference.  An implementation that raises, and
     one that costs its worker twice, costs its cell.
     """
@@ -100,7 +104,7 @@ def run_measurements(
         writer = RunWriter(path, manifest)
         run = _Measuring(writer, by_name, profiles, roster, progress, planned)
         try:
-            run.measure(crew)
+            run.measure(crew, foretell)
             timings = _timings(implementations, roster, crew) if timing else []
         finally:
             writer.close()
@@ -145,11 +149,22 @@ class _Measuring:
     lost: list[Lost] = field(default_factory=list)
     evaluating: float = 0.0
     done: int = 0
+    costs: list[Cost] | None = None
 
-    def measure(self, crew: Executor) -> None:
-        """Hand out what is not there yet and judge what comes back, the oldest of it first."""
+    def measure(self, crew: Executor, foretell: Callable[[Estimate], None] | None) -> None:
+        """Measure what is not there yet; where the time is to be foretold, some cells of each kind first."""
         waiting = [cell for cell in self.planned if cell.key not in self.writer.done]
         self.done = len(self.planned) - len(waiting)
+        if foretell and waiting:
+            first, self.costs = pilot_of(waiting), []
+            self._hand_out(first, crew)
+            foretell(estimate_of(waiting, self.costs, processors()))
+            known, self.costs = set(first), None
+            waiting = [cell for cell in waiting if cell not in known]
+        self._hand_out(waiting, crew)
+
+    def _hand_out(self, waiting: list[Cell], crew: Executor) -> None:
+        """Give cells to the workers and judge what comes back, the oldest of it first."""
         pending: dict[Future[list[Answer]], _Piece] = {}
         for piece in self._pieces(waiting):
             failed = self.roster.failed.get(piece.task.profile)
@@ -201,20 +216,26 @@ class _Measuring:
             if answer.bits is None:
                 self._lose(cell, piece.batch, answer.loss or Loss("no answer"))
                 continue
-            implementation = self.by_name[cell.implementation]
-            introduction = self.roster.present[piece.task.profile]
-            measurement = score(
-                cell, implementation, piece.batch, answer.bits, introduction=introduction, touched=answer.touched
+            before = WATCH.so_far()
+            self._score(cell, piece, answer, answer.bits)
+            if self.costs is not None:
+                spent = {name: seconds - before.get(name, 0.0) for name, seconds in WATCH.so_far().items()}
+                shared = spent.pop("reference", 0.0)
+                self.costs.append(Cost(cell, answer.seconds, sum(spent.values()), shared))
+
+    def _score(self, cell: Cell, piece: _Piece, answer: Answer, bits: Bits) -> None:
+        implementation = self.by_name[cell.implementation]
+        introduction = self.roster.present[piece.task.profile]
+        measurement = score(cell, implementation, piece.batch, bits, introduction=introduction, touched=answer.touched)
+        with WATCH.spent_on("writing"):
+            record = record_of(
+                measurement,
+                implementation.calls[cell.operation],
+                version_text(implementation.framework, introduction.packages),
+                introduction.device,
+                self.writer.rows,
             )
-            with WATCH.spent_on("writing"):
-                record = record_of(
-                    measurement,
-                    implementation.calls[cell.operation],
-                    version_text(implementation.framework, introduction.packages),
-                    introduction.device,
-                    self.writer.rows,
-                )
-                self.writer.add(record, measurement.row_maxima)
+            self.writer.add(record, measurement.row_maxima)
 
     def _lose(self, cell: Cell, batch: Batch, loss: Loss) -> None:
         self.lost.append(Lost(cell, loss.reason))

@@ -17,6 +17,7 @@ from references.oracle import OracleError
 from references.problem import OPERATIONS
 from references.verdict import VERDICTS, at_least
 from reports.console import table_console
+from reports.estimate import Estimate
 from reports.exits import INCOMPLETE, OK, USAGE, WORSE
 from reports.explain import ExplainError, as_json, explained, tables
 from reports.golden import GoldenError
@@ -100,7 +101,14 @@ def measure_verb(
         raise UsageError("these filters select no cell; loosen --operation, --format, --family, --profile, --framework")
     with _progress() as show:
         try:
-            outcome = run_measurements(out, implementations, selection, show, interpreter=_interpreter(python))
+            outcome = run_measurements(
+                out,
+                implementations,
+                selection,
+                show,
+                interpreter=_interpreter(python),
+                foretell=_foretell if tier == "deep" else None,
+            )
         except KeyboardInterrupt:
             _say(f"interrupted; the finished cells are kept in {out}: the same command goes on from there")
             return INCOMPLETE
@@ -115,6 +123,10 @@ def measure_verb(
     if outcome.lost or absent or (require_device and no_card) or len(run.records) < max(1, run.manifest.planned):
         return INCOMPLETE
     return _required(run.records, require)
+
+
+def _foretell(estimate: Estimate) -> None:
+    _say(f"{estimate.text}; it can be interrupted: the same command goes on from there")
 
 
 # So many cells that were lost for one reason are named; more are counted.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import product
 
-from suites.implementations.implementation import Implementation
+from suites.implementations.implementation import COMPILER, Implementation
 from suites.inputs import special
 from suites.inputs.layouts import LAYOUTS, OFFSETS, means_something_to
 
@@ -155,8 +155,9 @@ def worth_compiling(implementation: Implementation, input: Input, quantity: str,
 
 
 def layouts_of(implementation: Implementation) -> tuple[str, ...]:
-    """The layouts that an implementation's framework sees."""
-    return tuple(layout for layout in LAYOUTS if means_something_to(implementation.framework, layout))
+    """The layouts that the framework of an implementation sees, and those whose arrays it computes on."""
+    seen_by = (implementation.framework, *(need for need in implementation.needs if need != COMPILER))
+    return tuple(layout for layout in LAYOUTS if all(means_something_to(each, layout) for each in seen_by))
 
 
 def affordable(implementation: Implementation, n: int, layout: str, tier: str) -> bool:
