@@ -286,7 +286,7 @@ def record_of(measurement: Measurement, call: str, version: str, device: str, ro
         bound_ratio=finite(judgement.bound_ratio),
         storage_ratio=finite(judgement.storage_ratio),
         conditioning_ratio=finite(judgement.conditioning_ratio),
-        infinite_ratios=int(np.isinf(judgement.by_element).sum()),
+        infinite_ratios=judgement.infinite_ratios,
         order_assumed=judgement.order_assumed,
         max_abs=finite(statistics.max_abs),
         max_rel=finite(statistics.max_rel),
