@@ -10,7 +10,7 @@ from references.problem import OPERATIONS
 from reports.compare import terminal
 from reports.compare.allowed import read_entries
 from reports.compare.as_json import as_json
-from reports.compare.comparison import compare_runs
+from reports.compare.comparison import Comparison, compare_runs
 from reports.compare.demand import demand_of
 from reports.compare.pairing import Side
 from reports.options import one_of
@@ -50,6 +50,11 @@ def compare_verb(
     if html_file or markdown_file:
         need_templates()
     comparison = compare_runs(old, new, demand, allow=entries, wanted=wanted)
+    return told(comparison, html_file, markdown_file, json_file)
+
+
+def told(comparison: Comparison, html_file: Path | None, markdown_file: Path | None, json_file: Path | None) -> int:
+    """Write a comparison where it was asked for and on the terminal; returns the exit code.  Raises RunError."""
     if html_file or markdown_file:
         from reports.compare.pages import as_html, as_markdown
 
