@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from references.problem import OPERATIONS
+from reports.causes.causes import causes_of
 from reports.compare import terminal
 from reports.compare.allowed import read_entries
 from reports.compare.as_json import as_json
@@ -50,17 +51,18 @@ def compare_verb(
     if html_file or markdown_file:
         need_templates()
     comparison = compare_runs(old, new, demand, allow=entries, wanted=wanted)
+    causes = causes_of(comparison)
     if html_file or markdown_file:
         from reports.compare.pages import as_html, as_markdown
 
         if html_file:
-            write_page(html_file, as_html(comparison))
+            write_page(html_file, as_html(comparison, causes))
         if markdown_file:
-            write_page(markdown_file, as_markdown(comparison))
+            write_page(markdown_file, as_markdown(comparison, causes))
     if json_file:
-        write_page(json_file, as_json(comparison))
+        write_page(json_file, as_json(comparison, causes))
     piped = any(str(file) == "-" for file in (html_file, markdown_file, json_file))
-    print(*terminal.lines(comparison), sep="\n", file=sys.stderr if piped else sys.stdout)
+    print(*terminal.lines(comparison, causes), sep="\n", file=sys.stderr if piped else sys.stdout)
     return comparison.exit_code
 
 
