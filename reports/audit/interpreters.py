@@ -1,0 +1,70 @@
+"""Pythons to make environments with: found by path or command, and asked what they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.options import UsageError
+
+OLDEST = (3, 9)
+
+_QUESTION = """
+import json, platform, sys, sysconfig
+print(json.dumps([sys.executable, platform.python_implementation(), platform.python_version(), sysconfig.get_platform(),
+                  sys.version_info[0], sys.version_info[1]]))
+"""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python: where it really is, and what decides which wheels fit it."""
+
+    path: Path
+    implementation: str
+    version: str
+    platform: str
+
+
+def interpreter_at(python: str, option: str = "--python") -> Interpreter:
+    """The Python of a path or a command; ``option`` is named where it is none.
+
+    Raises UsageError where there is none, where it can't be started, and where it is older than the worker needs.
+    """
+    found = shutil.which(python)
+    if found is None:
+        raise UsageError(f"{option} {python!r} is no program; give the path of a Python")
+    path = Path(found).absolute()
+    try:
+        asked = subprocess.run(
+            [str(path), "-I", "-c", _QUESTION],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=True,
+            timeout=60,
+            env=clean_environment(),
+        )
+        *names, major, minor = json.loads(asked.stdout.splitlines()[-1])
+        executable, implementation, version, platform = map(str, names)
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
+        told = getattr(error, "stderr", None) or str(error)
+        raise UsageError(f"{option} {python!r} does not run as a Python: {told.splitlines()[0]}") from None
+    if (major, minor) < OLDEST:
+        raise UsageError(f"{option} {python!r} is Python {version}; the worker needs {_text(OLDEST)} or newer")
+    return Interpreter(Path(executable), implementation, version, platform)
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's variables without those that would put its own packages, or a user's, into another Python."""
+    mine = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+    kept = {name: value for name, value in os.environ.items() if name not in mine}
+    return {**kept, "PYTHONNOUSERSITE": "1"}
+
+
+def _text(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
