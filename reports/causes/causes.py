@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 from reports.causes.accumulation import accumulation
+from reports.causes.bisect import Bisection
 from reports.causes.contrasts import one_kind, one_mode, one_profile, special_alone
 from reports.causes.details import Detail, details_of, largest
 from reports.causes.finding import BECAUSE, WHERE, Finding
@@ -28,16 +30,29 @@ _OF_THE_VIEW: tuple[Callable[[Part, View], Iterator[Finding]], ...] = (
 )
 _OF_DETAILS: tuple[Callable[[Part, Mapping[str, Detail]], Iterator[Finding]], ...] = (subnormals, accumulation)
 
-# Evidence of an experiment on a part, in place of what the two runs alone can say of what moved it.
-Experiment = Callable[[Part, View], Iterable[Finding]]
+
+class Evidence(Protocol):
+    """What an experiment has shown, in place of what the two runs alone can say of what moved a part."""
+
+    notes: list[str]
+
+    def findings(self, part: Part, view: View) -> Iterator[Finding]:
+        """What it says of a part; nothing where it says nothing."""
+
+
+Experiment = Callable[[View, list[Part]], Evidence]
 
 
 @dataclass(frozen=True)
 class Causes:
-    """The groups of changed cells, those that matter most first; ``notes`` say how far an experiment went."""
+    """The groups of changed cells, those that matter most first.
+
+    ``notes`` say how far an experiment went; ``bisection`` is of one cell, where it was asked for.
+    """
 
     groups: tuple[Group, ...]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    bisection: Bisection | None = None
 
     @property
     def cells(self) -> int:
@@ -60,19 +75,21 @@ def _told(groups: tuple[Group, ...], side: str) -> int:
     return sum(len(g.changes) for g in groups if any(f.explains and f.side == side for f in g.findings))
 
 
-def causes_of(comparison: Comparison, experiment: Experiment | None = None, notes: Iterable[str] = ()) -> Causes:
-    """The causes that can be told from two run directories, and from an experiment where there was one.
+def causes_of(comparison: Comparison, experiment: Experiment | None = None) -> Causes:
+    """The causes that can be told from two run directories, and from an experiment where there is one.
 
-    Raises RunError.
+    Raises RunError, and what the experiment raises.
     """
     view = view_of(comparison)
     parts = list(view.parts())
     details = details_of(comparison, (change for part in parts for change in largest(part.changes)))
-    return Causes(groups_of(view, ((p, _findings(p, view, details, experiment)) for p in parts)), tuple(notes))
+    shown = experiment(view, parts) if experiment else None
+    groups = groups_of(view, ((part, _findings(part, view, details, shown)) for part in parts))
+    return Causes(groups, tuple(shown.notes) if shown else ())
 
 
-def _findings(part: Part, view: View, details: Mapping[str, Detail], experiment: Experiment | None) -> Findings:
-    found: list[Finding] = list(experiment(part, view)) if experiment else []
+def _findings(part: Part, view: View, details: Mapping[str, Detail], shown: Evidence | None) -> Findings:
+    found: list[Finding] = list(shown.findings(part, view)) if shown else []
     if not any(finding.side == BECAUSE and finding.explains for finding in found):
         found += candidates(view, part.slice)
     for of_view in _OF_THE_VIEW:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from reports.causes.bisect import Bisection
 from reports.causes.causes import Causes
 from reports.causes.finding import Finding
 from reports.causes.gathering import Group
@@ -28,6 +29,8 @@ def lines(causes: Causes) -> Iterator[str]:
         more = whole(len(causes.groups) - MOST_ON_TERMINAL)
         yield f"  and {more} groups more; --markdown, --html and --json have them"
     yield from (f"  {note}" for note in causes.notes)
+    if causes.bisection:
+        yield f"Bisection: {causes.bisection.sentence}"
 
 
 def as_data(causes: Causes) -> dict[str, Any]:
@@ -36,6 +39,7 @@ def as_data(causes: Causes) -> dict[str, Any]:
         "sentence": causes.sentence,
         "notes": list(causes.notes),
         "groups": [_group(group) for group in causes.groups],
+        "bisection": _bisection(causes.bisection) if causes.bisection else None,
     }
 
 
@@ -51,6 +55,10 @@ def _group(group: Group) -> dict[str, Any]:
         "where": [_finding(f) for f in group.where],
         "cells": [change.cell.key for change in group.changes],
     }
+
+
+def _bisection(bisection: Bisection) -> dict[str, Any]:
+    return {"sentence": bisection.sentence, **dataclasses.asdict(bisection)}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Seen:
         return Place(self.cell.layout, self.cell.family, self.cell.row_length)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """The changed cells of a slice that took the same paths before, and the same ones after."""
 

@@ -161,12 +161,12 @@ def _notes(comparison: Comparison) -> Iterable[str]:
 
 
 def _section(word: str, changes: list[Change], comparison: Comparison) -> Section:
-    ordered = sorted(changes, key=_weight)
+    ordered = sorted(changes, key=worst_first)
     shown = tuple(line_of(change, comparison) for change in ordered[:MOST_SHOWN])
     return Section(word, _MEANINGS[word], len(changes), shown, len(changes) - len(shown))
 
 
-def _weight(change: Change) -> tuple[object, ...]:
+def worst_first(change: Change) -> tuple[object, ...]:
     """Not accepted before accepted; then by how far the verdict moved, then the worst error against its bound."""
     old, new = change.both
     moved = abs(rank(new.verdict) - rank(old.verdict))
