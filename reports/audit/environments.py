@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from reports.audit.installers import Failed, Installer, installer_named, python_in
 from reports.audit.interpreters import Interpreter, clean_environment, interpreter_at
 from reports.audit.requirements import Requirements, requirements_of
+from reports.options import UsageError
 from reports.run_directory import write_atomically
 
 _VARIABLE = "SOFTMAX_ACCURACY_ENVIRONMENTS"
@@ -47,7 +48,7 @@ _TOOLS = ("pip", "setuptools", "wheel")
 Say = Callable[[str], None]
 
 
-class EnvironmentError_(Exception):
+class EnvironmentFailed(UsageError):
     """An environment that can't be had; the message is one line with the installer's reason and the log."""
 
 
@@ -89,7 +90,7 @@ def environment_of(
 
     ``python`` is the path or command of the Python that it is made with, ``log`` the file that gets what the installer
     prints, ``say`` is told what takes time.  Requirements that don't name one version each are resolved anew, and what
-    they led to last time is taken only where that fails.  Raises UsageError, and EnvironmentError_ where the
+    they led to last time is taken only where that fails.  Raises UsageError, and EnvironmentFailed where the
     requirements can't be resolved or installed.
     """
     asked = requirements_of(requirements) if isinstance(requirements, str) else requirements
@@ -108,14 +109,14 @@ def environment_of(
                 if known:
                     say(f"{asked.text}: {failure}; taking what it led to last time")
                     return known
-                raise EnvironmentError_(
+                raise EnvironmentFailed(
                     f"{asked.text!r} can't be installed for Python {interpreter.version}: "
                     f"{str(failure).rstrip('.')}; {log} has all that {tool.name} said, "
                     "and --python names another Python"
                 ) from None
     except OSError as error:
         reason = error.strerror or str(error)
-        raise EnvironmentError_(
+        raise EnvironmentFailed(
             f"{kept.place} can't be written: {reason}; free space there, or name another place in {_VARIABLE}"
         ) from None
 
@@ -223,7 +224,7 @@ def _read(place: Path, *, cached: bool = True) -> Environment | None:
 
 
 def installed_in(python: Path) -> dict[str, str]:
-    """The packages of an environment by name, without what installs them.  Raises EnvironmentError_."""
+    """The packages of an environment by name, without what installs them.  Raises EnvironmentFailed."""
     try:
         told = subprocess.run(
             [str(python), "-I", "-c", _CONTENT],
@@ -235,5 +236,5 @@ def installed_in(python: Path) -> dict[str, str]:
         )
         found: dict[str, str] = json.loads(told.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
-        raise EnvironmentError_(f"{python} can't list its packages: {error}") from None
+        raise EnvironmentFailed(f"{python} can't list its packages: {error}") from None
     return {name: version for name, version in sorted(found.items()) if name not in _TOOLS}
