@@ -10,8 +10,9 @@ from reports.causes.bisect import Bisection, Step, Unmeasurable, bisected
 from reports.causes.moved import moved_packages
 from reports.causes.released import between
 from reports.causes.swapping import Build, Unresolvable
-from reports.causes.view import View, has_other_bits, view_of
+from reports.causes.view import Seen, View, has_other_bits, view_of
 from reports.compare.comparison import Comparison
+from reports.compare.figures import Figures
 from reports.compare.judgement import Change
 from reports.compare.page import worst_first
 from reports.facts.wording import significant
@@ -58,8 +59,15 @@ def first_version(word: str, audit: Bisecting) -> Bisection:
         versions = between(audit.released(package), *ends)
         audit.say(f"bisecting over {package} {ends[0]} → {ends[1]}{_with(company)}: {len(versions)} versions")
 
-        def measured(version: str, package: str = package, company: Mapping[str, str] = company) -> Step:
-            return _step(change.cell, {package: version, **company}, version, audit)
+        def measured(
+            version: str,
+            package: str = package,
+            company: Mapping[str, str] = company,
+            ends: tuple[str, str] = ends,
+        ) -> Step:
+            if not company and version in ends:  # the audit has measured it
+                return _step_of(version, change.both[ends.index(version)])
+            return _measured(change.cell, {package: version, **company}, version, audit)
 
         try:
             found = bisected(package, change.cell.key, versions, measured, audit.say)
@@ -90,10 +98,8 @@ def changed_cell(word: str, comparison: Comparison) -> Change:
 
 def _choices(change: Change, view: View, named: Sequence[str]) -> Iterator[tuple[str, dict[str, str], tuple[str, str]]]:
     """Packages to bisect over, each in the company of the others' old versions, then of their new ones."""
-    side = change.side
-    cell = change.cell
-    of = next(s for s in view.slices if (s.framework, s.implementation) == (side.framework, cell.implementation))
-    moved = [m for m in moved_packages(view, of._replace(profile=cell.profile)) if "none" not in (m.old, m.new)]
+    of = Seen(change.cell, change.side.framework, change.side.path, change).slice
+    moved = [m for m in moved_packages(view, of) if "none" not in (m.old, m.new)]
     asked = [m for m in moved if m.name in named] or moved
     for one in asked:
         rest = [m for m in asked if m != one]
@@ -106,15 +112,18 @@ def _with(company: Mapping[str, str]) -> str:
     return f" with {' '.join(f'{n}=={v}' for n, v in company.items())}" if company else ""
 
 
-def _step(cell: Cell, versions: Mapping[str, str], version: str, audit: Bisecting) -> Step:
+def _measured(cell: Cell, versions: Mapping[str, str], version: str, audit: Bisecting) -> Step:
     try:
         interpreter = audit.build(versions)
     except Unresolvable as reason:
         raise Unmeasurable(str(reason)) from None
     name = "+".join(f"{n}-{v}" for n, v in versions.items())
-    record = audit.measure(cell, interpreter, audit.place / name)
-    figures = f"max {significant(record.max_ulp)} ulp, {significant(record.bound_ratio)} of the bound, {record.verdict}"
-    return Step(version, record.output_sha256, figures)
+    return _step_of(version, audit.measure(cell, interpreter, audit.place / name))
+
+
+def _step_of(version: str, found: Record | Figures) -> Step:
+    errors = f"max {significant(found.max_ulp)} ulp, {significant(found.bound_ratio)} of the bound"
+    return Step(version, found.output_sha256, f"{errors}, {found.verdict}")
 
 
 def measured_cell(cell: Cell, interpreter: str, place: Path, tier: str) -> Record:
