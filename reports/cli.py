@@ -227,6 +227,59 @@ def compare(
     )
 
 
+@cli.command()
+@click.argument("requirements", metavar="REQ_OLD REQ_NEW", nargs=-1)
+@click.option("--old-python", metavar="PATH", help="Measure this Python in place of REQ_OLD.")
+@click.option("--new-python", metavar="PATH", help="Measure this Python in place of REQ_NEW.")
+@click.option(
+    "--python", metavar="PATH", help="Make the environments with this Python; with the one that runs here by default."
+)
+@click.option("--installer", default="pip", show_default=True, help="pip or uv.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="softmax-accuracy-audit", show_default=True, help="Directory."
+)
+@click.option("--tier", default="standard", show_default=True, help="smoke, standard or deep.")
+@click.option("--operation", "operations", multiple=True, help="softmax, log_softmax.")
+@click.option("--quantity", "quantities", multiple=True, help="forward, vjp, jvp, hvp.")
+@click.option("--format", "formats", multiple=True, help="binary64, binary32, binary16, bfloat16.")
+@click.option("--layout", "layouts", multiple=True, help="Axis and memory: last, inner, padded and others.")
+@click.option("--family", "families", multiple=True, help="How the logits are made, for example gauss1 or dominant.")
+@click.option("--framework", "frameworks", multiple=True, help="Only these of what both sides have.")
+@click.option("--profile", "profiles", multiple=True, help="default, threads-2, aten-avx2, ... (docs/profiles.md).")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N, or all: the CPU and a card.")
+@click.option(
+    "--fail-on",
+    multiple=True,
+    metavar="WORD",
+    help="What exits with 1: worse (default), changed, broken, or a verdict that no cell may fall below.",
+)
+@click.option("--allow", type=click.Path(path_type=Path), metavar="FILE", help="Accepted changes (TOML).")
+@click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for stdout).")
+@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every cell that isn't identical.")
+@click.option(
+    "--bisect", metavar="CELL", help="Find the first version in which this cell changed: worst, a key, or its sha256."
+)
+@click.option("--swap/--no-swap", default=True, show_default=True, help="Swap packages one at a time, for the causes.")
+def audit(requirements: tuple[str, ...], out: Path, tier: str, **options: Any) -> int:
+    """Measure two versions side by side, each in an environment of its own, and say whether the new one will do.
+
+    \b
+    audit jax==0.9.2 jax==0.10.2
+    audit "numpy==1.26.4 scipy==1.13.1" "numpy==2.4.6 scipy==1.17.1"
+    audit --old-python old/bin/python --new-python new/bin/python
+
+    An interrupted audit goes on where it stopped when the same command is given again.
+
+    \b
+    Exit codes: 0 signed off; 1 worse, or an entry of --allow that is stale; 2 usage, I/O, an environment that
+    can't be had; 3 cells are missing or can't be compared; 4 nothing was compared.
+    """
+    from reports.audit.verb import audit_verb
+
+    return audit_verb(requirements, out, tier, **options)
+
+
 def main() -> None:
     """The console script: a user's mistake is one line on stderr and exit 2, without a traceback."""
     try:

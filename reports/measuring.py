@@ -43,10 +43,11 @@ from suites.worker_process import WorkerDied, loss_of
 
 @dataclass(frozen=True)
 class Lost:
-    """A cell that could not be measured, and why."""
+    """A cell that could not be measured, and why; ``unsupported`` ones are nobody's failure."""
 
     cell: Cell
     reason: str
+    unsupported: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def run_measurements(
         profiles = _profiles(every, by_name, interpreter)
         with WATCH.spent_on("starting"):
             roster = roster_of(profiles.values(), crew)
-        skipped = _skipped(every, by_name, profiles)
+        skipped = _skipped(every, by_name, profiles, roster)
         offered = [c for c in every if profiles[_lane(c, by_name)] not in roster.refused]
         planned = [c for c in offered if c.implementation not in skipped]
         manifest = manifest_of(implementations, selection, len(planned), roster, skipped)
@@ -116,7 +117,13 @@ def run_measurements(
             timings = _timings(implementations, roster, crew) if timing else []
         finally:
             writer.close()
-    writer.finish(finished=not run.lost, timings=timings, seconds=run.seconds())
+    unsupported = sum(lost.unsupported for lost in run.lost)
+    writer.finish(
+        planned=len(planned) - unsupported,
+        finished=unsupported == len(run.lost),
+        timings=timings,
+        seconds=run.seconds(),
+    )
     return Outcome(read_run(path), run.lost)
 
 
@@ -133,12 +140,15 @@ def _profiles(planned: Iterable[Cell], by_name: dict[str, Implementation], inter
 
 
 def _skipped(
-    planned: Iterable[Cell], by_name: dict[str, Implementation], profiles: dict[_Lane, Profile]
+    planned: Iterable[Cell], by_name: dict[str, Implementation], profiles: dict[_Lane, Profile], roster: Roster
 ) -> dict[str, str]:
     """Implementations that these profiles can't measure, and why: a compiler or another framework is missing."""
     found = {}
     for name, lane in dict.fromkeys((c.implementation, _lane(c, by_name)) for c in planned):
-        reason = why_skipped(by_name[name], profiles[lane].variables())
+        profile = profiles[lane]
+        elsewhere = profile.interpreter != sys.executable and profile in roster.present
+        installed = roster.present[profile].packages if elsewhere else None
+        reason = why_skipped(by_name[name], profile.variables(), installed)
         if reason:
             found[name] = reason
     return found
@@ -229,8 +239,8 @@ class _Measuring:
                 self.writer.add(record, measurement.row_maxima)
 
     def _lose(self, cell: Cell, batch: Batch, loss: Loss) -> None:
-        self.lost.append(Lost(cell, loss.reason))
-        self.writer.lose(LostCell(cell.key, loss.reason, loss.signal, batch.sha256, loss.log))
+        self.lost.append(Lost(cell, loss.reason, loss.unsupported))
+        self.writer.lose(LostCell(cell.key, loss.reason, loss.signal, batch.sha256, loss.log, loss.unsupported))
 
     def seconds(self) -> dict[str, float]:
         """Where the time went: the driver's by name, that of the workers in calls, and the whole."""

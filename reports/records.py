@@ -137,13 +137,17 @@ class Unmeasured:
 
 @dataclass(frozen=True)
 class LostCell:
-    """A cell that could not be measured: what was raised, or how its worker ended, and what it had printed last."""
+    """A cell that could not be measured: what was raised, or how its worker ended, and what it had printed last.
+
+    ``unsupported``: this version of the framework has no such function, format or argument.
+    """
 
     key: str
     reason: str
     signal: str | None
     input_sha256: str
     log: str
+    unsupported: bool = False
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,10 @@ class Timing:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a run is of; ``planned`` counts its cells and ``finished`` says that all of them are there."""
+    """What a run is of; ``planned`` counts its cells and ``finished`` says that all of them are there.
+
+    Cells that this version of a framework doesn't support are not among those planned, once that is known.
+    """
 
     schema: int
     created: str

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
 from references.formats import FormatError
 from references.oracle import OracleError
-from references.problem import OPERATIONS
 from references.verdict import VERDICTS, at_least
 from reports.console import table_console
 from reports.exits import INCOMPLETE, OK, USAGE, WORSE
 from reports.explain import ExplainError, as_json, explained, tables
 from reports.golden import GoldenError
-from reports.measuring import Outcome, run_measurements
-from reports.measuring import Progress as Show
+from reports.measuring import run_measurements
 from reports.options import UsageError, one_of
-from reports.progress import progress_bar
 from reports.records import Record, Run, RunError
 from reports.replay import replayed, script_for
-from reports.run_directory import read_lost, read_run
+from reports.run_directory import read_run
+from reports.selecting import interpreter_named, no_cell, selection_of
+from reports.telling import cell_progress, say, say_lost
 from reports.writing import need_templates, write_page
 from suites.exact import CertificationError
 from suites.implementations.catalogue import (
@@ -38,12 +34,9 @@ from suites.implementations.catalogue import (
     user_implementation,
     why_skipped,
 )
-from suites.inputs import special
-from suites.inputs.families import FAMILIES, WIDE
-from suites.inputs.layouts import LAYOUTS
 from suites.introduction import Unavailable
-from suites.plan import FORMATS, QUANTITIES, TIERS, Cell, Selection, cells
-from suites.profiles import UnknownProfile, devices_of, every_name, is_card, profile_named
+from suites.plan import cells
+from suites.profiles import UnknownProfile, is_card, profile_named
 from suites.worker_process import ScratchError, WorkerDied
 
 # What a user can bring about, and the exit code it has.
@@ -79,35 +72,31 @@ def measure_verb(
     python: str | None = None,
 ) -> int:
     """Measure into a run directory and say in one sentence what came out, and in another where the time went."""
-    one_of("tier", [tier], TIERS)
-    devices = devices_of(device)
-    if devices is None:
-        raise UsageError(f"unknown device {device!r}; known are cpu, cuda, cuda:N, all")
+    selection = selection_of(
+        tier,
+        device,
+        operations=operations,
+        quantities=quantities,
+        formats=formats,
+        layouts=layouts,
+        families=families,
+        profiles=profiles,
+    )
     if require is not None:
         one_of("verdict", [require], VERDICTS)
-    selection = Selection(
-        tier,
-        one_of("operation", operations, OPERATIONS),
-        one_of("quantity", quantities, QUANTITIES),
-        one_of("format", formats, FORMATS),
-        one_of("layout", layouts, LAYOUTS),
-        one_of("family", families, (*FAMILIES, *WIDE, special.FAMILY)),
-        one_of("profile", profiles, (*every_name(), *(p for p in profiles if is_card(p)))),
-        devices,
-    )
     implementations = _implementations(frameworks, implementation, operations)
     if not cells(implementations, selection):
-        raise UsageError("these filters select no cell; loosen --operation, --format, --family, --profile, --framework")
-    with _progress() as show:
+        raise no_cell()
+    with cell_progress() as show:
         try:
-            outcome = run_measurements(out, implementations, selection, show, interpreter=_interpreter(python))
+            outcome = run_measurements(out, implementations, selection, show, interpreter=interpreter_named(python))
         except KeyboardInterrupt:
-            _say(f"interrupted; the finished cells are kept in {out}: the same command goes on from there")
+            say(f"interrupted; the finished cells are kept in {out}: the same command goes on from there")
             return INCOMPLETE
     run = outcome.run
-    _say_lost(outcome)
+    say_lost(outcome)
     for unmeasured in run.manifest.unmeasured:
-        _say(f"not measured: {unmeasured.name}: {unmeasured.reason}")
+        say(f"not measured: {unmeasured.name}: {unmeasured.reason}")
     for sentence in (_sentence(run), shares(run.manifest.seconds)):
         Console().print(sentence, highlight=False, soft_wrap=True)
     absent = [u for u in run.manifest.unmeasured if u.profile is None and u.framework in frameworks]
@@ -115,24 +104,6 @@ def measure_verb(
     if outcome.lost or absent or (require_device and no_card) or len(run.records) < max(1, run.manifest.planned):
         return INCOMPLETE
     return _required(run.records, require)
-
-
-# So many cells that were lost for one reason are named; more are counted.
-_MOST_NAMED = 5
-
-
-def _say_lost(outcome: Outcome) -> None:
-    by_reason: dict[tuple[str, str], list[Cell]] = {}
-    for lost in outcome.lost:
-        by_reason.setdefault((lost.cell.profile, lost.reason), []).append(lost.cell)
-    for (_, reason), cells_of_it in by_reason.items():
-        for cell in cells_of_it[:_MOST_NAMED]:
-            _say(f"not measured: {cell.key}: {reason}")
-        more = len(cells_of_it) - _MOST_NAMED
-        if more > 0:
-            _say(f"not measured: {more} more cells of profile {cells_of_it[0].profile}: {reason}")
-    if any(lost.log for lost in read_lost(outcome.run.path)):
-        _say(f"{outcome.run.path / 'lost.jsonl'} has what the workers had printed")
 
 
 def shares(seconds: dict[str, float]) -> str:
@@ -153,24 +124,14 @@ def _implementations(frameworks: tuple[str, ...], own: str | None, operations: t
     return [user_implementation(own, frameworks[0], operations[0] if len(operations) == 1 else None)]
 
 
-def _interpreter(python: str | None) -> str:
-    """The Python whose frameworks are measured: this one, or that of a path or of a command."""
-    if python is None:
-        return sys.executable
-    found = shutil.which(python)
-    if found is None:
-        raise UsageError(f"--python {python!r} is no program; give the path of an interpreter")
-    return str(Path(found).absolute())
-
-
 def _required(records: list[Record], require: str | None) -> int:
     if require is None:
         return OK
     worse = [r for r in records if not at_least(r.verdict, require)]
     for record in worse[:10]:
-        _say(f"worse than {require}: {record.verdict}: {record.key}")
+        say(f"worse than {require}: {record.verdict}: {record.key}")
     if worse:
-        _say(f"{len(worse)} of {len(records)} cells are worse than {require}")
+        say(f"{len(worse)} of {len(records)} cells are worse than {require}")
     return WORSE if worse else OK
 
 
@@ -178,20 +139,6 @@ def _sentence(run: Run) -> str:
     counts = Counter(r.verdict for r in run.records)
     judged = ", ".join(f"{counts[word]} {word}" for word in (*reversed(VERDICTS), "n/a") if counts[word])
     return f"{len(run.records)} of {run.manifest.planned} cells in {run.path}: {judged}."
-
-
-@contextmanager
-def _progress() -> Iterator[Show]:
-    with progress_bar("importing") as advance:
-
-        def show(done: int, planned: int, cell: Cell) -> None:
-            advance(done, planned, f"{cell.implementation} {cell.operation} {cell.format}")
-
-        yield show
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr)
 
 
 def report_verb(run_path: Path, html_file: Path | None, markdown_file: Path | None) -> int:
@@ -207,7 +154,7 @@ def report_verb(run_path: Path, html_file: Path | None, markdown_file: Path | No
     if markdown_file is not None:
         write_page(markdown_file, markdown.render(run))
     if len(run.records) < run.manifest.planned:
-        _say(f"{run_path} is incomplete: {len(run.records)} of {run.manifest.planned} cells")
+        say(f"{run_path} is incomplete: {len(run.records)} of {run.manifest.planned} cells")
         return INCOMPLETE
     return OK
 
@@ -238,12 +185,12 @@ def replay_verb(run_path: Path, cell: str, script: bool, python: str | None = No
     variables = profile_named(record.framework, record.profile).variables()
     skipped = why_skipped(recorded, variables) if recorded else None
     if skipped:
-        _say(f"{record.key}: {skipped}")
+        say(f"{record.key}: {skipped}")
         return INCOMPLETE
     try:
-        result = replayed(run, record, _interpreter(python))
+        result = replayed(run, record, interpreter_named(python))
     except (Unavailable, WorkerDied) as reason:
-        _say(f"{record.key}: {reason}")
+        say(f"{record.key}: {reason}")
         return INCOMPLETE
     Console().print(result.text(), highlight=False, soft_wrap=True)
     return OK if result.same else WORSE

@@ -13,6 +13,9 @@ from suites.introduction import Introduction
 
 DEFAULT = "default"
 
+# How a setting begins that this version of a framework can't tell.
+NOT_TOLD = "not told by"
+
 # The profile of SciPy in which it takes arrays of other frameworks, which is decided when it is imported.
 ARRAY_API = "array-api"
 
@@ -224,6 +227,9 @@ def why_not_here(profile: Profile, default: Introduction) -> str | None:
     if absent:
         return f"not available here: this processor has no {', '.join(absent)}"
     selected = default.selected
+    for name, _ in profile.expects:
+        if selected.get(name, "").startswith(NOT_TOLD):
+            return f"not available here: {name} is {selected[name]}"
     if profile.expects and all(selected.get(name) == value for name, value in profile.expects):
         chosen = ", ".join(f"{name} {value}" for name, value in profile.expects)
         return f"not available here: it is the default ({chosen})"

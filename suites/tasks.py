@@ -38,11 +38,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Loss:
-    """Why an evaluation has no result: the ``signal`` that ended the worker, the end of what it had printed."""
+    """Why an evaluation has no result: the ``signal`` that ended the worker, the end of what it had printed.
+
+    ``unsupported``: nothing failed, but this version of the framework has no such function, format or argument.
+    """
 
     reason: str
     signal: str | None = None
     log: str = ""
+    unsupported: bool = False
 
 
 @dataclass(frozen=True, eq=False)

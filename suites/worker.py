@@ -9,8 +9,8 @@ of unsigned integers.  First comes {"introduction": ...} or {"unavailable": reas
 
     {"evaluate": {"format", "logits", "vectors": {name: file}, "calls": [{"implementation", "operation", "quantity",
                   "layout", "vectors": {role: name}, "output", "own"}]}}
-        -> for each call {"seconds", "resident"} and one of {"done", "touched"}, {"raised"}, {"memory"}, {"scratch"},
-           the last three with a reason
+        -> for each call {"seconds", "resident"} and one of {"done", "touched"}, {"raised", "unsupported"}, {"memory"},
+           {"scratch"}, the last three with a reason
     {"time": [files]}
         -> {"timings": [...]}
 
@@ -33,6 +33,9 @@ from dataclasses import asdict
 from typing import Any
 
 MARK = "@softmax-accuracy "
+
+# How they say that they have no such function, format or argument, besides NotImplementedError and its like.
+_NOT_THERE = ("not implemented for", "not supported on Python", "got an unexpected keyword argument")
 
 # How the frameworks say that they got no memory, besides MemoryError.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "Unable to allocate", "RESOURCE_EXHAUSTED", "std::bad_alloc")
@@ -157,14 +160,23 @@ class Evaluations:
             bits, touched = found.computed, found.count
         except (Exception, SystemExit) as error:  # whatever a framework or a user's function raises
             text = (f"{type(error).__name__}: {error}".splitlines() or [type(error).__name__])[0]
-            kind = "memory" if _is_no_memory(error) else "raised"
-            return {kind: text, "seconds": time.perf_counter() - start}
+            seconds = time.perf_counter() - start
+            if _is_no_memory(error):
+                return {"memory": text, "seconds": seconds}
+            return {"raised": text, "unsupported": not call["own"] and is_unsupported(error), "seconds": seconds}
         seconds = time.perf_counter() - start
         try:
             np.save(call["output"], bits)
         except OSError as error:
             return {"scratch": error.strerror or str(error), "seconds": seconds}
         return {"done": True, "touched": touched, "seconds": seconds}
+
+
+def is_unsupported(error: BaseException) -> bool:
+    """Whether an exception says that this version of a framework has no such thing, rather than that it failed."""
+    return isinstance(error, (NotImplementedError, ImportError, AttributeError)) or any(
+        text in str(error) for text in _NOT_THERE
+    )
 
 
 def _is_no_memory(error: BaseException) -> bool:

@@ -124,7 +124,7 @@ def environment_of(
 def _question(asked: Requirements, interpreter: Interpreter, installer: Installer) -> str:
     """A fingerprint of all that decides what requirements lead to; of what may hold a password it keeps no more."""
     index = {name: os.environ[name] for name in _INDEX_VARIABLES if os.environ.get(name)}
-    identity = {name: str(value) for name, value in asdict(interpreter).items()}
+    identity = {name: value for name, value in asdict(interpreter).items() if name != "path"}
     return _sha256(asked.lines, identity, installer.name, index)
 
 

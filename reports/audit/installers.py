@@ -55,7 +55,7 @@ class Pip:
     name: str = "pip"
 
     def make(self, place: Path, interpreter: Interpreter, log: Path) -> None:
-        _ran([str(interpreter.path), "-I", "-m", "venv", str(place)], log)
+        _ran([interpreter.executable, "-I", "-m", "venv", str(place)], log)
 
     def resolve(self, place: Path, lines: Sequence[str], log: Path) -> str:
         report = place / "report.json"
@@ -94,7 +94,7 @@ class Uv:
     name: str = "uv"
 
     def make(self, place: Path, interpreter: Interpreter, log: Path) -> None:
-        _ran(["uv", "venv", "--no-project", "--python", str(interpreter.path), str(place)], log)
+        _ran(["uv", "venv", "--no-project", "--python", interpreter.executable, str(place)], log)
 
     def resolve(self, place: Path, lines: Sequence[str], log: Path) -> str:
         asked = place / "asked.txt"

@@ -22,9 +22,13 @@ print(json.dumps([sys.executable, platform.python_implementation(), platform.pyt
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python: where it really is, and what decides which wheels fit it."""
+    """A Python: by which path it was asked for, where it says that it is, and what decides which wheels fit it.
+
+    The two paths differ where a script stands before the program: one that picks a version, or a container's.
+    """
 
     path: Path
+    executable: str
     implementation: str
     version: str
     platform: str
@@ -56,7 +60,7 @@ def interpreter_at(python: str, option: str = "--python") -> Interpreter:
         raise UsageError(f"{option} {python!r} does not run as a Python: {told.splitlines()[0]}") from None
     if (major, minor) < OLDEST:
         raise UsageError(f"{option} {python!r} is Python {version}; the worker needs {_text(OLDEST)} or newer")
-    return Interpreter(Path(executable), implementation, version, platform)
+    return Interpreter(path, executable, implementation, version, platform)
 
 
 def clean_environment() -> dict[str, str]:

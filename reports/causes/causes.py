@@ -90,7 +90,7 @@ def causes_of(comparison: Comparison, experiment: Experiment | None = None) -> C
 
 def _findings(part: Part, view: View, details: Mapping[str, Detail], shown: Evidence | None) -> Findings:
     found: list[Finding] = list(shown.findings(part, view)) if shown else []
-    if not any(finding.side == BECAUSE and finding.explains for finding in found):
+    if not any(finding.side == BECAUSE for finding in found):
         found += candidates(view, part.slice)
     for of_view in _OF_THE_VIEW:
         found += of_view(part, view)

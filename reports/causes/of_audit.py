@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from reports.audit.environments import Environment, EnvironmentFailed, Say, environment_of
+from packaging.utils import canonicalize_name
+
+from reports.audit.environments import EnvironmentFailed, Say, environment_of
+from reports.audit.sides import Side
 from reports.causes.bisect import Bisection
 from reports.causes.bits import evaluated
 from reports.causes.causes import Causes, Evidence, causes_of
@@ -21,15 +25,10 @@ from reports.options import UsageError
 
 @dataclass(frozen=True)
 class Audited:
-    """What an audit has made: both environments, and how it made them.
-
-    ``named`` are the packages that its requirements name, ``place`` its directory.
-    """
+    """What an audit has made of requirements: both sides, and how it made them; ``place`` is its directory."""
 
     comparison: Comparison
-    old: Environment
-    new: Environment
-    named: Sequence[str]
+    sides: tuple[Side, Side]
     python: str
     installer: str
     place: Path
@@ -37,7 +36,14 @@ class Audited:
 
     @property
     def log(self) -> Path:
-        return self.place / "installer.log"
+        """What the installer prints of the environments between the two."""
+        return self.place / f"causes-{self.installer}.log"
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The packages that the requirements of both sides name."""
+        words = [word for side in self.sides for word in side.asked.split()]
+        return tuple(dict.fromkeys(_name(word) for word in words))
 
     def build(self, versions: Mapping[str, str]) -> str:
         """The interpreter of an environment with these versions, kept like any other.  Raises Unresolvable."""
@@ -58,8 +64,8 @@ def causes_of_audit(audit: Audited, *, swap: bool = True, bisect: str | None = N
     """
 
     def experiment(view: View, parts: list[Part]) -> Evidence:
-        sides = Sides(str(audit.old.interpreter), str(audit.new.interpreter))
-        return swapped(view, parts, sides, audit.build, evaluated, audit.say)
+        old, new = (side.interpreter for side in audit.sides)
+        return swapped(view, parts, Sides(old, new), audit.build, evaluated, audit.say)
 
     found = causes_of(audit.comparison, experiment if swap else None)
     return replace(found, bisection=bisection_of_audit(bisect, audit)) if bisect else found
@@ -70,13 +76,13 @@ def bisection_of_audit(word: str, audit: Audited) -> Bisection:
 
     def known(package: str) -> tuple[str, ...]:
         try:
-            return released(package, str(audit.old.interpreter), audit.log)
+            return released(package, audit.sides[0].interpreter, audit.log)
         except NotListed as reason:
             raise UsageError(f"--bisect {word!r}: {reason}") from None
 
     lent = Bisecting(
         comparison=audit.comparison,
-        named=tuple(audit.named),
+        named=audit.named,
         place=audit.place / "bisect",
         build=audit.build,
         released=known,
@@ -84,3 +90,9 @@ def bisection_of_audit(word: str, audit: Audited) -> Bisection:
         say=audit.say,
     )
     return first_version(word, lent)
+
+
+def _name(requirement: str) -> str:
+    """The package of ``name==1.0`` or of the path of a wheel, as the runs call it."""
+    name = re.split(r"[^A-Za-z0-9._]|_?-", Path(requirement).name)[0]
+    return canonicalize_name(name).replace("-", "_")

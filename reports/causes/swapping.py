@@ -15,6 +15,7 @@ from reports.causes.details import largest
 from reports.causes.elements import element_by_element
 from reports.causes.finding import Finding, because
 from reports.causes.moved import Moved, moved_packages, packages_of
+from reports.causes.subnormals import is_candidate
 from reports.causes.view import Part, View
 from reports.compare.judgement import Change
 from reports.facts.wording import count, listing
@@ -49,17 +50,20 @@ class Swaps:
     """The outcomes: for each environment between old and new, which bits each cell has there."""
 
     sampled: dict[Part, list[Change]]
-    before: Mapping[str, Bits]
-    after: Mapping[str, Bits]
+    before: Mapping[str, Bits] = field(default_factory=dict)
+    after: Mapping[str, Bits] = field(default_factory=dict)
     outcomes: dict[Names, dict[str, str]] = field(default_factory=dict)
     refused: dict[Names, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def findings(self, part: Part, view: View) -> Iterator[Finding]:
         """What the experiment says of a part."""
-        changes = [c for c in self.sampled.get(part, []) if self._is_reproduced(c)]
-        moved = moved_packages(view, part.slice)
-        if changes and len(moved) > 1:
+        moved, sampled = moved_packages(view, part.slice), self.sampled.get(part, [])
+        changes = [c for c in sampled if self.is_reproduced(c)]
+        if sampled and not changes and len(moved) > 1:
+            refused = self._refused({m.name: m for m in moved})
+            yield from [refused] if refused else []
+        elif changes and len(moved) > 1:
             said = [self._cause(change, moved) for change in changes]
             if all(finding == said[0] for finding in said) and said[0]:
                 yield said[0]
@@ -69,7 +73,7 @@ class Swaps:
         pairs = ((c, self.before[c.cell.key], self.after[c.cell.key]) for c in changes)
         yield from element_by_element(pairs)
 
-    def _is_reproduced(self, change: Change) -> bool:
+    def is_reproduced(self, change: Change) -> bool:
         """Whether both environments give the bits of the runs when they are asked again."""
         key, (old, new) = change.cell.key, change.both
         return (
@@ -96,14 +100,14 @@ class Swaps:
         if any(told.get(frozenset([name])) == OTHER for name in every):
             texts = listing(every[name].text for name in every if told.get(frozenset([name])) == OTHER)
             return because("swap", f"together: {texts} alone gives bits that are neither the old nor the new ones")
-        return self._not_told(every)
+        return self._refused(every)
 
-    def _not_told(self, every: Mapping[str, Moved]) -> Finding | None:
-        refused = [f"{listing(sorted(names))} alone" for names in self.refused if names <= every.keys()]
-        if not refused:
+    def _refused(self, every: Mapping[str, Moved]) -> Finding | None:
+        """That no environment has the versions of some packages apart from each other."""
+        if not any(frozenset([name]) in self.refused for name in every):
             return None
         texts = listing(m.text for m in every.values())
-        return because("swap", f"{texts} can't be told apart: pip installs none of them alone", explains=False)
+        return because("swap", f"{texts} can't be told apart: no environment has one without the other", explains=False)
 
 
 def _it(names: list[str]) -> str:
@@ -121,33 +125,36 @@ def swapped(
 
     ``say`` is told what takes time.
     """
-    sampled = _sampled(list(parts))
-    cells = [change.cell for changes in sampled.values() for change in changes]
-    if not cells:
-        return Swaps({}, {}, {})
-    say(f"evaluating {count(len(cells), 'changed cell')} again, for their causes")
-    result = Swaps(sampled, evaluate(cells, sides.old), evaluate(cells, sides.new))
+    sampled = _sampled(view, list(parts))
+    result, ready = Swaps(sampled), []
     for versions, chosen, names in _experiments(view, sampled):
         try:
-            interpreter = build(versions)
+            ready.append((versions, build(versions), chosen, names))
         except Unresolvable as reason:
             result.refused[names] = str(reason)
             result.notes.append(f"{_pins(versions)} can't be had together: {reason}")
-            continue
+    wanted = {c.cell.key: c for _, _, chosen, _ in ready for c in chosen}
+    wanted |= {c.cell.key: c for part, chosen in sampled.items() if is_candidate(part) for c in chosen}
+    if not wanted:
+        return result
+    say(f"evaluating {count(len(wanted), 'changed cell')} again, for their causes")
+    cells = [change.cell for change in wanted.values()]
+    result.before, result.after = evaluate(cells, sides.old), evaluate(cells, sides.new)
+    for versions, interpreter, chosen, names in ready:
         say(f"evaluating {count(len(chosen), 'cell')} with {_pins(versions)}")
         outputs = evaluate([change.cell for change in chosen], interpreter)
         told = {c.cell.key: _word(outputs[c.cell.key], c) for c in chosen if c.cell.key in outputs}
         result.outcomes.setdefault(names, {}).update(told)
-    lost = sum(not result._is_reproduced(change) for changes in sampled.values() for change in changes)
+    lost = sum(not result.is_reproduced(change) for change in wanted.values())
     if lost:
         result.notes.append(f"{count(lost, 'cell')} had not the bits of the runs when evaluated again; nothing follows")
     return result
 
 
-def _sampled(parts: list[Part]) -> dict[Part, list[Change]]:
-    """A few cells of each part, those with the largest errors, until there are enough."""
+def _sampled(view: View, parts: list[Part]) -> dict[Part, list[Change]]:
+    """A few cells of each part of which the two runs leave something open, those with the largest errors."""
     found, left = {}, MOST_CELLS
-    for part in parts:
+    for part in (p for p in parts if len(moved_packages(view, p.slice)) > 1 or is_candidate(p)):
         found[part] = largest(part.changes)[: min(MOST_OF_A_PART, left)]
         left -= len(found[part])
     return {part: changes for part, changes in found.items() if changes}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from reports.compare.pairing import Stored
-from reports.facts.wording import listing
+from reports.facts.wording import count, listing
 from reports.records import Manifest
+from reports.run_directory import read_lost
 
 _NONE = "none"
 
@@ -84,4 +86,6 @@ def notes(old: Stored, new: Stored, found: tuple[Difference, ...]) -> Iterator[s
         if not run.has_maxima:
             yield f"{name} ({run.path}) has no rows/maxima.jsonl: there is no paired test, only figures and verdicts."
         for missing in run.manifest.unmeasured:
-            yield f"{name} has nothing of {missing.framework}: {missing.reason}."
+            yield f"{name} has nothing of {missing.name}: {missing.reason}."
+        for reason, cells in Counter(lost.reason for lost in read_lost(run.path)).items():
+            yield f"{name} could not measure {count(cells, 'cell')}: {reason}."

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from references.problem import OPERATIONS
-from reports.causes.causes import causes_of
+from reports.causes.causes import Causes, causes_of
 from reports.compare import terminal
 from reports.compare.allowed import read_entries
 from reports.compare.as_json import as_json
-from reports.compare.comparison import compare_runs
+from reports.compare.comparison import Comparison, compare_runs
 from reports.compare.demand import demand_of
 from reports.compare.pairing import Side
 from reports.options import one_of
@@ -51,7 +51,13 @@ def compare_verb(
     if html_file or markdown_file:
         need_templates()
     comparison = compare_runs(old, new, demand, allow=entries, wanted=wanted)
-    causes = causes_of(comparison)
+    return told(comparison, causes_of(comparison), html_file, markdown_file, json_file)
+
+
+def told(
+    comparison: Comparison, causes: Causes, html_file: Path | None, markdown_file: Path | None, json_file: Path | None
+) -> int:
+    """Write a comparison where it was asked for and on the terminal; returns the exit code.  Raises RunError."""
     if html_file or markdown_file:
         from reports.compare.pages import as_html, as_markdown
 

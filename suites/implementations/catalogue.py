@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -61,13 +61,18 @@ def why_not_measured(framework: str) -> str | None:
     return None
 
 
-def why_skipped(implementation: Implementation, variables: Mapping[str, str] = os.environ) -> str | None:
+def why_skipped(
+    implementation: Implementation,
+    variables: Mapping[str, str] = os.environ,
+    installed: Container[str] | None = None,
+) -> str | None:
     """Why a process with these environment variables can't measure an implementation of its framework, or None.
 
-    Imports nothing; ``why_not_measured`` tells of the framework itself.
+    ``installed`` are the packages of another interpreter than this one.  Imports nothing; ``why_not_measured`` tells of
+    the framework itself.
     """
     for framework in (name for name in implementation.needs if name != COMPILER):
-        if importlib.util.find_spec(framework) is None:
+        if importlib.util.find_spec(framework) is None if installed is None else framework not in installed:
             return f"{implementation.name} needs {framework}, which is not installed"
     if COMPILER in implementation.needs and not shutil.which(cxx_compiler()):
         return f"torch.compile needs {COMPILER}: {cxx_compiler()} is not found; install one, or name it in CXX"

@@ -27,7 +27,8 @@ FUNCTIONS = {"softmax": softmax, "log_softmax": log_softmax}
 def evaluator(name: str) -> Evaluator:
     """The evaluator of ``scipy/torch-arrays`` or ``scipy/jax-arrays``.
 
-    It raises TypeError where the result is a NumPy array: then SciPy has converted its argument.
+    It raises NotImplementedError where the result is a NumPy array: then SciPy has converted its argument, as it does
+    before 1.16, and without the variable.
     """
     if name == "torch-arrays":
         return _of_tensors()
@@ -55,7 +56,10 @@ def _returning_arrays(function: Any) -> Any:
     def checked(x: Any, axis: int) -> Any:
         result = function(x, axis)
         if type(result) is not type(x):
-            raise TypeError(f"SciPy returned {type(result).__name__} for {type(x).__name__}: is SCIPY_ARRAY_API=1 set?")
+            raise NotImplementedError(
+                f"SciPy returned {type(result).__name__} for {type(x).__name__}: it is older than 1.16, or "
+                "SCIPY_ARRAY_API=1 is not set"
+            )
         return result
 
     return checked

@@ -1,0 +1,47 @@
+"""What is told while cells are measured and after: progress, and the cells that were lost."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from reports.measuring import Outcome
+from reports.measuring import Progress as Show
+from reports.progress import progress_bar
+from reports.run_directory import read_lost
+from suites.plan import Cell
+
+# So many cells that were lost for one reason are named; more are counted.
+_MOST_NAMED = 5
+
+
+def say(message: str) -> None:
+    """A line on stderr."""
+    print(message, file=sys.stderr)
+
+
+@contextmanager
+def cell_progress(first: str = "importing") -> Iterator[Show]:
+    """A progress bar that names what is being measured."""
+    with progress_bar(first) as advance:
+
+        def show(done: int, planned: int, cell: Cell) -> None:
+            advance(done, planned, f"{cell.implementation} {cell.operation} {cell.format}")
+
+        yield show
+
+
+def say_lost(outcome: Outcome) -> None:
+    """Tell which cells were lost, by reason, and where there is more about it."""
+    by_reason: dict[tuple[str, str], list[Cell]] = {}
+    for lost in outcome.lost:
+        by_reason.setdefault((lost.cell.profile, lost.reason), []).append(lost.cell)
+    for (_, reason), cells_of_it in by_reason.items():
+        for cell in cells_of_it[:_MOST_NAMED]:
+            say(f"not measured: {cell.key}: {reason}")
+        more = len(cells_of_it) - _MOST_NAMED
+        if more > 0:
+            say(f"not measured: {more} more cells of profile {cells_of_it[0].profile}: {reason}")
+    if any(lost.log for lost in read_lost(outcome.run.path)):
+        say(f"{outcome.run.path / 'lost.jsonl'} has what the workers had printed")
