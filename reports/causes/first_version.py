@@ -55,6 +55,7 @@ def first_version(word: str, audit: Bisecting) -> Bisection:
     change = changed_cell(word, audit.comparison)
     view = view_of(audit.comparison)
     refused = []
+    kept = _kept(change, view, audit.named)
     for package, company, ends in _choices(change, view, audit.named):
         versions = between(audit.released(package), *ends)
         audit.say(f"bisecting over {package} {ends[0]} → {ends[1]}{_with(company)}: {len(versions)} versions")
@@ -67,7 +68,7 @@ def first_version(word: str, audit: Bisecting) -> Bisection:
         ) -> Step:
             if not company and version in ends:  # the audit has measured it
                 return _step_of(version, change.both[ends.index(version)])
-            return _measured(change.cell, {package: version, **company}, version, audit)
+            return _measured(change.cell, {package: version, **company, **kept}, version, audit)
 
         try:
             found = bisected(package, change.cell.key, versions, measured, audit.say)
@@ -106,6 +107,12 @@ def _choices(change: Change, view: View, named: Sequence[str]) -> Iterator[tuple
         companies = [{m.name: m.old for m in rest}, {m.name: m.new for m in rest}]
         for company in companies if rest else companies[:1]:
             yield one.name, company, (one.old, one.new)
+
+
+def _kept(change: Change, view: View, named: Sequence[str]) -> dict[str, str]:
+    """The packages that were named and are the same on both sides, so that nothing else moves with the versions."""
+    old, new = view.packages(change.side.framework, change.cell.profile)
+    return {name: old[name] for name in named if name in old and old[name] == new.get(name)}
 
 
 def _with(company: Mapping[str, str]) -> str:
