@@ -110,6 +110,14 @@ def storage_arithmetic(format: Format, n: int, *, flushes: bool = False, depth: 
     )
 
 
+def narrow_arithmetic(format: Format, n: int, *, flushes: bool = False, depth: int | None = None) -> Arithmetic:
+    """The storage arithmetic with its sums in the narrow format too: each addition is rounded to it."""
+    inner = storage_arithmetic(format, n, flushes=flushes, depth=depth)
+    narrow = format.unit_roundoff
+    chosen, assumed = any_order_depth(n, narrow) if depth is None else (depth, False)
+    return replace(inner, depth=chosen, assumed=assumed, sum_unit=narrow, sum=gamma(chosen, narrow), stored_sum=0.0)
+
+
 def by_exp2(arithmetic: Arithmetic) -> Arithmetic:
     """The same arithmetic where exp d is exp2(d log2 e) and log S is log2(S) ln 2, as on most GPUs.
 

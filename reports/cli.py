@@ -257,6 +257,10 @@ def compare(
 @click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for stdout).")
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every cell that isn't identical.")
+@click.option(
+    "--bisect", metavar="CELL", help="Find the first version in which this cell changed: worst, a key, or its sha256."
+)
+@click.option("--swap/--no-swap", default=True, show_default=True, help="Swap packages one at a time, for the causes.")
 def audit(requirements: tuple[str, ...], out: Path, tier: str, **options: Any) -> int:
     """Measure two versions side by side, each in an environment of its own, and say whether the new one will do.
 

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from reports.audit.session import begin, measure_side
 from reports.audit.sides import introduced, sides_of
+from reports.causes.causes import causes_of
+from reports.causes.of_audit import Audited, causes_of_audit
 from reports.compare.allowed import read_entries
 from reports.compare.comparison import compare_runs
 from reports.compare.demand import demand_of
 from reports.compare.verb import told
 from reports.exits import INCOMPLETE
+from reports.options import UsageError
 from reports.selecting import no_cell, selection_of
 from reports.telling import say
 from reports.writing import need_templates
@@ -35,6 +38,8 @@ def audit_verb(
     html_file: Path | None,
     markdown_file: Path | None,
     json_file: Path | None,
+    bisect: str | None,
+    swap: bool,
     **filters: tuple[str, ...],
 ) -> int:
     """Have two environments, measure both on the same bits, compare; returns the exit code of the comparison."""
@@ -43,6 +48,9 @@ def audit_verb(
     entries = read_entries(allow) if allow else []
     if html_file or markdown_file:
         need_templates()
+    by_requirements = old_python is None and new_python is None
+    if bisect and not by_requirements:
+        raise UsageError(f"--bisect {bisect!r} needs versions to install; give REQ_OLD and REQ_NEW, not a Python")
     sides = sides_of(
         requirements,
         (old_python, new_python),
@@ -63,4 +71,7 @@ def audit_verb(
     except KeyboardInterrupt:
         say(f"interrupted; the finished cells are kept in {out}: the same command goes on from there")
         return INCOMPLETE
-    return told(compare_runs(old, new, demand, allow=entries), html_file, markdown_file, json_file)
+    comparison = compare_runs(old, new, demand, allow=entries)
+    made = Audited(comparison, sides, python or sys.executable, installer, out, say) if by_requirements else None
+    causes = causes_of_audit(made, swap=swap, bisect=bisect) if made else causes_of(comparison)
+    return told(comparison, causes, html_file, markdown_file, json_file)

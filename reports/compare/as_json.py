@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from reports.causes import shown
+from reports.causes.causes import Causes
 from reports.compare.comparison import Comparison
 from reports.compare.evidence import Drift
 from reports.compare.figures import Figures
@@ -22,16 +24,16 @@ SCHEMA = 1
 _FIELDS = tuple(field.name for field in dataclasses.fields(Figures))
 
 
-def as_json(comparison: Comparison) -> Iterator[str]:
+def as_json(comparison: Comparison, causes: Causes) -> Iterator[str]:
     """The text in parts, a cell on each line; docs/compare.md defines the fields."""
-    head = json.dumps(_head(comparison), indent=1, allow_nan=False)
+    head = json.dumps(_head(comparison, causes), indent=1, allow_nan=False)
     yield head.removesuffix("\n}") + ',\n "cells": ['
     for number, change in enumerate(comparison.changes):
         yield ("," if number else "") + "\n  " + json.dumps(_change(change, comparison), allow_nan=False)
     yield "\n ]\n}\n"
 
 
-def _head(comparison: Comparison) -> dict[str, Any]:
+def _head(comparison: Comparison, causes: Causes) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "sentence": comparison.sentence,
@@ -46,6 +48,7 @@ def _head(comparison: Comparison) -> dict[str, Any]:
         "counts": dict(sorted(comparison.counts.items())),
         "groups": [_group(group) for group in comparison.groups],
         "drifts": [_drift(drift) for drift in comparison.drifts],
+        "causes": shown.as_data(causes),
     }
 
 

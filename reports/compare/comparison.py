@@ -28,12 +28,22 @@ from reports.compare.judgement import (
 from reports.compare.pairing import Side, Stored, paired, stored
 from reports.compare.signoff import NOT_SIGNED_OFF, OPEN, SIGNED_OFF, Group, GroupKey, groups_of, key_of, overall
 from reports.exits import INCOMPLETE, NOTHING_COMPARED, OK, WORSE
+from suites.plan import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """A cell that has the same bits in both runs: what causes of change are held against."""
+
+    cell: Cell
+    framework: str
+    path: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Two runs held against each other.  ``changes`` has every cell that is not identical, the worst words first, then
-    by key; ``problems`` says which entries of --allow are stale."""
+    by key; ``same`` has those that are, without their figures; ``problems`` says which entries of --allow are stale."""
 
     old: Stored
     new: Stored
@@ -45,6 +55,7 @@ class Comparison:
     groups: tuple[Group, ...]
     rejudged: int
     problems: tuple[str, ...]
+    same: list[Same]
 
     @property
     def counts(self) -> Counter[str]:
@@ -107,12 +118,13 @@ def compare_runs(
 ) -> Comparison:
     """Compare two run directories, of all their cells those ``wanted``.
 
-    Takes time in proportion to the cells and memory for those that differ.  Raises RunError.
+    Takes time in proportion to the cells, and memory for the figures of those that differ.  Raises RunError.
     """
     old, new, demand = stored(old_path), stored(new_path), demand or Demand()
     evidence = Evidence()
     identical: Counter[GroupKey] = Counter()
     changes: list[Change] = []
+    same: list[Same] = []
     numbers: list[int | None] = []
     versions: dict[GroupKey, tuple[str | None, str | None]] = {}
     rejudged = 0
@@ -126,6 +138,7 @@ def compare_runs(
         versions[key] = _versions(change, *versions.get(key, (None, None)))
         if change.word == IDENTICAL:
             identical[key] += 1
+            same.append(Same(change.cell, change.side.framework, change.side.path))
             rejudged += change.old is not None and change.old.verdict != change.side.verdict
         else:
             changes.append(change)
@@ -149,6 +162,7 @@ def compare_runs(
         groups=groups_of(held.changes, held.drifts, identical, versions, demand),
         rejudged=rejudged,
         problems=held.problems,
+        same=same,
     )
 
 

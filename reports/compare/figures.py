@@ -20,7 +20,7 @@ class Figures:
     """A cell's figures; ``bound_ratio`` is inf where some element's is, None where there is no bound.
 
     ``off`` counts the elements off their contract, 0 in a cell that is not wrong.  ``output_sha256`` is empty where
-    only rounded figures were kept.
+    only rounded figures were kept.  ``path`` has the ids of the code paths, none where they are not known.
     """
 
     framework: str
@@ -37,6 +37,8 @@ class Figures:
     input_sha256: str
     output_sha256: str
     worst: str
+    storage_ratio: float | None = None
+    path: tuple[str, ...] = ()
 
 
 # Most cells have none, and thousands of them share one.
@@ -65,6 +67,8 @@ def figures_of_line(line: dict[str, Any]) -> Figures:
         input_sha256=line["input_sha256"],
         output_sha256=line["output_sha256"],
         worst=f"{worst['computed_value']} for {worst['exact']}",
+        storage_ratio=line["storage_ratio"],
+        path=tuple(map(sys.intern, line.get("path", ()))),
     )
 
 
@@ -100,4 +104,6 @@ def figures_of_measurement(measurement: Measurement, version: str, device: str) 
         input_sha256=measurement.input_sha256,
         output_sha256=measurement.output_sha256,
         worst=f"{worst.computed_value!r} for {worst.exact}",
+        storage_ratio=measurement.judgement.storage_ratio,
+        path=tuple(measurement.path),
     )

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reports.causes.causes import Causes
+from reports.causes.gathering import Group as CauseGroup
 from reports.compare.comparison import Comparison
 from reports.compare.differences import Difference
 from reports.compare.evidence import Drift
@@ -103,6 +105,8 @@ class ComparePage:
     problems: tuple[str, ...]
     groups: tuple[Group, ...]
     drifts: tuple[tuple[str, Drift], ...]
+    causes: Causes
+    causes_shown: tuple[CauseGroup, ...]
     stopping: tuple[Section, ...]
     contracts: tuple[Contract, ...]
     contracts_alike: int
@@ -111,7 +115,7 @@ class ComparePage:
     gaps: tuple[Gap, ...]
 
 
-def page_of(comparison: Comparison) -> ComparePage:
+def page_of(comparison: Comparison, causes: Causes) -> ComparePage:
     changes = comparison.changes
     contracts = [c for c in changes if c.cell.family == special.FAMILY and c.word in DIFFERENT]
     moved = [c for c in contracts if c.word != CHANGED or _answers(c.both[0]) != _answers(c.both[1])]
@@ -133,6 +137,8 @@ def page_of(comparison: Comparison) -> ComparePage:
         problems=comparison.problems,
         groups=comparison.groups,
         drifts=tuple((drift_text(drift), drift) for drift in comparison.drifts),
+        causes=causes,
+        causes_shown=causes.groups[:MOST_SHOWN],
         stopping=sections(BROKEN, WORSE),
         contracts=tuple(_contract(c, comparison) for c in moved[:MOST_SHOWN]),
         contracts_alike=len(contracts) - len(moved),
@@ -155,12 +161,12 @@ def _notes(comparison: Comparison) -> Iterable[str]:
 
 
 def _section(word: str, changes: list[Change], comparison: Comparison) -> Section:
-    ordered = sorted(changes, key=_weight)
+    ordered = sorted(changes, key=worst_first)
     shown = tuple(line_of(change, comparison) for change in ordered[:MOST_SHOWN])
     return Section(word, _MEANINGS[word], len(changes), shown, len(changes) - len(shown))
 
 
-def _weight(change: Change) -> tuple[object, ...]:
+def worst_first(change: Change) -> tuple[object, ...]:
     """Not accepted before accepted; then by how far the verdict moved, then the worst error against its bound."""
     old, new = change.both
     moved = abs(rank(new.verdict) - rank(old.verdict))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reports.causes import shown
+from reports.causes.causes import Causes
 from reports.compare.comparison import Comparison
 from reports.compare.page import drift_text, line_of, replay_line
 from reports.facts.wording import whole
@@ -12,7 +14,7 @@ from reports.facts.wording import whole
 _MOST_FAILING = 10
 
 
-def lines(comparison: Comparison) -> Iterator[str]:
+def lines(comparison: Comparison, causes: Causes) -> Iterator[str]:
     """The lines, the sentence over all last."""
     for difference in comparison.differences:
         yield f"{difference.what}: {difference.old} → {difference.new}"
@@ -21,6 +23,7 @@ def lines(comparison: Comparison) -> Iterator[str]:
     yield from (group.sentence for group in comparison.groups)
     yield ""
     yield from _failing(comparison)
+    yield from shown.lines(causes)
     yield from (f"--allow: {problem}" for problem in comparison.problems)
     yield comparison.sentence
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from references.problem import OPERATIONS
+from reports.causes.causes import Causes, causes_of
 from reports.compare import terminal
 from reports.compare.allowed import read_entries
 from reports.compare.as_json import as_json
@@ -50,22 +51,24 @@ def compare_verb(
     if html_file or markdown_file:
         need_templates()
     comparison = compare_runs(old, new, demand, allow=entries, wanted=wanted)
-    return told(comparison, html_file, markdown_file, json_file)
+    return told(comparison, causes_of(comparison), html_file, markdown_file, json_file)
 
 
-def told(comparison: Comparison, html_file: Path | None, markdown_file: Path | None, json_file: Path | None) -> int:
+def told(
+    comparison: Comparison, causes: Causes, html_file: Path | None, markdown_file: Path | None, json_file: Path | None
+) -> int:
     """Write a comparison where it was asked for and on the terminal; returns the exit code.  Raises RunError."""
     if html_file or markdown_file:
         from reports.compare.pages import as_html, as_markdown
 
         if html_file:
-            write_page(html_file, as_html(comparison))
+            write_page(html_file, as_html(comparison, causes))
         if markdown_file:
-            write_page(markdown_file, as_markdown(comparison))
+            write_page(markdown_file, as_markdown(comparison, causes))
     if json_file:
-        write_page(json_file, as_json(comparison))
+        write_page(json_file, as_json(comparison, causes))
     piped = any(str(file) == "-" for file in (html_file, markdown_file, json_file))
-    print(*terminal.lines(comparison), sep="\n", file=sys.stderr if piped else sys.stdout)
+    print(*terminal.lines(comparison, causes), sep="\n", file=sys.stderr if piped else sys.stdout)
     return comparison.exit_code
 
 

@@ -1,0 +1,160 @@
+"""Which package a cell is bisected over, in which company, and how it is measured in each version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.causes.bisect import Bisection, Step, Unmeasurable, bisected
+from reports.causes.moved import moved_packages
+from reports.causes.released import between
+from reports.causes.swapping import Build, Unresolvable
+from reports.causes.view import Seen, View, has_other_bits, view_of
+from reports.compare.comparison import Comparison
+from reports.compare.figures import Figures
+from reports.compare.judgement import Change
+from reports.compare.page import worst_first
+from reports.facts.wording import significant
+from reports.measuring import run_measurements
+from reports.options import UsageError
+from reports.records import Record, RunError
+from suites.implementations.catalogue import CATALOGUE
+from suites.plan import Cell, Selection
+
+WORST = "worst"
+
+Say = Callable[[str], None]
+
+# A cell, an interpreter and a directory that keeps the run -> the cell's record.  Raises Unmeasurable.
+MeasureCell = Callable[[Cell, str, Path], Record]
+
+# A package -> its released versions, oldest first.
+Released = Callable[[str], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Bisecting:
+    """What an audit lends to a bisection: ``named`` are the packages that its requirements name, ``place`` keeps the
+    runs of single cells."""
+
+    comparison: Comparison
+    named: tuple[str, ...]
+    place: Path
+    build: Build
+    released: Released
+    measure: MeasureCell
+    say: Say
+
+
+def first_version(word: str, audit: Bisecting) -> Bisection:
+    """The first version with other bits of the cell that ``word`` names: WORST, a key, a prefix of its sha256.
+
+    Raises UsageError where no changed cell is meant, or its bits hang on no single named package.
+    """
+    change = changed_cell(word, audit.comparison)
+    view = view_of(audit.comparison)
+    refused = []
+    kept = _kept(change, view, audit.named)
+    for package, company, ends in _choices(change, view, audit.named):
+        versions = between(audit.released(package), *ends)
+        audit.say(f"bisecting over {package} {ends[0]} → {ends[1]}{_with(company)}: {len(versions)} versions")
+
+        def measured(
+            version: str,
+            package: str = package,
+            company: Mapping[str, str] = company,
+            ends: tuple[str, str] = ends,
+        ) -> Step:
+            if not company and version in ends:  # the audit has measured it
+                return _step_of(version, change.both[ends.index(version)])
+            return _measured(change.cell, {package: version, **company, **kept}, version, audit)
+
+        try:
+            found = bisected(package, change.cell.key, versions, measured, audit.say)
+        except Unmeasurable as reason:
+            refused.append(f"{package}{_with(company)}: {reason}")
+            continue
+        if found:
+            return found
+        refused.append(f"{package}{_with(company)}: the first and the last version have the same bits")
+    raise UsageError(f"{change.cell.key} can't be bisected over one package: {'; '.join(refused) or 'none moved'}")
+
+
+def changed_cell(word: str, comparison: Comparison) -> Change:
+    """The changed cell that a word names.  Raises UsageError."""
+    changes = [change for change in comparison.changes if has_other_bits(change)]
+    if word == WORST:
+        if not changes:
+            raise UsageError("--bisect worst: no cell has other bits")
+        return min(changes, key=worst_first)
+    found = [c for c in changes if c.cell.key == word] or [
+        c for c in changes if len(word) >= 4 and c.cell.digest.startswith(word.lower())
+    ]
+    if len(found) != 1:
+        what = f"names {len(found)} changed cells" if found else "names no cell with other bits"
+        raise UsageError(f"--bisect {word!r} {what}; give {WORST}, a key, or more of its sha256")
+    return found[0]
+
+
+def _choices(change: Change, view: View, named: Sequence[str]) -> Iterator[tuple[str, dict[str, str], tuple[str, str]]]:
+    """Packages to bisect over, each in the company of the others' old versions, then of their new ones."""
+    of = Seen(change.cell, change.side.framework, change.side.path, change).slice
+    moved = [m for m in moved_packages(view, of) if "none" not in (m.old, m.new)]
+    asked = [m for m in moved if m.name in named] or moved
+    for one in asked:
+        rest = [m for m in asked if m != one]
+        companies = [{m.name: m.old for m in rest}, {m.name: m.new for m in rest}]
+        for company in companies if rest else companies[:1]:
+            yield one.name, company, (one.old, one.new)
+
+
+def _kept(change: Change, view: View, named: Sequence[str]) -> dict[str, str]:
+    """The packages that were named and are the same on both sides, so that nothing else moves with the versions."""
+    old, new = view.packages(change.side.framework, change.cell.profile)
+    return {name: old[name] for name in named if name in old and old[name] == new.get(name)}
+
+
+def _with(company: Mapping[str, str]) -> str:
+    return f" with {' '.join(f'{n}=={v}' for n, v in company.items())}" if company else ""
+
+
+def _measured(cell: Cell, versions: Mapping[str, str], version: str, audit: Bisecting) -> Step:
+    try:
+        interpreter = audit.build(versions)
+    except Unresolvable as reason:
+        raise Unmeasurable(str(reason)) from None
+    name = "+".join(f"{n}-{v}" for n, v in versions.items())
+    return _step_of(version, audit.measure(cell, interpreter, audit.place / name))
+
+
+def _step_of(version: str, found: Record | Figures) -> Step:
+    errors = f"max {significant(found.max_ulp)} ulp, {significant(found.bound_ratio)} of the bound"
+    return Step(version, found.output_sha256, f"{errors}, {found.verdict}")
+
+
+def measured_cell(cell: Cell, interpreter: str, place: Path, tier: str) -> Record:
+    """The record of a cell in a run of its own, with its neighbours of other lengths; kept, and completed if cut off.
+
+    Raises Unmeasurable.
+    """
+    selection = Selection(
+        tier=tier,
+        operations=(cell.operation,),
+        quantities=(cell.quantity,),
+        formats=(cell.format,),
+        layouts=(cell.layout,),
+        families=(cell.family,),
+        profiles=(cell.profile,),
+    )
+    if cell.implementation not in CATALOGUE:
+        raise UsageError(f"{cell.implementation} is a file of yours; only what the suite calls can be bisected")
+    outcome = run_measurements(
+        place, [CATALOGUE[cell.implementation]], selection, lambda *_: None, timing=False, interpreter=interpreter
+    )
+    try:
+        return outcome.run.named(cell.key)
+    except RunError:
+        lost = next((lost.reason for lost in outcome.lost if lost.cell == cell), None)
+        missing = next((u.reason for u in outcome.run.manifest.unmeasured), "the cell is not in the run")
+        raise Unmeasurable(lost or missing) from None

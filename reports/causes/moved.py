@@ -1,0 +1,91 @@
+"""What differs between two runs that a framework's bits can depend on: packages, settings, machine, suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from reports.causes.finding import Finding, because
+from reports.causes.view import Slice, View
+from reports.facts.wording import listing
+from suites.implementations.catalogue import CATALOGUE
+
+# What a framework computes with.  PyTorch's worker uses NumPy to carry bits, and nothing of it to compute.
+_USES: dict[str, tuple[str, ...]] = {
+    "torch": ("torch",),
+    "jax": ("jax", "jaxlib", "ml_dtypes", "numpy"),
+    "scipy": ("scipy", "numpy"),
+    "numpy": ("numpy",),
+}
+
+# Facts about what was selected that follow from it, and are no choice of anyone's.
+CONSEQUENCES = ("XLA options", "flushes subnormals")
+
+# XLA has other options in every release, and their fingerprint tells of no setting.
+PACKAGE = "package"
+SETTING = "setting"
+MACHINE = "machine"
+SUITE = "suite"
+
+
+class Moved(NamedTuple):
+    """Something that differs, before and after."""
+
+    kind: str
+    name: str
+    old: str
+    new: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.name} {self.old} → {self.new}"
+
+
+def packages_of(framework: str, implementation: str) -> tuple[str, ...]:
+    """The packages that an implementation computes with."""
+    needs = CATALOGUE[implementation].needs if implementation in CATALOGUE else ()
+    used = _USES.get(framework, (framework,))
+    return tuple(dict.fromkeys([*used, *(p for name in needs for p in _USES.get(name, ()))]))
+
+
+def moved_packages(view: View, of: Slice) -> list[Moved]:
+    """The packages of an implementation whose versions differ; one that came or went has ``none`` on that side."""
+    old, new = view.packages(of.framework, of.profile)
+    names = packages_of(of.framework, of.implementation)
+    pairs = [(name, old.get(name, "none"), new.get(name, "none")) for name in names]
+    return [Moved(PACKAGE, *pair) for pair in pairs if pair[1] != pair[2]]
+
+
+def moved(view: View, of: Slice) -> Iterator[Moved]:
+    """All that differs, packages first."""
+    yield from moved_packages(view, of)
+    old, new = view.selected(of.framework, of.profile)
+    for name in old:
+        if old[name] != new[name] and name not in CONSEQUENCES:
+            yield Moved(SETTING, name, old[name] or "none", new[name] or "none")
+    flags = view.old.environment, view.new.environment
+    for name in sorted(flags[0].keys() | flags[1].keys()):
+        before, after = (f.get(name, "none") for f in flags)
+        if before != after and old.get(name) == new.get(name):
+            yield Moved(SETTING, name, before, after)
+    for kind, name, before, after in (
+        (MACHINE, "processor", view.old.cpu, view.new.cpu),
+        (MACHINE, "platform", view.old.platform, view.new.platform),
+        (MACHINE, "GPU", view.old.gpu or "none", view.new.gpu or "none"),
+        (MACHINE, "Python", view.old.python, view.new.python),
+        (SUITE, "this suite", view.old.git_commit or "none", view.new.git_commit or "none"),
+    ):
+        if before != after:
+            yield Moved(kind, name, before, after)
+
+
+def candidates(view: View, of: Slice) -> Iterator[Finding]:
+    """The one thing that differs is the cause, for the same bits went in; of several each may be it."""
+    found = list(moved(view, of))
+    if len(found) == 1:
+        yield because(found[0].kind, f"{found[0].text}, and nothing else that it depends on differs")
+    elif found:
+        texts = listing(f.text for f in found)
+        yield because("several", f"one or more of {texts}", explains=False)
+    else:
+        yield because("nothing", "nothing that the runs tell of differs", explains=False)
