@@ -124,7 +124,7 @@ def pytest_configure(config: pytest.Config) -> None:
                 read_baseline(Path(path)),
                 session.required,
                 session.cells(),
-                lambda framework: conditions(environment.cpu(), settings_of(framework)),
+                lambda framework, profile: conditions(environment.cpu(), session.settings(framework, profile)),
             )
         except RunError as error:
             raise pytest.UsageError(f"--baseline: {error}") from None

@@ -35,7 +35,8 @@ _DIGITS = 12
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a run is held against: its cells by key, and for each framework what its figures were measured on."""
+    """What a run is held against: its cells by key, and what the figures of each framework and profile were measured on
+    (by ``lane_name``)."""
 
     path: Path
     tier: str
@@ -44,12 +45,12 @@ class Baseline:
 
 
 def conditions(cpu: str, settings: dict[str, str]) -> str:
-    """What a framework's figures depend on beside its version, in one line: the processor and what was read back."""
+    """What figures depend on beside the version, in one line: the processor and what was read back."""
     return "; ".join([cpu, *(f"{name} {value}" for name, value in settings.items() if value)])
 
 
 def _measured_on(manifest: Manifest) -> dict[str, str]:
-    return {name: conditions(manifest.cpu, settings) for name, settings in sorted(manifest.settings.items())}
+    return {name: conditions(manifest.cpu, settings) for name, settings in sorted(manifest.conditions.items())}
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from reports.compare.judgement import (
 from reports.compare.pairing import Maxima
 from reports.compare.statistics import level_of_each, sign_test, signs_of
 from reports.facts.wording import count, significant, whole
+from reports.records import lane_name
 from reports.run_directory import MOST_ROWS
 from suites.plan import Cell, Selection
 
@@ -45,18 +46,24 @@ class Ratchet:
     cells of the session that could reject at all.
     """
 
-    def __init__(self, baseline: Baseline, allowed: str, planned: Iterable[Cell], here: Callable[[str], str]) -> None:
-        """``here`` gives the conditions under which a framework is measured now."""
+    def __init__(
+        self, baseline: Baseline, allowed: str, planned: Iterable[Cell], here: Callable[[str, str], str]
+    ) -> None:
+        """``here`` gives the conditions under which a framework is measured now in a profile."""
         self.baseline, self.allowed, self.planned, self._here = baseline, allowed, list(planned), here
+        self._same: dict[tuple[str, str], bool] = {}
 
     @cached_property
     def _level(self) -> float:
         sides = [self.baseline.sides.get(cell.key) for cell in self.planned if cell.family not in ALIKE]
         return level_of_each([len(side.maxima) for side in sides if side and side.maxima], LEVEL / 2)
 
-    def same_conditions(self, framework: str) -> bool:
+    def same_conditions(self, framework: str, profile: str) -> bool:
         """Whether figures measured now can be held against those of the baseline."""
-        return self.baseline.measured_on.get(framework) == self._here(framework)
+        lane = framework, profile
+        if lane not in self._same:
+            self._same[lane] = self.baseline.measured_on.get(lane_name(*lane)) == self._here(*lane)
+        return self._same[lane]
 
     def held(self, cell: Cell, figures: Figures, maxima: Maxima) -> Change:
         """The cell's change from the baseline; ``added`` where that doesn't have it."""
@@ -69,7 +76,7 @@ class Ratchet:
             return Change(cell, NOT_COMPARABLE, (reason,), old, figures)
         if old.output_sha256 == figures.output_sha256:
             return Change(cell, IDENTICAL, (), old, figures)
-        same = self.same_conditions(figures.framework)
+        same = self.same_conditions(figures.framework, cell.profile)
         rows = self._rows(cell, side.maxima, maxima) if same and side.maxima else None
         word, reasons = word_of(cell, old, figures, rows, self.allowed, figures=same)
         return Change(cell, word, reasons, old, figures, rows)
@@ -114,24 +121,24 @@ class Told:
 
     @staticmethod
     def text(change: Change, ratchet: Ratchet) -> str:
-        framework = change.side.framework
+        lane = change.side.framework, change.cell.profile
         line = f"{change.cell.key}: {'; '.join(change.reasons)}" if change.reasons else change.cell.key
-        return json.dumps([change.word, line, framework, ratchet.same_conditions(framework)])
+        return json.dumps([change.word, line, lane_name(*lane), ratchet.same_conditions(*lane)])
 
     def add(self, text: str) -> None:
-        word, line, framework, same = json.loads(text)
+        word, line, lane, same = json.loads(text)
         self.by_word.setdefault(word, []).append(line)
         if not same:
-            self.elsewhere.add(framework)
+            self.elsewhere.add(lane)
 
     def lines(self, ratchet: Ratchet, selection: Selection) -> Iterator[str]:
         """The summary of a session: what is better, and what the baseline doesn't hold."""
         path, held = ratchet.baseline.path, sum(len(self.by_word.get(word, ())) for word in COMPARED)
         worse = len(self.by_word.get(WORSE, ())) + len(self.by_word.get(BROKEN, ()))
         yield f"{count(held, 'cell')} held against {path}: {whole(worse)} worse"
-        for framework in sorted(self.elsewhere):
-            where = ratchet.baseline.measured_on.get(framework) or "unknown"
-            yield f"{framework}: only outcomes and verdicts, for the figures are those of another machine: {where}"
+        for lane in sorted(self.elsewhere):
+            where = ratchet.baseline.measured_on.get(lane) or "unknown"
+            yield f"{lane}: only outcomes and verdicts, for the figures are those of another machine: {where}"
         kinds = (
             (f"too loose: better now; 'baseline RUN --out {path}' renews it", self.by_word.get(IMPROVED, [])),
             ("not held, and the baseline needs to be renewed", self.by_word.get(NOT_COMPARABLE, [])),

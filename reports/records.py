@@ -25,7 +25,7 @@ from suites.disk import reason_of
 from suites.introduction import Introduction
 from suites.measure import Measurement
 from suites.plan import Cell
-from suites.profiles import Profile
+from suites.profiles import DEFAULT, Profile
 
 SCHEMA = 1
 
@@ -165,6 +165,11 @@ class MeasuredProfile:
     card: str | None
 
 
+def lane_name(framework: str, profile: str) -> str:
+    """A framework in one of its profiles, in words; the default one goes without saying."""
+    return framework if profile == DEFAULT else f"{framework} {profile}"
+
+
 def measured_profile(profile: Profile, introduction: Introduction) -> MeasuredProfile:
     """A profile and what its worker said of itself."""
     return MeasuredProfile(
@@ -222,6 +227,17 @@ class Manifest:
     profiles: list[MeasuredProfile] = field(default_factory=list)
     timings: list[Timing] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def conditions(self) -> dict[str, dict[str, str]]:
+        """What the figures of each profile depend on, by ``lane_name``: settings, and what was asked of the profile."""
+        found = dict(self.settings)
+        for profile in self.profiles:
+            if profile.name != DEFAULT:
+                names = self.settings.get(profile.framework, profile.selected)
+                read_back = {name: profile.selected[name] for name in names if name in profile.selected}
+                found[lane_name(profile.framework, profile.name)] = {**read_back, **profile.asked}
+        return found
 
 
 @dataclass(frozen=True)

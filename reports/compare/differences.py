@@ -12,6 +12,7 @@ from reports.records import Manifest
 from reports.run_directory import read_lost
 
 _NONE = "none"
+_NOT_TOLD = "not told"
 
 # The packages that are under test; the others help to judge them.
 _SUBJECTS = ("torch", "jax", "jaxlib", "numpy", "scipy")
@@ -50,21 +51,43 @@ def _facts(old: Manifest, new: Manifest) -> Iterator[Difference]:
     yield fact("this suite's commit", lambda m: m.git_commit)
 
 
+_Values = tuple[str, str]
+
+
 def _settings(old: Manifest, new: Manifest) -> Iterator[Difference]:
-    """Settings of frameworks; those that changed alike, such as an instruction set in many places, as one."""
-    changed: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for framework in (f for f in old.settings if f in new.settings):
-        settings = [m.settings[framework] for m in (old, new)]
-        for name in dict.fromkeys(name for found in settings for name in found):
-            before, after = (found.get(name) or _NONE for found in settings)
-            if before != after:
-                changed.setdefault((before, after), {}).setdefault(framework, []).append(name)
-    for values, by_framework in changed.items():
+    """Settings of frameworks and their profiles; those that changed alike, such as an instruction set in many places,
+    as one.  What a setting is called may change with a version: such a one is no difference beside the package's."""
+    defaults = _changed(old.settings, new.settings)
+    changed: dict[_Values, dict[str, list[str]]] = {}
+    for lane, names in _changed(old.conditions, new.conditions).items():
+        of_default = defaults.get(lane.partition(" ")[0], {})
+        for name, values in names.items():
+            if lane in defaults or of_default.get(name) != values:
+                changed.setdefault(values, {}).setdefault(lane, []).append(name)
+    moved = any(old.packages.get(package) != new.packages.get(package) for package in _SUBJECTS)
+    for values, by_lane in changed.items():
         alike: dict[tuple[str, ...], list[str]] = {}
-        for framework, names in by_framework.items():
-            alike.setdefault(tuple(names), []).append(framework)
-        for settings_alike, frameworks in alike.items():
-            yield Difference(f"{listing(settings_alike)} of {listing(frameworks)}", *values)
+        for lane, names_of_lane in by_lane.items():
+            alike.setdefault(tuple(names_of_lane), []).append(lane)
+        for settings_alike, lanes in alike.items():
+            what = f"{listing(settings_alike)} of {listing(lanes)}"
+            yield Difference(what, *values, subject=moved and _NOT_TOLD in values)
+
+
+def _changed(old: dict[str, dict[str, str]], new: dict[str, dict[str, str]]) -> dict[str, dict[str, _Values]]:
+    """Settings that differ, in each place that both have, with their values before and after."""
+    found: dict[str, dict[str, _Values]] = {}
+    for place in (place for place in old if place in new):
+        before, after = old[place], new[place]
+        for name in dict.fromkeys([*before, *after]):
+            values = _told(before, name), _told(after, name)
+            if values[0] != values[1]:
+                found.setdefault(place, {})[name] = values
+    return found
+
+
+def _told(settings: dict[str, str], name: str) -> str:
+    return settings[name] or _NONE if name in settings else _NOT_TOLD
 
 
 def _selection(manifest: Manifest) -> str:
@@ -80,12 +103,22 @@ def notes(old: Stored, new: Stored, found: tuple[Difference, ...]) -> Iterator[s
         yield "The packages under test are the same: what changed comes from the other differences."
     elif not found:
         yield "Packages, machine, settings and flags are the same: every cell should be identical."
+    yield from _unmeasured(old, new)
     for name, run in (("OLD", old), ("NEW", new)):
         if not run.manifest.finished:
             yield f"{name} ({run.path}) is an incomplete run; 'measure' with the same options completes it."
         if not run.has_maxima:
             yield f"{name} ({run.path}) has no rows/maxima.jsonl: there is no paired test, only figures and verdicts."
-        for missing in run.manifest.unmeasured:
-            yield f"{name} has nothing of {missing.name}: {missing.reason}."
         for reason, cells in Counter(lost.reason for lost in read_lost(run.path)).items():
             yield f"{name} could not measure {count(cells, 'cell')}: {reason}."
+
+
+def _unmeasured(old: Stored, new: Stored) -> Iterator[str]:
+    """What was not measured, once where that goes for both."""
+    sides: dict[tuple[str, str], list[str]] = {}
+    for side, run in (("OLD", old), ("NEW", new)):
+        for missing in run.manifest.unmeasured:
+            sides.setdefault((missing.name, missing.reason), []).append(side)
+    for (name, reason), of in sides.items():
+        where = "in neither" if len(of) == 2 else f"not in {of[0]}"
+        yield f"Measured {where}: {reason if reason.startswith(name) else f'{name}: {reason}'}."

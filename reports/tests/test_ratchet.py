@@ -33,7 +33,9 @@ def ratchet(tmp_path: Path, lines: list[Line], *, file: bool = False, here: str 
         path = tmp_path / "baseline.jsonl"
         path.write_text("".join(baseline_lines(stored(run))), encoding="utf-8")
     baseline = read_baseline(path)
-    return Ratchet(baseline, "storage-stable", [side.cell for side in baseline.sides.values()], lambda framework: here)
+    return Ratchet(
+        baseline, "storage-stable", [side.cell for side in baseline.sides.values()], lambda framework, profile: here
+    )
 
 
 def held(against: Ratchet, now: Line, of: Cell | None = None) -> Change:
@@ -117,7 +119,9 @@ def told(against: Ratchet, *changes: Change, selection: Selection | None = None)
 
 def test_the_end_tells_what_is_too_loose_and_what_is_not_held(tmp_path: Path) -> None:
     against = ratchet(tmp_path, [line(cell(n), ROWS) for n in range(4)])
-    against = Ratchet(against.baseline, "storage-stable", [cell(n) for n in (0, 1, 2, 9)], lambda framework: HERE)
+    against = Ratchet(
+        against.baseline, "storage-stable", [cell(n) for n in (0, 1, 2, 9)], lambda framework, profile: HERE
+    )
     path = against.baseline.path
     better = held(against, line(cell(0), [r / 5 for r in ROWS], **NEW_BITS), cell(0))
     other = held(against, line(cell(1), ROWS, input_sha256="9" * 64), cell(1))
@@ -140,7 +144,7 @@ def test_the_end_tells_what_is_too_loose_and_what_is_not_held(tmp_path: Path) ->
 
 def test_cells_that_the_selection_leaves_out_are_not_missed(tmp_path: Path) -> None:
     against = ratchet(tmp_path, [line(cell(0)), line(cell(0, format="binary64"))])
-    against = Ratchet(against.baseline, "storage-stable", [cell(0)], lambda framework: HERE)
+    against = Ratchet(against.baseline, "storage-stable", [cell(0)], lambda framework, profile: HERE)
     assert len(told(against, selection=Selection(formats=("binary32",)))) == 1
     assert len(told(against, selection=Selection("smoke"))) == 1
     assert len(told(against)) == 3
@@ -155,7 +159,7 @@ def test_another_machine_is_told_with_what_the_figures_are_of(tmp_path: Path) ->
 
 
 def test_long_lists_are_cut(tmp_path: Path) -> None:
-    against = Ratchet(Baseline(tmp_path, "standard", {}, {}), "storage-stable", [], lambda framework: HERE)
+    against = Ratchet(Baseline(tmp_path, "standard", {}, {}), "storage-stable", [], lambda framework, profile: HERE)
     added = [Change(cell(n), "added", (), None, figures_of_line(line(cell(n))[0])) for n in range(25)]
     lines = told(against, *added)
     assert lines[-1] == "  and 5 more"

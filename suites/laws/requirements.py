@@ -168,6 +168,12 @@ class Session:
         default = introduction_here(profile.framework)
         return default if profile.name == DEFAULT else admitted(profile, default)
 
+    def settings(self, framework: str, profile: str) -> dict[str, str]:
+        """What figures in a profile depend on: what it selected, and what was asked of it.  Raises as above."""
+        chosen, default = profile_named(framework, profile), introduction_here(framework)
+        mine = default if profile == DEFAULT else admitted(chosen, default)
+        return {**mine.settings, **chosen.asked()}
+
     def failing(self, defect: Defect) -> list[Failing]:
         """The failing cells that an entry selects; what another process has measured is measured here again."""
         found = []
