@@ -13,7 +13,7 @@ from reports.causes.swapping import Build, Unresolvable
 from reports.causes.view import Seen, View, has_other_bits, view_of
 from reports.compare.comparison import Comparison
 from reports.compare.figures import Figures
-from reports.compare.judgement import Change
+from reports.compare.judgement import WORDS, Change
 from reports.compare.page import worst_first
 from reports.facts.wording import significant
 from reports.measuring import run_measurements
@@ -87,7 +87,7 @@ def changed_cell(word: str, comparison: Comparison) -> Change:
     if word == WORST:
         if not changes:
             raise UsageError("--bisect worst: no cell has other bits")
-        return min(changes, key=worst_first)
+        return min(changes, key=lambda change: (WORDS.index(change.word), worst_first(change)))
     found = [c for c in changes if c.cell.key == word] or [
         c for c in changes if len(word) >= 4 and c.cell.digest.startswith(word.lower())
     ]

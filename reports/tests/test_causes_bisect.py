@@ -173,6 +173,14 @@ def test_a_cell_is_named_by_worst_by_its_key_and_by_its_digest(tmp_path: Path) -
             changed_cell(word, found)
 
 
+def test_what_got_worse_is_worse_than_what_got_better_by_more(tmp_path: Path) -> None:
+    better, worse = NUMPY, cell(1, implementation="numpy/shifted")
+    old = [line(better, [4e6], verdict="unstable"), line(worse, [2.0])]
+    new = [line(better, [1.0], output_sha256="b"), line(worse, [30.0], output_sha256="b", verdict="storage-stable")]
+    found = compare_runs(write_run(tmp_path / "old", old), write_run(tmp_path / "new", new))
+    assert changed_cell("worst", found).cell == worse
+
+
 def test_nothing_is_worst_where_nothing_changed(tmp_path: Path) -> None:
     found = comparison(tmp_path, {NUMPY: ("a", "a", 1.0)}, {"numpy": "1.0"}, {"numpy": "2.0"})
     with pytest.raises(UsageError, match="--bisect worst: no cell has other bits"):
