@@ -53,11 +53,13 @@ def interpreter_at(python: str, option: str = "--python") -> Interpreter:
             timeout=60,
             env=clean_environment(),
         )
+        if not asked.stdout:
+            raise ValueError("it prints nothing")
         *names, major, minor = json.loads(asked.stdout.splitlines()[-1])
         executable, implementation, version, platform = map(str, names)
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
-        told = getattr(error, "stderr", None) or str(error)
-        raise UsageError(f"{option} {python!r} does not run as a Python: {told.splitlines()[0]}") from None
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        told = (getattr(error, "stderr", None) or str(error)).splitlines()[0]
+        raise UsageError(f"{option} {python!r} does not run as a Python: {told}") from None
     if (major, minor) < OLDEST:
         raise UsageError(f"{option} {python!r} is Python {version}; the worker needs {_text(OLDEST)} or newer")
     return Interpreter(path, executable, implementation, version, platform)
