@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.options import UsageError
+from suites.profiles import OF_THIS_PYTHON
 
 OLDEST = (3, 9)
 
@@ -67,8 +68,7 @@ def interpreter_at(python: str, option: str = "--python") -> Interpreter:
 
 def clean_environment() -> dict[str, str]:
     """This process's variables without those that would put its own packages, or a user's, into another Python."""
-    mine = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-    kept = {name: value for name, value in os.environ.items() if name not in mine}
+    kept = {name: value for name, value in os.environ.items() if name not in OF_THIS_PYTHON}
     return {**kept, "PYTHONNOUSERSITE": "1"}
 
 
