@@ -103,11 +103,11 @@ class Swaps:
         return self._refused(every)
 
     def _refused(self, every: Mapping[str, Moved]) -> Finding | None:
-        """That no environment has the versions of some packages apart from each other."""
+        """That no environment has the versions of some packages apart from each other: they moved as one."""
         if not any(frozenset([name]) in self.refused for name in every):
             return None
         texts = listing(m.text for m in every.values())
-        return because("swap", f"{texts} can't be told apart: neither installs without the other", explains=False)
+        return because("swap", f"{texts}, which install only together; which of them is not told")
 
 
 def _it(names: list[str]) -> str:

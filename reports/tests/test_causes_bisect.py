@@ -150,7 +150,8 @@ def audit(
 
     def measure(of: Cell, interpreter: str, place: Path) -> Any:
         versions = dict(word.split("=") for word in interpreter.split())
-        return SimpleNamespace(output_sha256=bits(versions), max_ulp=1.0, bound_ratio=0.1, verdict="stable")
+        record = SimpleNamespace(output_sha256=bits(versions), max_ulp=1.0, bound_ratio=0.1, verdict="stable")
+        return record, versions
 
     released = {"numpy": ("1.0", "1.1", "1.2", "1.3", "2.0"), "scipy": ("5.0", "5.1", "5.2", "5.3")}
     lent = {"build": build, "measure": measure, "released": released.__getitem__, "say": lambda text: None}
@@ -250,3 +251,46 @@ def test_a_named_package_that_stays_is_kept_beside_every_version(tmp_path: Path)
 
     first_version("worst", audit(found, tmp_path, bits))
     assert set(seen) == {"5.0"}
+
+
+# jaxlib comes with jax, in the same version; neighbours go together, others don't.
+JAX_VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("moves", "conflict", "because"),
+    [
+        (lambda v: v["jaxlib"] >= "0.4", None, "jaxlib 0.4 alone gives the new bits, jax 0.4 alone doesn't"),
+        (lambda v: v["jax"] >= "0.4", None, "jax 0.4 alone gives the new bits, jaxlib 0.4 alone doesn't"),
+        (lambda v: v["jaxlib"] >= "0.4", lambda v: v["jax"] > v["jaxlib"], "jaxlib 0.4 alone gives the new bits"),
+        (
+            lambda v: min(v["jax"], v["jaxlib"]) >= "0.4",
+            None,
+            "jax 0.3 → 0.4 and jaxlib 0.3 → 0.4 together",
+        ),
+        (
+            lambda v: v["jax"] >= "0.4",
+            lambda v: v["jax"] != v["jaxlib"],
+            "jax 0.3 → 0.4 and jaxlib 0.3 → 0.4 install only together",
+        ),
+    ],
+)
+def test_what_comes_with_a_package_is_told_apart_between_neighbours(
+    tmp_path: Path, moves: Any, conflict: Any, because: str
+) -> None:
+    of = cell(implementation="jax/jit")
+    sides = {"jax": "0.1", "jaxlib": "0.1"}, {"jax": "0.5", "jaxlib": "0.5"}
+    found = comparison(tmp_path, {of: ("a", "b", 3.0)}, *sides)
+
+    def build(chosen: Mapping[str, str]) -> str:
+        both = {"jaxlib": chosen["jax"], **chosen}
+        if conflict and conflict(both):
+            raise Unresolvable("they conflict")
+        return " ".join(f"{n}={v}" for n, v in both.items())
+
+    lent = audit(
+        found, tmp_path, lambda v: "b" if moves(v) else "a", ("jax",), build=build, released=lambda _: JAX_VERSIONS
+    )
+    result = first_version("worst", lent)
+    assert (result.last, result.first, result.because) == ("0.3", "0.4", because)
+    assert result.sentence.endswith(f"; {because}.")
