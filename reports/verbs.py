@@ -27,6 +27,7 @@ from reports.writing import need_templates, write_page
 from suites.exact import CertificationError
 from suites.implementations.catalogue import (
     CATALOGUE,
+    FRAMEWORKS,
     OWN_FRAMEWORKS,
     Implementation,
     UnknownName,
@@ -190,7 +191,8 @@ def replay_verb(run_path: Path, cell: str, script: bool, python: str | None = No
         return OK
     recorded = CATALOGUE.get(record.implementation)
     variables = profile_named(record.framework, record.profile).variables()
-    skipped = why_skipped(recorded, variables) if recorded else None
+    elsewhere = FRAMEWORKS if python else None  # what is installed there, its worker will tell
+    skipped = why_skipped(recorded, variables, elsewhere) if recorded else None
     if skipped:
         say(f"{record.key}: {skipped}")
         return INCOMPLETE

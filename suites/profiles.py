@@ -19,6 +19,9 @@ NOT_TOLD = "not told by"
 # The profile of SciPy in which it takes arrays of other frameworks, which is decided when it is imported.
 ARRAY_API = "array-api"
 
+# Variables that say where this Python finds its packages; another one would find them too.
+OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+
 _INSTRUCTION_SETS = ("ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES")
 
 
@@ -72,9 +75,12 @@ class Profile:
     def variables(self) -> dict[str, str]:
         """The environment variables of its worker: this process's own, with those of the profile in their place.
 
-        Flags for XLA are added to those that are set, and the later one of a kind holds.
+        What would put this Python's packages into another one is left out.  Flags for XLA are added to those that are
+        set, and the later one of a kind holds.
         """
         found = dict(os.environ)
+        if self.interpreter != sys.executable:
+            found = {name: value for name, value in found.items() if name not in OF_THIS_PYTHON}
         if self.framework == "jax":  # a card that nothing asked for would take three quarters of its memory
             found["JAX_PLATFORMS"] = self.device.partition(":")[0]
             found.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-from references.arithmetic import Arithmetic, compute_arithmetic, storage_arithmetic
+from references.arithmetic import Arithmetic, compute_arithmetic, narrow_arithmetic, storage_arithmetic
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, FLOAT8_E5M2, Format, compute_format
 from references.summation import gamma
 from references.tests.algorithms import ALGORITHMS
@@ -74,6 +74,10 @@ def storage(format: Format, *lengths: int) -> Setting:
     return Setting(Machine(format, format, BINARY32, BINARY32), storage_arithmetic, lengths)
 
 
+def narrow(format: Format, *lengths: int) -> Setting:
+    return Setting(Machine(format, format, format, BINARY32), narrow_arithmetic, lengths)
+
+
 SETTINGS = {
     "binary64": own(BINARY64, 1, 2, 3, 33, 400),
     "binary32": own(BINARY32, 1, 2, 3, 33, 400),
@@ -85,6 +89,8 @@ SETTINGS = {
     "binary16, with binary32 sums": storage(BINARY16, 1, 2, 3, 33, 400),
     "bfloat16, with binary32 sums": storage(BFLOAT16, 1, 2, 3, 33, 400),
     "float8_e5m2, with binary32 sums": storage(FLOAT8_E5M2, 2, 33),
+    "binary16, with sums of its own": narrow(BINARY16, 1, 2, 3, 33, 100),
+    "bfloat16, with sums of its own": narrow(BFLOAT16, 1, 2, 3, 33, 60),
 }
 THROUGHOUT = ("binary64", "binary32", "binary16 throughout", "bfloat16 throughout")
 

@@ -14,6 +14,7 @@ from references.arithmetic import (
     by_exp2,
     compounded,
     compute_arithmetic,
+    narrow_arithmetic,
     only,
     storage_arithmetic,
     summation_error,
@@ -52,6 +53,14 @@ def test_storing_every_result_rounds_once_more_and_leaves_the_additions_alone() 
     assert arithmetic.exp == pytest.approx(narrow + 6 * U, rel=1e-5)
     assert arithmetic.sum_unit == U
     assert summation_error(arithmetic) == pytest.approx(narrow + 103 * U, rel=1e-2)
+
+
+def test_sums_in_the_narrow_format_round_every_addition_to_it_and_store_nothing_again() -> None:
+    arithmetic, narrow = narrow_arithmetic(BFLOAT16, 100), BFLOAT16.unit_roundoff
+    assert (arithmetic.sum_unit, arithmetic.depth, arithmetic.assumed) == (narrow, 103, False)
+    assert summation_error(arithmetic) == pytest.approx(103 * narrow / (1 - 103 * narrow), rel=1e-12)
+    assert arithmetic.unit == storage_arithmetic(BFLOAT16, 100).unit
+    assert narrow_arithmetic(BFLOAT16, 300).assumed  # 303 of 256ths
 
 
 def test_half_the_smallest_binary64_number_is_rounded_up() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.options import UsageError
+from suites.profiles import OF_THIS_PYTHON
 
 OLDEST = (3, 9)
 
@@ -53,11 +54,13 @@ def interpreter_at(python: str, option: str = "--python") -> Interpreter:
             timeout=60,
             env=clean_environment(),
         )
+        if not asked.stdout:
+            raise ValueError("it prints nothing")
         *names, major, minor = json.loads(asked.stdout.splitlines()[-1])
         executable, implementation, version, platform = map(str, names)
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
-        told = getattr(error, "stderr", None) or str(error)
-        raise UsageError(f"{option} {python!r} does not run as a Python: {told.splitlines()[0]}") from None
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        told = (getattr(error, "stderr", None) or str(error)).splitlines()[0]
+        raise UsageError(f"{option} {python!r} does not run as a Python: {told}") from None
     if (major, minor) < OLDEST:
         raise UsageError(f"{option} {python!r} is Python {version}; the worker needs {_text(OLDEST)} or newer")
     return Interpreter(path, executable, implementation, version, platform)
@@ -65,8 +68,7 @@ def interpreter_at(python: str, option: str = "--python") -> Interpreter:
 
 def clean_environment() -> dict[str, str]:
     """This process's variables without those that would put its own packages, or a user's, into another Python."""
-    mine = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-    kept = {name: value for name, value in os.environ.items() if name not in mine}
+    kept = {name: value for name, value in os.environ.items() if name not in OF_THIS_PYTHON}
     return {**kept, "PYTHONNOUSERSITE": "1"}
 
 

@@ -109,6 +109,12 @@ def _side(
     return Side(name, asked.text, str(made.interpreter), made.packages, audited)
 
 
+def _why(failure: Unavailable | WorkerDied) -> str:
+    """The reason, with the last thing that a worker said before it died: most often what a wheel misses."""
+    printed = failure.loss.log.splitlines() if isinstance(failure, WorkerDied) else []
+    return f"{failure}: {printed[-1]}" if printed else str(failure)
+
+
 def introduced(side: Side, device: str) -> list[Introduction]:
     """What the workers of a side say of themselves, one for each framework on a device.
 
@@ -119,6 +125,6 @@ def introduced(side: Side, device: str) -> list[Introduction]:
         return [introduction_of(profile_named(framework, name, side.interpreter)) for framework in side.frameworks]
     except (Unavailable, WorkerDied) as failure:
         remedy = "choose other versions, another --python, or a Python of your own by --old-python and --new-python"
-        raise EnvironmentFailed(f"{side.asked!r} can't be measured: {failure}; {remedy}") from None
+        raise EnvironmentFailed(f"{side.asked!r} can't be measured: {_why(failure)}; {remedy}") from None
     finally:
         stop_workers()

@@ -66,13 +66,17 @@ def _in_words(level: int, format: Format) -> str:
 
 
 def _level(figures: Figures, cell: Cell, detail: Detail | None, side: int) -> int:
-    """The best bound that a side keeps to; a cell without a bound keeps to any."""
+    """The best bound that a side keeps to; a cell without a bound keeps to any.
+
+    The last two are told apart by the cells with details, those with the largest errors.
+    """
     if figures.bound_ratio is None or figures.bound_ratio <= 1:
         return COMPUTE
     if figures.storage_ratio is not None and figures.storage_ratio <= 1:
         return STORAGE
-    within = detail is not None and within_narrow_sums(cell, detail.worst[side], figures.input_sha256, figures.flushes)
-    return NARROW if within else BEYOND
+    if detail is None or within_narrow_sums(cell, detail.worst[side], figures.input_sha256, figures.flushes):
+        return NARROW
+    return BEYOND
 
 
 def within_narrow_sums(cell: Cell, worst: dict[str, Any], input_sha256: str, flushes: bool) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 class Unmeasurable(Exception):
@@ -12,12 +12,16 @@ class Unmeasurable(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """A version that was looked at: the fingerprint of the cell's output and its figures in words, or why not."""
+    """A version that was looked at: the fingerprint of the cell's output and its figures in words, or why not.
+
+    ``packages`` are those of its environment.
+    """
 
     version: str
     output_sha256: str | None
     figures: str
     reason: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Bisection:
 
     ``last`` is the last version with the old bits and ``first`` the first with others, of those that can be measured;
     ``skipped`` are the versions between the two that can't.  ``steps`` are in the order in which they were taken;
-    ``several``: the bits changed again between ``first`` and the newest version.
+    ``several``: the bits changed again between ``first`` and the newest version.  ``because``: of several packages that
+    moved between the two, which it was.
     """
 
     package: str
@@ -37,6 +42,7 @@ class Bisection:
     first: str
     skipped: tuple[str, ...]
     several: bool
+    because: str = ""
 
     @property
     def in_order(self) -> tuple[Step, ...]:
@@ -49,7 +55,13 @@ class Bisection:
         text = f"{self.cell}: other bits first in {self.package} {self.first}; {self.last} still has the old ones"
         if self.skipped:
             text += f"; not measurable between the two: {', '.join(self.skipped)}"
-        return f"{text}; they change again after it." if self.several else f"{text}."
+        if self.several:
+            text += "; they change again after it"
+        return f"{text}; {self.because}." if self.because else f"{text}."
+
+    def step(self, version: str) -> Step:
+        """The step of a version that was looked at."""
+        return next(step for step in self.steps if step.version == version)
 
 
 # A version -> a step of it.  Raises Unmeasurable.

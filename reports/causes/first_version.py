@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reports.causes.bisect import Bisection, Step, Unmeasurable, bisected
-from reports.causes.moved import moved_packages
+from reports.causes.moved import moved_packages, packages_of
 from reports.causes.released import between
 from reports.causes.swapping import Build, Unresolvable
 from reports.causes.view import Seen, View, has_other_bits, view_of
 from reports.compare.comparison import Comparison
 from reports.compare.figures import Figures
-from reports.compare.judgement import Change
+from reports.compare.judgement import WORDS, Change
 from reports.compare.page import worst_first
-from reports.facts.wording import significant
+from reports.facts.wording import listing, significant
 from reports.measuring import run_measurements
 from reports.options import UsageError
 from reports.records import Record, RunError
@@ -26,8 +26,9 @@ WORST = "worst"
 
 Say = Callable[[str], None]
 
-# A cell, an interpreter and a directory that keeps the run -> the cell's record.  Raises Unmeasurable.
-MeasureCell = Callable[[Cell, str, Path], Record]
+# A cell, an interpreter and a directory that keeps the run -> the cell's record, and the packages of the run.  Raises
+# Unmeasurable.
+MeasureCell = Callable[[Cell, str, Path], tuple[Record, dict[str, str]]]
 
 # A package -> its released versions, oldest first.
 Released = Callable[[str], tuple[str, ...]]
@@ -67,7 +68,9 @@ def first_version(word: str, audit: Bisecting) -> Bisection:
             ends: tuple[str, str] = ends,
         ) -> Step:
             if not company and version in ends:  # the audit has measured it
-                return _step_of(version, change.both[ends.index(version)])
+                side = ends.index(version)
+                packages = view.packages(change.side.framework, change.cell.profile)[side]
+                return _step_of(version, change.both[side], packages)
             return _measured(change.cell, {package: version, **company, **kept}, version, audit)
 
         try:
@@ -76,7 +79,7 @@ def first_version(word: str, audit: Bisecting) -> Bisection:
             refused.append(f"{package}{_with(company)}: {reason}")
             continue
         if found:
-            return found
+            return replace(found, because=_told_apart(found, change, kept | company, audit))
         refused.append(f"{package}{_with(company)}: the first and the last version have the same bits")
     raise UsageError(f"{change.cell.key} can't be bisected over one package: {'; '.join(refused) or 'none moved'}")
 
@@ -87,7 +90,7 @@ def changed_cell(word: str, comparison: Comparison) -> Change:
     if word == WORST:
         if not changes:
             raise UsageError("--bisect worst: no cell has other bits")
-        return min(changes, key=worst_first)
+        return min(changes, key=lambda change: (WORDS.index(change.word), worst_first(change)))
     found = [c for c in changes if c.cell.key == word] or [
         c for c in changes if len(word) >= 4 and c.cell.digest.startswith(word.lower())
     ]
@@ -125,18 +128,47 @@ def _measured(cell: Cell, versions: Mapping[str, str], version: str, audit: Bise
     except Unresolvable as reason:
         raise Unmeasurable(str(reason)) from None
     name = "+".join(f"{n}-{v}" for n, v in versions.items())
-    return _step_of(version, audit.measure(cell, interpreter, audit.place / name))
+    return _step_of(version, *audit.measure(cell, interpreter, audit.place / name))
 
 
-def _step_of(version: str, found: Record | Figures) -> Step:
+def _step_of(version: str, found: Record | Figures, packages: dict[str, str]) -> Step:
     errors = f"max {significant(found.max_ulp)} ulp, {significant(found.bound_ratio)} of the bound"
-    return Step(version, found.output_sha256, f"{errors}, {found.verdict}")
+    return Step(version, found.output_sha256, f"{errors}, {found.verdict}", packages=packages)
 
 
-def measured_cell(cell: Cell, interpreter: str, place: Path, tier: str) -> Record:
-    """The record of a cell in a run of its own, with its neighbours of other lengths; kept, and completed if cut off.
+def _told_apart(found: Bisection, change: Change, kept: Mapping[str, str], audit: Bisecting) -> str:
+    """Which of the packages that moved between the last version and the first gives the new bits alone, in words.
 
-    Raises Unmeasurable.
+    Empty where one moved only.
+    """
+    last, first = found.step(found.last), found.step(found.first)
+    names = packages_of(change.side.framework, change.cell.implementation)
+    moved = {n: (last.packages.get(n), first.packages.get(n)) for n in names}
+    moved = {n: pair for n, pair in moved.items() if pair[0] != pair[1] and None not in pair}
+    if len(moved) < 2:
+        return ""
+    alone: list[str] = []
+    others: list[str] = []
+    for name in moved:
+        versions = {n: str(pair[n == name]) for n, pair in moved.items()}
+        try:
+            step = _measured(change.cell, {**versions, **kept}, found.first, audit)
+        except Unmeasurable as reason:
+            audit.say(f"{' '.join(f'{n} {v}' for n, v in versions.items())}: not measurable: {reason}")
+            continue
+        (alone if step.output_sha256 == first.output_sha256 else others).append(f"{name} {versions[name]}")
+    if alone:
+        return f"{listing(alone)} alone gives the new bits" + (f", {listing(others)} alone doesn't" if others else "")
+    moves = listing(f"{n} {old} → {new}" for n, (old, new) in moved.items())
+    if not others:
+        return f"{moves} install only together"
+    return f"{moves} together" if len(others) == len(moved) else f"{moves}, and not {listing(others)} alone"
+
+
+def measured_cell(cell: Cell, interpreter: str, place: Path, tier: str) -> tuple[Record, dict[str, str]]:
+    """The record of a cell and the packages, in a run of its own with its neighbours of other lengths.
+
+    The run is kept, and completed if it was cut off.  Raises Unmeasurable.
     """
     selection = Selection(
         tier=tier,
@@ -153,7 +185,7 @@ def measured_cell(cell: Cell, interpreter: str, place: Path, tier: str) -> Recor
         place, [CATALOGUE[cell.implementation]], selection, lambda *_: None, timing=False, interpreter=interpreter
     )
     try:
-        return outcome.run.named(cell.key)
+        return outcome.run.named(cell.key), outcome.run.manifest.packages
     except RunError:
         lost = next((lost.reason for lost in outcome.lost if lost.cell == cell), None)
         missing = next((u.reason for u in outcome.run.manifest.unmeasured), "the cell is not in the run")

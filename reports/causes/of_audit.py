@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from reports.audit.environments import EnvironmentFailed, Say, environment_of
 from reports.audit.sides import Side
@@ -94,5 +94,8 @@ def bisection_of_audit(word: str, audit: Audited) -> Bisection:
 
 def _name(requirement: str) -> str:
     """The package of ``name==1.0`` or of the path of a wheel, as the runs call it."""
-    name = re.split(r"[^A-Za-z0-9._]|_?-", Path(requirement).name)[0]
-    return canonicalize_name(name).replace("-", "_")
+    if requirement.endswith(".whl") and "@" not in requirement:
+        name: str = parse_wheel_filename(Path(requirement).name)[0]
+    else:
+        name = canonicalize_name(Requirement(requirement).name)
+    return name.replace("-", "_")

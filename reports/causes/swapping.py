@@ -97,17 +97,17 @@ class Swaps:
             return because("swap", f"{every[needed[0]].text}: without it, the new {rest} {_leave(every)} the old bits")
         if len(needed) > 1:
             return because("swap", f"{listing(every[name].text for name in needed)} together: no new bits without each")
-        if any(told.get(frozenset([name])) == OTHER for name in every):
-            texts = listing(every[name].text for name in every if told.get(frozenset([name])) == OTHER)
-            return because("swap", f"together: {texts} alone gives bits that are neither the old nor the new ones")
+        third = [f"{every[name].text} alone" for name in every if told.get(frozenset([name])) == OTHER]
+        if third:
+            return because("swap", f"together: bits that are neither the old nor the new ones with {listing(third)}")
         return self._refused(every)
 
     def _refused(self, every: Mapping[str, Moved]) -> Finding | None:
-        """That no environment has the versions of some packages apart from each other."""
+        """That no environment has the versions of some packages apart from each other: they moved as one."""
         if not any(frozenset([name]) in self.refused for name in every):
             return None
         texts = listing(m.text for m in every.values())
-        return because("swap", f"{texts} can't be told apart: no environment has one without the other", explains=False)
+        return because("swap", f"{texts}, which install only together; which of them is not told")
 
 
 def _it(names: list[str]) -> str:

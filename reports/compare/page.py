@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from reports.causes.causes import Causes
 from reports.causes.gathering import Group as CauseGroup
@@ -28,6 +30,7 @@ from reports.compare.judgement import (
 from reports.compare.signoff import Group
 from reports.facts.tally import rank
 from reports.facts.wording import OUTCOMES, count, lengths, listing, significant, whole
+from reports.records import Manifest
 from suites.inputs import special
 
 # Cells that a page shows of one kind before it counts the rest.
@@ -209,7 +212,18 @@ def _arrow(old: float | None, new: float | None) -> str:
 def replay_line(change: Change, comparison: Comparison) -> str:
     """The command that runs the worst input of the newer side again."""
     run = comparison.new if change.new else comparison.old
-    return f"softmax-accuracy replay {shlex.quote(str(run.path))} {change.cell.digest[:12]}"
+    words = ["softmax-accuracy", "replay", str(run.path), change.cell.digest[:12], *_interpreter(change, run.manifest)]
+    return shlex.join(words)
+
+
+def _interpreter(change: Change, manifest: Manifest) -> list[str]:
+    """The Python that a cell was measured with, where that is another one than this and is still there."""
+    lane = change.side.framework, change.cell.profile
+    for profile in manifest.profiles:
+        if (profile.framework, profile.name) == lane:
+            other = profile.interpreter != sys.executable and Path(profile.interpreter).exists()
+            return ["--python", profile.interpreter] if other else []
+    return []
 
 
 def drift_text(drift: Drift) -> str:

@@ -12,7 +12,7 @@ import pytest
 from reports.baseline import baseline_lines, conditions, read_baseline
 from reports.compare.pairing import stored
 from reports.exits import INCOMPLETE, OK, USAGE
-from reports.records import Run, RunError
+from reports.records import MeasuredProfile, Run, RunError
 from reports.tests.conftest import Command
 from reports.tests.synthetic import Line, cell, drawn_cells, drawn_lines, line, write_run
 
@@ -79,6 +79,14 @@ def test_a_baseline_is_read_back(tmp_path: Path) -> None:
     ]
     assert {(f.framework, f.version, f.input_sha256, f.flushes) for f in figures} == {
         ("torch", "2.9.0", "0" * 12, False)
+    }
+
+
+def test_every_profile_says_what_its_figures_were_measured_on(tmp_path: Path) -> None:
+    other = MeasuredProfile("threads-2", "torch", "cpu", "python", "3", {}, {"threads": "2"}, {"threads": "2"}, None)
+    assert read_text(tmp_path, text_of(tmp_path, [line(cell())], profiles=[other])).measured_on == {
+        "torch": "Some CPU; cpu capability AVX2; threads 1",
+        "torch threads-2": "Some CPU; threads 2",
     }
 
 

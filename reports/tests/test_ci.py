@@ -27,7 +27,7 @@ _BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(e
 GITHUB, GITLAB = (yaml.safe_load(block) for block in _BLOCKS)
 
 # Verbs that the workflows may name before the command line has them; each has to leave this list once it is there.
-NOT_YET = ("audit",)
+NOT_YET: tuple[str, ...] = ()
 
 SELECTION = "--framework numpy --tier smoke --format binary64 --operation softmax"
 
@@ -85,7 +85,7 @@ def test_every_option_of_a_verb_is_known() -> None:
             context = command.make_context(verb, words, resilient_parsing=False)
             assert isinstance(context, click.Context)
             checked += 1
-    assert checked == 4
+    assert checked == 5
 
 
 def test_every_option_of_pytest_is_known() -> None:

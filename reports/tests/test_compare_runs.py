@@ -14,7 +14,7 @@ from reports.compare.evidence import ALIKE, LEVEL
 from reports.compare.judgement import CHANGED, DIFFERENT, IDENTICAL, IMPROVED, WORSE
 from reports.exits import INCOMPLETE, NOTHING_COMPARED, OK
 from reports.exits import WORSE as EXIT_WORSE
-from reports.records import Run, RunError
+from reports.records import MeasuredProfile, Run, RunError, Unmeasured
 from reports.tests.synthetic import Line, cell, drawn_cells, drawn_lines, line, write_run
 from suites.inputs.families import FAMILIES
 from suites.plan import Cell
@@ -237,6 +237,56 @@ def test_settings_that_changed_alike_are_one_difference(tmp_path: Path) -> None:
     told = [(d.what, d.old, d.new) for d in comparison.differences]
     assert told == [("exp f and log f of numpy and scipy", "X86_V4", "X86_V3")]
     assert comparison.notes == ("The packages under test are the same: what changed comes from the other differences.",)
+
+
+def threaded(**selected: str) -> MeasuredProfile:
+    settings = {"threads": "2", "cpu capability": "AVX512", **selected}
+    return MeasuredProfile("threads-2", "torch", "cpu", "python", "3.12.1", {}, {"threads": "2"}, settings, None)
+
+
+def test_settings_of_other_profiles_are_compared_too_once_where_they_changed_as_in_the_default_one(
+    tmp_path: Path,
+) -> None:
+    both = {"threads": "1", "cpu capability": "AVX512"}
+    old = write_run(tmp_path / "old", [line(cell())], settings={"torch": both}, profiles=[threaded(build="1")])
+    new = write_run(
+        tmp_path / "new", [line(cell())], settings={"torch": both}, profiles=[threaded(**{"cpu capability": "AVX2"})]
+    )
+    told = [(d.what, d.old, d.new) for d in compare_runs(old, new).differences]
+    assert told == [("cpu capability of torch threads-2", "AVX512", "AVX2")]  # build is a detail, no setting
+    avx2 = {**both, "cpu capability": "AVX2"}
+    new = write_run(
+        tmp_path / "all", [line(cell())], settings={"torch": avx2}, profiles=[threaded(**{"cpu capability": "AVX2"})]
+    )
+    told = [(d.what, d.old, d.new) for d in compare_runs(old, new).differences]
+    assert told == [("cpu capability of torch", "AVX512", "AVX2")]
+
+
+def test_settings_that_a_version_calls_otherwise_are_no_difference_beside_it(tmp_path: Path) -> None:
+    old = write_run(tmp_path / "old", [line(cell())], settings={"numpy": {"dispatch": "AVX512_SKX"}})
+    packages = {"torch": "2.9.0", "numpy": "2.5.0", "mpmath": "1.3.0"}
+    new = write_run(tmp_path / "new", [line(cell())], settings={"numpy": {"exp f": "X86_V4"}}, packages=packages)
+    comparison = compare_runs(old, new)
+    assert [(d.what, d.old, d.new, d.subject) for d in comparison.differences] == [
+        ("numpy", "2.4.0", "2.5.0", True),
+        ("dispatch of numpy", "AVX512_SKX", "not told", True),
+        ("exp f of numpy", "not told", "X86_V4", True),
+    ]
+    assert comparison.notes == ()
+
+
+def test_what_was_not_measured_is_told_once_where_that_goes_for_both(tmp_path: Path) -> None:
+    compiler = Unmeasured("torch", "torch/compile needs a compiler", implementation="torch/compile")
+    threads = Unmeasured("torch", "not available here", profile="threads-4")
+    old = write_run(tmp_path / "old", [line(cell())], unmeasured=[compiler, threads])
+    new = write_run(tmp_path / "new", [line(cell())], unmeasured=[compiler])
+    lost = {"key": "a", "reason": "no such thing", "signal": None, "input_sha256": "", "log": "", "unsupported": True}
+    (old / "lost.jsonl").write_text(json.dumps(lost) + "\n", encoding="utf-8")
+    assert compare_runs(old, new).notes[1:] == (
+        "Measured in neither: torch/compile needs a compiler.",
+        "Measured not in OLD: torch threads-4: not available here.",
+        "OLD could not measure 1 cell: no such thing.",
+    )
 
 
 # -- what fails ------------------------------------------------------------------------------------------------------

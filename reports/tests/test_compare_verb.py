@@ -11,7 +11,7 @@ import pytest
 
 from reports.compare.allowed import read_entries
 from reports.exits import INCOMPLETE, NOTHING_COMPARED, OK, USAGE, WORSE
-from reports.records import Run
+from reports.records import MeasuredProfile, Run
 from reports.tests.conftest import Command
 from reports.tests.synthetic import cell, line, write_run
 
@@ -133,6 +133,21 @@ def test_the_replay_line_replays_the_worst_new_input(command: Command, finished:
     replay = told[told.index(f"broken: {key}") + 3].split()
     assert replay[:2] == ["softmax-accuracy", "replay"]
     assert key in command(*replay[1:]).out
+
+
+def test_the_replay_line_names_the_python_that_was_measured_where_it_is_another_one(
+    command: Command, tmp_path: Path
+) -> None:
+    other = tmp_path / "other python"
+    other.touch()
+    profile = MeasuredProfile(cell().profile, "torch", "cpu", str(other), "3.9.1", {}, {}, {}, None)
+    write_run(tmp_path / "one", [line(cell(), [1.0])])
+    write_run(tmp_path / "two", [line(cell(), [99.0], verdict="wrong", output_sha256="2" * 64)], profiles=[profile])
+    digest = cell().digest[:12]
+    told = command("compare", "one", "two").out
+    assert f"    softmax-accuracy replay two {digest} --python '{other}'\n" in told
+    other.unlink()  # a run from another machine
+    assert f"    softmax-accuracy replay two {digest}\n" in command("compare", "one", "two").out
 
 
 @pytest.mark.usefixtures("runs")

@@ -23,10 +23,11 @@ from reports.run_directory import RunWriter, read_lost, read_manifest, read_run
 from reports.tests.conftest import Command
 from reports.tests.test_cli import TINY, TINY_CELLS
 from reports.verbs import shares
-from suites.implementations.catalogue import CATALOGUE, why_not_measured
+from suites.implementations.catalogue import CATALOGUE, why_not_measured, why_skipped
 from suites.inputs.batch import batch_of
 from suites.plan import Selection
 from suites.pool import stop_workers
+from suites.tasks import Answer, Loss, Task
 
 ROOT = Path(__file__).parents[2]
 ONE = Selection("smoke", quantities=("forward",), formats=("binary32",), families=("gauss1",))
@@ -95,6 +96,28 @@ def test_many_cells_that_are_lost_for_one_reason_are_counted(command: Command, t
     assert all(line.endswith(": ValueError: never") for line in lines)
     lost = len(read_lost(tmp_path / "run"))
     assert lines[-1] == f"not measured: {lost - 5} more cells of profile default: ValueError: never"
+
+
+def test_what_a_version_does_not_have_leaves_the_run_finished_and_the_command_incomplete(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("suites.pool._Lane._attempt", none_supported)
+    ran = command("measure", *TINY, "--out", "run")
+    assert ran.code == INCOMPLETE
+    assert all(lost.unsupported for lost in read_lost(tmp_path / "run"))
+    manifest = read_manifest(tmp_path / "run")
+    assert (manifest.finished, manifest.planned) == (True, 0)
+
+
+def none_supported(self: object, task: Task, answers: list[Answer]) -> None:
+    answers += [Answer(None, loss=Loss("not implemented for 'Half'", unsupported=True))] * len(task.requests)
+
+
+def test_another_framework_is_needed_beside_the_interpreter_that_is_measured() -> None:
+    arrays = CATALOGUE["scipy/jax-arrays"]
+    variables = {"SCIPY_ARRAY_API": "1"}
+    assert why_skipped(arrays, variables, {"jax": "0.4.30"}) is None
+    assert why_skipped(arrays, variables, {"scipy": "1.17"}) == "scipy/jax-arrays needs jax, which is not installed"
 
 
 def test_lost_cells_are_sorted_by_key(finished: Run, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from suites.pool import Stopped, WorkerPool, evaluate, introduction_of, stop_wor
 from suites.profiles import DEFAULT, Limits, Profile, profile_named
 from suites.tasks import Answer, Task
 from suites.tests.planted import BITS, NUMPY, task_of, written
+from suites.worker import is_unsupported
 from suites.worker_process import ScratchError, WorkerDied, WorkerProcess
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +117,30 @@ def test_what_raises_is_not_tried_again(kernels: Path, started: list[Profile], f
     assert answers[0].loss.reason == reason
     assert is_sound(answers[1])
     assert len(started) == 1
+
+
+def test_a_users_function_that_raises_has_failed_whatever_it_raises(kernels: Path) -> None:
+    (answer,) = evaluate(task_of(kernels, "raises"))
+    assert answer.loss is not None
+    assert not answer.loss.unsupported
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (AttributeError("module 'torch.special' has no attribute 'log_softmax'"), True),
+        (ModuleNotFoundError("No module named 'jax'"), True),
+        (NotImplementedError(), True),
+        (RuntimeError("\"softmax_lastdim_kernel_impl\" not implemented for 'Half'"), True),
+        (RuntimeError("Dynamo is not supported on Python 3.12+"), True),
+        (TypeError("log_softmax() got an unexpected keyword argument 'where'"), True),
+        (TypeError("unsupported operand type(s) for +: 'int' and 'str'"), False),
+        (RuntimeError("The size of tensor a must match the size of tensor b"), False),
+        (ValueError("no"), False),
+    ],
+)
+def test_what_a_version_does_not_have_is_told_from_what_fails(error: Exception, expected: bool) -> None:
+    assert is_unsupported(error) is expected
 
 
 def test_what_a_dead_worker_had_printed_is_kept(kernels: Path) -> None:

@@ -113,6 +113,12 @@ def test_a_device_has_a_platform_and_a_number(device: str, platform: str, index:
 # -- the environment of a worker -------------------------------------------------------------------------------------
 
 
+def test_what_leads_to_the_packages_of_this_python_is_not_given_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/packages")
+    assert profile_named("numpy", DEFAULT).variables()["PYTHONPATH"] == "/packages"
+    assert "PYTHONPATH" not in profile_named("numpy", DEFAULT, "/other/python").variables()
+
+
 def test_variables_of_a_profile_take_the_place_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
     monkeypatch.setenv("UNRELATED", "kept")
