@@ -134,7 +134,7 @@ def test_an_installer_that_is_unknown_or_not_there_is_named(monkeypatch: pytest.
             "Cannot install a and b because these package versions have conflicting dependencies.",
         ),
         (
-            "  × No solution found when resolving dependencies:\n  ╰─▶ Because a==9 is not there\n      and b is, no.\n",
+            "  × No solution found:\n  ╰─▶ Because a==9 is not there\n      and b is, no.\n",
             "Because a==9 is not there and b is, no.",
         ),
         (
