@@ -1,0 +1,252 @@
+"""The identities that exact results keep, and how far computed ones may be from them: residual and bound.
+
+An identity asks for what it needs by an ``Evaluate``: of a framework, or of an emulated machine that its bound is
+checked with.  Derivations: docs/theory.md, section 11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from references import doubledouble as dd
+from references import law_bounds as bounds
+from references.formats import Floats
+from references.law_case import Case
+from references.problem import OPERATIONS
+from references.residuals import difference, exponential, inner, inversions, off_from, pair, sum_of
+from references.shifted import ulp_exponents
+
+
+class Evaluate(Protocol):
+    """Computes a quantity of a case: numbers of its format, [rows, n]."""
+
+    def __call__(self, operation: str, quantity: str, case: Case) -> Floats: ...
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far from an identity, and how far is allowed: of each element [rows, n], or of each row [rows, 1]."""
+
+    residual: Floats
+    bound: Floats
+
+    def ratio(self) -> Floats:
+        """residual / bound; 0 where there is no residual or the bound says nothing, inf for a residual of NaN."""
+        with np.errstate(all="ignore"):
+            ratio = np.where(self.residual == 0, 0.0, self.residual / self.bound)
+        return np.where(np.isnan(self.residual), np.inf, np.where(np.isfinite(self.bound), ratio, 0.0))
+
+
+@dataclass(frozen=True)
+class Identity:
+    """``name`` is its L number in docs/theory.md and what it says; ``needs`` the functions that it asks for."""
+
+    code: str
+    name: str
+    needs: tuple[tuple[str, str], ...]
+    of: Callable[[Case, Evaluate], Difference]
+
+
+def _softmax_sum(case: Case, evaluate: Evaluate) -> Difference:
+    total = sum_of(pair(evaluate("softmax", "forward", case)))
+    return Difference(off_from(total, 1.0), bounds.softmax_sum_bound(case.rows, case.format, case.arithmetic))
+
+
+def _log_softmax_sum(case: Case, evaluate: Evaluate) -> Difference:
+    total = sum_of(exponential(evaluate("log_softmax", "forward", case)))
+    return Difference(
+        off_from(total, 1.0), bounds.log_softmax_sum_bound(case.rows, case.limit("log_softmax", "forward"))
+    )
+
+
+def _product_sum(quantity: str) -> Callable[[Case, Evaluate], Difference]:
+    def of(case: Case, evaluate: Evaluate) -> Difference:
+        (v,) = case.vectors(quantity).values()
+        exact, beta = case.exact("softmax", quantity), case.limit("softmax", "forward")
+        limit = bounds.softmax_product_sum_bound(case.rows, v, exact, beta, case.format, case.arithmetic)
+        return Difference(off_from(sum_of(pair(evaluate("softmax", quantity, case))), 0.0), limit)
+
+    return of
+
+
+def _log_softmax_vjp_sum(case: Case, evaluate: Evaluate) -> Difference:
+    exact, beta = case.exact("log_softmax", "vjp"), case.limit("log_softmax", "forward")
+    limit = bounds.log_softmax_vjp_sum_bound(case.rows, case.cotangent, exact, beta, case.format, case.arithmetic)
+    return Difference(off_from(sum_of(pair(evaluate("log_softmax", "vjp", case))), 0.0), limit)
+
+
+def _hvp_sum(operation: str) -> Callable[[Case, Evaluate], Difference]:
+    def of(case: Case, evaluate: Evaluate) -> Difference:
+        total = sum_of(pair(evaluate(operation, "hvp", case)))
+        return Difference(off_from(total, 0.0), bounds.hvp_sum_bound(case.limit(operation, "hvp")))
+
+    return of
+
+
+def _softmax_order(case: Case, evaluate: Evaluate) -> Difference:
+    computed = evaluate("softmax", "forward", case)
+    return Difference(inversions(case.logits, computed), bounds.order_bound(case.rows, case.format, case.arithmetic))
+
+
+def _log_softmax_order(case: Case, evaluate: Evaluate) -> Difference:
+    residual = inversions(case.logits, evaluate("log_softmax", "forward", case))
+    return Difference(residual, np.zeros_like(residual))
+
+
+def _exp(case: Case, evaluate: Evaluate) -> Difference:
+    softmax, log_softmax = (evaluate(operation, "forward", case) for operation in OPERATIONS)
+    limits = (case.limit(operation, "forward") for operation in OPERATIONS)
+    return Difference(
+        difference(exponential(log_softmax), pair(softmax)), bounds.exp_identity_bound(case.rows, *limits)
+    )
+
+
+def _halves(case: Case) -> list[slice]:
+    half = -(-case.logits.shape[-1] // 2)
+    return [part for part in (slice(0, half), slice(half, None)) if case.logits[:, part].size]
+
+
+def _merged_softmax(case: Case, evaluate: Evaluate) -> Difference:
+    whole, limit = evaluate("softmax", "forward", case), case.limit("softmax", "forward")
+    residuals, limits = [], []
+    for columns in _halves(case):
+        part, there = case.part(columns), case.has_part(columns)
+        own = evaluate("softmax", "forward", part)
+        weight = sum_of(pair(whole[:, columns]))
+        scaled = dd.multiply(pair(own), weight)
+        residuals.append(np.where(there, difference(scaled, pair(whole[:, columns])), 0.0))
+        exact = case.rows.s[:, columns].sum(axis=-1, keepdims=True)
+        beta = part.limit("softmax", "forward")
+        limits.append(bounds.merged_softmax_bound(limit[:, columns], beta, part.rows.s, exact))
+    return Difference(np.concatenate(residuals, axis=-1), np.concatenate(limits, axis=-1))
+
+
+def _merged_log_sum(case: Case, evaluate: Evaluate) -> Difference:
+    whole, limit = evaluate("log_softmax", "forward", case), case.limit("log_softmax", "forward")
+    total, offs, weights = pair(np.zeros((len(whole), 1))), [], []
+    for columns in _halves(case):
+        part, there = case.part(columns), case.has_part(columns)
+        own, top = evaluate("log_softmax", "forward", part), part.rows.top
+        read = [np.take_along_axis(a, top, axis=-1) for a in (whole[:, columns], own)]
+        share = _exp_of_difference(*read)
+        total = dd.add(total, (np.where(there, share[0], 0.0), np.where(there, share[1], 0.0)))
+        beta = part.limit("log_softmax", "forward")
+        own_limits = (np.take_along_axis(a, top, axis=-1) for a in (limit[:, columns], beta))
+        offs.append(bounds.agreement_bound(*own_limits))
+        weights.append(np.where(there, case.rows.s[:, columns].sum(axis=-1, keepdims=True), 0.0))
+    return Difference(off_from(total, 1.0), bounds.merged_log_sum_bound(offs, weights))
+
+
+def _exp_of_difference(a: Floats, b: Floats) -> dd.Pair:
+    """exp(a - b), the low word of the difference by its first order."""
+    with np.errstate(invalid="ignore"):
+        high, low = dd.two_sum(a, -b)
+    low = np.where(np.isfinite(low), low, 0.0)
+    return dd.multiply(exponential(high), dd.two_sum(np.ones_like(low), low))
+
+
+def _chain(case: Case, evaluate: Evaluate) -> Difference:
+    s, g = evaluate("softmax", "forward", case), case.cotangent
+    c = case.format.decode(case.format.round_floats(s * g))
+    other = case.with_cotangent(c)
+    moved = np.abs(g) * case.limit("softmax", "forward") + np.ldexp(0.5, ulp_exponents(c, case.format))
+    moved = np.where(g == 0, 0.0, moved)
+    one, two = evaluate("softmax", "vjp", case), evaluate("log_softmax", "vjp", other)
+    limits = case.limit("softmax", "vjp"), other.limit("log_softmax", "vjp")
+    return Difference(difference(pair(one), pair(two)), bounds.chain_rule_bound(case.rows, *limits, moved))
+
+
+def _one_hot(case: Case, evaluate: Evaluate) -> Difference:
+    """The gradient of a cross-entropy: one-hot minus softmax."""
+    target = np.zeros_like(case.logits)
+    np.put_along_axis(target, np.argmin(case.logits, axis=-1, keepdims=True), 1.0, axis=-1)
+    other = case.with_cotangent(target)
+    s, h = evaluate("softmax", "forward", case), evaluate("log_softmax", "vjp", other)
+    limit = bounds.agreement_bound(case.limit("softmax", "forward"), other.limit("log_softmax", "vjp"))
+    return Difference(difference(pair(h), dd.add(pair(target), pair(-s))), limit)
+
+
+def _duality(operation: str) -> Callable[[Case, Evaluate], Difference]:
+    def of(case: Case, evaluate: Evaluate) -> Difference:
+        g, t = case.cotangent, case.tangent
+        limits = (case.limit(operation, quantity) for quantity in ("vjp", "jvp"))
+        forward, reverse = inner(g, evaluate(operation, "jvp", case)), inner(evaluate(operation, "vjp", case), t)
+        return Difference(difference(forward, reverse), bounds.duality_bound(g, t, *limits))
+
+    return of
+
+
+def _softmax_product_rule(case: Case, evaluate: Evaluate) -> Difference:
+    s, j = evaluate("softmax", "forward", case), evaluate("softmax", "jvp", case)
+    g = case.cotangent
+    centred = dd.add(pair(g), dd.negate(inner(s, g)))
+    expected = dd.add(dd.multiply(pair(j), centred), dd.negate(dd.multiply(pair(s), inner(j, g))))
+    limit = bounds.product_rule_bound(
+        case.rows,
+        g,
+        case.limit("softmax", "hvp"),
+        case.exact("softmax", "jvp"),
+        case.limit("softmax", "jvp"),
+        case.limit("softmax", "forward"),
+    )
+    return Difference(difference(pair(evaluate("softmax", "hvp", case)), expected), limit)
+
+
+def _log_softmax_product_rule(case: Case, evaluate: Evaluate) -> Difference:
+    total = sum_of(pair(case.cotangent))
+    expected = dd.negate(dd.multiply(pair(evaluate("softmax", "jvp", case)), total))
+    limit = case.limit("log_softmax", "hvp") + np.abs(total[0]) * case.limit("softmax", "jvp")
+    return Difference(difference(pair(evaluate("log_softmax", "hvp", case)), expected), limit)
+
+
+_S, _L = ("softmax", "forward"), ("log_softmax", "forward")
+
+IDENTITIES = (
+    Identity("L2", "a softmax sums to 1", (_S,), _softmax_sum),
+    Identity("L3", "the exponentials of a log_softmax sum to 1", (_L,), _log_softmax_sum),
+    Identity("L4", "a softmax vjp sums to 0", (("softmax", "vjp"),), _product_sum("vjp")),
+    Identity("L4", "a softmax jvp sums to 0", (("softmax", "jvp"),), _product_sum("jvp")),
+    Identity("L5", "a log_softmax vjp sums to 0", (("log_softmax", "vjp"),), _log_softmax_vjp_sum),
+    Identity("L6", "a softmax hvp sums to 0", (("softmax", "hvp"),), _hvp_sum("softmax")),
+    Identity("L6", "a log_softmax hvp sums to 0", (("log_softmax", "hvp"),), _hvp_sum("log_softmax")),
+    Identity("L7", "a softmax keeps the order of its logits", (_S,), _softmax_order),
+    Identity("L7", "a log_softmax keeps the order of its logits", (_L,), _log_softmax_order),
+    Identity("L8", "exp of a log_softmax is the softmax", (_S, _L), _exp),
+    Identity("L9", "parts of a row merge into the softmax of all", (_S,), _merged_softmax),
+    Identity("L9", "logarithms of sums of parts add up to that of all", (_L,), _merged_log_sum),
+    Identity(
+        "L10",
+        "exp of log_softmax has the gradient of softmax",
+        (_S, ("softmax", "vjp"), ("log_softmax", "vjp")),
+        _chain,
+    ),
+    Identity("L10", "the gradient of a cross-entropy is one-hot minus softmax", (_S, ("log_softmax", "vjp")), _one_hot),
+    Identity(
+        "L10",
+        "a softmax hvp is the derivative of its vjp",
+        (_S, ("softmax", "jvp"), ("softmax", "hvp")),
+        _softmax_product_rule,
+    ),
+    Identity(
+        "L10",
+        "a log_softmax hvp is the derivative of its vjp",
+        (("softmax", "jvp"), ("log_softmax", "hvp")),
+        _log_softmax_product_rule,
+    ),
+    Identity(
+        "L11",
+        "the vjp and the jvp of softmax are transposed",
+        (("softmax", "vjp"), ("softmax", "jvp")),
+        _duality("softmax"),
+    ),
+    Identity(
+        "L11",
+        "the vjp and the jvp of log_softmax are transposed",
+        (("log_softmax", "vjp"), ("log_softmax", "jvp")),
+        _duality("log_softmax"),
+    ),
+)
