@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from suites.laws import repeated
+from suites.laws import layouts, repeated, values
 from suites.laws.law import Law
 
-LAWS: tuple[Law, ...] = (*repeated.LAWS,)
+LAWS: tuple[Law, ...] = (*repeated.LAWS, *layouts.LAWS, *values.LAWS)
 
 BY_NAME: dict[str, Law] = {law.name: law for law in LAWS}
 

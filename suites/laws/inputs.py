@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from references.bounds import bound, compute_arithmetic, says_nothing, storage_arithmetic
-from references.formats import Bits, Floats, Format, compute_format, format_named
+from references.formats import Bits, Floats, compute_format, format_named
 from suites.exact import exact_of
 from suites.inputs.batch import Batch
 from suites.inputs.cotangents import vectors_of
@@ -25,7 +25,7 @@ _EACH = 4
 ROWS = _EACH * len(_FAMILIES)
 
 _LENGTHS = (9, 33, 1000)
-_COMPILED_LENGTHS = (33,)
+_ONE_LENGTH = (33,)
 
 Order = npt.NDArray[np.integer[Any]]
 
@@ -56,10 +56,14 @@ class Input:
 
 
 def lengths_of(subject: Subject, tier: str) -> tuple[int, ...]:
-    """The row lengths that a subject is tried on: below and above a vector register, and a long one."""
-    if subject.compiles and tier != "deep":
-        return _COMPILED_LENGTHS
-    return _COMPILED_LENGTHS if tier == "smoke" else _LENGTHS
+    """The row lengths that a subject is tried on: below and above a vector register, and a long one.
+
+    Where code is made for each shape, and of the other ways to call a framework, one.
+    """
+    if tier == "deep":
+        return _LENGTHS
+    usual = subject.implementation.main or subject.implementation.own
+    return _LENGTHS if tier == "standard" and usual and not subject.compiles else _ONE_LENGTH
 
 
 @lru_cache(maxsize=32)
@@ -72,18 +76,12 @@ def mixed(format_name: str, n: int) -> Batch:
 
 def input_of(subject: Subject, n: int) -> Input:
     """The mixed rows of a subject's format, with the vectors of its quantity."""
-    return given(mixed(subject.format_name, n), subject)
+    return given_of(mixed(subject.format_name, n), subject)
 
 
-def given(batch: Batch, subject: Subject) -> Input:
+def given_of(batch: Batch, subject: Subject) -> Input:
     """A batch as a subject gets it."""
     return Input(batch.logits, batch.vectors(subject.quantity))
-
-
-def rows_of_family(family: str) -> slice:
-    """Which of the mixed rows are of a family."""
-    start = _FAMILIES.index(family) * _EACH
-    return slice(start, start + _EACH)
 
 
 def limit_of(subject: Subject, batch: Batch, *, flushes: bool) -> Floats:
@@ -95,7 +93,6 @@ def limit_of(subject: Subject, batch: Batch, *, flushes: bool) -> Floats:
     exact = exact_of(batch)
     values = exact.reference(subject.operation, subject.quantity).values()
     n = batch.logits.shape[1]
-    found = np.full(values.shape, np.inf)
     makers = [compute_arithmetic]
     if compute_format(batch.format) is not batch.format:
         makers.append(storage_arithmetic)
@@ -114,15 +111,9 @@ def limit_of(subject: Subject, batch: Batch, *, flushes: bool) -> Floats:
         silent = says_nothing(subject.operation, subject.quantity, exact.shifted, limit)
         limits.append(np.where(silent[:, None], np.nan, limit))
     largest = np.fmax.reduce(limits)
-    found = np.where(np.isnan(largest) | exact.special[:, None], np.inf, largest)
-    return np.asarray(found)
+    return np.where(np.isnan(largest) | exact.special[:, None], np.inf, largest)
 
 
 def exact_values(subject: Subject, batch: Batch) -> Floats:
     """The exact result [rows, n], in binary64."""
     return exact_of(batch).reference(subject.operation, subject.quantity).values()
-
-
-def numbers(format: Format, bits: Bits) -> Floats:
-    """Bit patterns as numbers."""
-    return format.decode(bits)

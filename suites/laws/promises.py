@@ -11,6 +11,12 @@ from suites.paths.taken import Step
 # Sums that serve any tensor: the order of a row's terms depends on the sizes and strides of the whole array.
 _GENERAL_SUMS = ("cascade", "library")
 
+# Bounds of algorithms that add the maximum to a logarithm, or don't subtract it: docs/theory.md 5.3.
+_OF_THE_LOGITS = {"B3", "B7"}
+
+# What hands rows to a kernel as they are.
+_HANDED_ON = ("torch-vmap", "torch-masked")
+
 Evaluated = tuple[Subject, tuple[int, int]]
 
 
@@ -35,6 +41,12 @@ def one_code_along_a_row(on: Evaluations, subject: Subject, shape: tuple[int, in
     return bool(steps) and not _divides_elements(steps)
 
 
+def takes_differences(on: Evaluations, subject: Subject, shape: tuple[int, int]) -> bool:
+    """Whether the registry knows the algorithm by the bound of one that is a function of x - max x."""
+    bounds = {name for step in on.steps(subject, shape) for name in step.path.bound}
+    return bool(bounds) and not bounds & _OF_THE_LOGITS
+
+
 def divides_rows(steps: Iterable[Step]) -> bool:
     """Whether some rows take other code than the rest: those that fill a vector register, and those left over."""
     return any(s.path.part.startswith(("threads", "blocks")) and not s.where.startswith(("all", "the")) for s in steps)
@@ -45,7 +57,8 @@ def _divides_elements(steps: Iterable[Step]) -> bool:
 
 
 def _codes(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:
-    return tuple((step.path.id, step.where if step.path.part.startswith("row") else "") for step in steps)
+    taken = [step for step in steps if step.path.id not in _HANDED_ON]
+    return tuple((step.path.id, step.where if step.path.part.startswith("row") else "") for step in taken)
 
 
 def _sums_by_shape(steps: Iterable[Step], layout: str) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from references.formats import Floats
+from references.formats import Bits, Floats
 from suites.laws.comparing import beyond, unequal
 from suites.laws.evaluation import Evaluations
-from suites.laws.inputs import ROWS, Input, input_of, lengths_of, limit_of, mixed
+from suites.laws.inputs import ROWS, Input, Order, input_of, lengths_of, limit_of, mixed
 from suites.laws.law import BITWISE, BITWISE_ON_ONE_PATH, Breach, Law, worst
 from suites.laws.promises import same_code
 from suites.laws.subjects import Subject
@@ -41,7 +41,7 @@ def _among_others(subject: Subject, on: Evaluations, n: int) -> Breach | None:
     return unequal(subject, given.rows(kept), after, before, "those beside other rows")
 
 
-def _loud(subject: Subject, given: Input) -> np.ndarray:
+def _loud(subject: Subject, given: Input) -> Bits:
     format, logits = subject.format, given.logits.copy()
     values = [*_LOUD, format.largest, -format.largest]
     if not subject.implementation.special_rows:
@@ -86,10 +86,10 @@ def apart(
     on: Evaluations,
     n: int,
     given: Input,
-    found: np.ndarray,
-    expected: np.ndarray,
-    rows: np.ndarray | slice,
-    columns: np.ndarray | slice = slice(None),
+    found: Bits,
+    expected: Bits,
+    rows: Order | slice,
+    columns: Order | slice = slice(None),
 ) -> Breach | None:
     """A breach where two evaluations of the same exact rows are farther apart than both may be from the truth.
 
@@ -100,7 +100,8 @@ def apart(
     return beyond(subject, given, decode(found), decode(expected), 2 * limit, "by two evaluations of the same rows")
 
 
-_BOTH_BOUNDS = "twice the bound of the verdict (docs/theory.md 11)"
+# How far apart two results for the same exact row may be.
+TWICE = "L1, docs/theory.md 11: the bounds of both"
 
 LAWS = (
     Law(
@@ -121,7 +122,7 @@ LAWS = (
         BITWISE_ON_ONE_PATH,
         "all rows take the same path, as paths.toml knows it",
         position,
-        _BOTH_BOUNDS,
+        TWICE,
     ),
     Law(
         "batch size",
@@ -130,6 +131,6 @@ LAWS = (
         BITWISE_ON_ONE_PATH,
         "both batches take the same path, and no code is made for a shape",
         batch_size,
-        _BOTH_BOUNDS,
+        TWICE,
     ),
 )
