@@ -16,7 +16,7 @@ from references import doubledouble as dd
 from references import law_bounds as bounds
 from references.formats import Floats
 from references.law_case import Case
-from references.problem import OPERATIONS
+from references.problem import OPERATIONS, QUANTITIES
 from references.residuals import difference, exponential, inner, inversions, off_from, pair, sum_of
 from references.shifted import ulp_exponents
 
@@ -43,12 +43,17 @@ class Difference:
 
 @dataclass(frozen=True)
 class Identity:
-    """``name`` is its L number in docs/theory.md and what it says; ``needs`` the functions that it asks for."""
+    """``code`` is its L number in docs/theory.md, ``name`` what it says, ``needs`` the functions that it asks for.
+
+    Where the bound is of one algorithm only, ``algorithm`` is the name of its bound, and ``otherwise`` judges others.
+    """
 
     code: str
     name: str
     needs: tuple[tuple[str, str], ...]
     of: Callable[[Case, Evaluate], Difference]
+    algorithm: str = ""
+    otherwise: Callable[[Case, Evaluate], Difference] | None = None
 
 
 def _softmax_sum(case: Case, evaluate: Evaluate) -> Difference:
@@ -79,10 +84,10 @@ def _log_softmax_vjp_sum(case: Case, evaluate: Evaluate) -> Difference:
     return Difference(off_from(sum_of(pair(evaluate("log_softmax", "vjp", case))), 0.0), limit)
 
 
-def _hvp_sum(operation: str) -> Callable[[Case, Evaluate], Difference]:
+def _any_sum(operation: str, quantity: str, expected: float = 0.0) -> Callable[[Case, Evaluate], Difference]:
     def of(case: Case, evaluate: Evaluate) -> Difference:
-        total = sum_of(pair(evaluate(operation, "hvp", case)))
-        return Difference(off_from(total, 0.0), bounds.hvp_sum_bound(case.limit(operation, "hvp")))
+        total = sum_of(pair(evaluate(operation, quantity, case)))
+        return Difference(off_from(total, expected), bounds.row_sum_bound(case.limit(operation, quantity)))
 
     return of
 
@@ -203,50 +208,33 @@ def _log_softmax_product_rule(case: Case, evaluate: Evaluate) -> Difference:
     return Difference(difference(pair(evaluate("log_softmax", "hvp", case)), expected), limit)
 
 
-_S, _L = ("softmax", "forward"), ("log_softmax", "forward")
+_S, _S_VJP, _S_JVP, _S_HVP = (("softmax", quantity) for quantity in QUANTITIES)
+_L, _L_VJP, _L_JVP, _L_HVP = (("log_softmax", quantity) for quantity in QUANTITIES)
 
-IDENTITIES = (
-    Identity("L2", "a softmax sums to 1", (_S,), _softmax_sum),
+# Of values.
+FORWARD = (
+    Identity("L2", "a softmax sums to 1", (_S,), _softmax_sum, "B1", _any_sum(*_S, 1.0)),
     Identity("L3", "the exponentials of a log_softmax sum to 1", (_L,), _log_softmax_sum),
-    Identity("L4", "a softmax vjp sums to 0", (("softmax", "vjp"),), _product_sum("vjp")),
-    Identity("L4", "a softmax jvp sums to 0", (("softmax", "jvp"),), _product_sum("jvp")),
-    Identity("L5", "a log_softmax vjp sums to 0", (("log_softmax", "vjp"),), _log_softmax_vjp_sum),
-    Identity("L6", "a softmax hvp sums to 0", (("softmax", "hvp"),), _hvp_sum("softmax")),
-    Identity("L6", "a log_softmax hvp sums to 0", (("log_softmax", "hvp"),), _hvp_sum("log_softmax")),
     Identity("L7", "a softmax keeps the order of its logits", (_S,), _softmax_order),
     Identity("L7", "a log_softmax keeps the order of its logits", (_L,), _log_softmax_order),
     Identity("L8", "exp of a log_softmax is the softmax", (_S, _L), _exp),
     Identity("L9", "parts of a row merge into the softmax of all", (_S,), _merged_softmax),
     Identity("L9", "logarithms of sums of parts add up to that of all", (_L,), _merged_log_sum),
-    Identity(
-        "L10",
-        "exp of log_softmax has the gradient of softmax",
-        (_S, ("softmax", "vjp"), ("log_softmax", "vjp")),
-        _chain,
-    ),
-    Identity("L10", "the gradient of a cross-entropy is one-hot minus softmax", (_S, ("log_softmax", "vjp")), _one_hot),
-    Identity(
-        "L10",
-        "a softmax hvp is the derivative of its vjp",
-        (_S, ("softmax", "jvp"), ("softmax", "hvp")),
-        _softmax_product_rule,
-    ),
-    Identity(
-        "L10",
-        "a log_softmax hvp is the derivative of its vjp",
-        (("softmax", "jvp"), ("log_softmax", "hvp")),
-        _log_softmax_product_rule,
-    ),
-    Identity(
-        "L11",
-        "the vjp and the jvp of softmax are transposed",
-        (("softmax", "vjp"), ("softmax", "jvp")),
-        _duality("softmax"),
-    ),
-    Identity(
-        "L11",
-        "the vjp and the jvp of log_softmax are transposed",
-        (("log_softmax", "vjp"), ("log_softmax", "jvp")),
-        _duality("log_softmax"),
-    ),
 )
+
+# Of gradients.
+GRADIENTS = (
+    Identity("L4", "a softmax vjp sums to 0", (_S_VJP,), _product_sum("vjp"), "B9", _any_sum(*_S_VJP)),
+    Identity("L4", "a softmax jvp sums to 0", (_S_JVP,), _product_sum("jvp"), "B9", _any_sum(*_S_JVP)),
+    Identity("L5", "a log_softmax vjp sums to 0", (_L_VJP,), _log_softmax_vjp_sum, "B11", _any_sum(*_L_VJP)),
+    Identity("L6", "a softmax hvp sums to 0", (_S_HVP,), _any_sum(*_S_HVP)),
+    Identity("L6", "a log_softmax hvp sums to 0", (_L_HVP,), _any_sum(*_L_HVP)),
+    Identity("L10", "exp of log_softmax has the gradient of softmax", (_S, _S_VJP, _L_VJP), _chain),
+    Identity("L10", "the gradient of a cross-entropy is one-hot minus softmax", (_S, _L_VJP), _one_hot),
+    Identity("L10", "a softmax hvp is the derivative of its vjp", (_S, _S_JVP, _S_HVP), _softmax_product_rule),
+    Identity("L10", "a log_softmax hvp is the derivative of its vjp", (_S_JVP, _L_HVP), _log_softmax_product_rule),
+    Identity("L11", "the vjp and the jvp of softmax are transposed", (_S_VJP, _S_JVP), _duality("softmax")),
+    Identity("L11", "the vjp and the jvp of log_softmax are transposed", (_L_VJP, _L_JVP), _duality("log_softmax")),
+)
+
+IDENTITIES = (*FORWARD, *GRADIENTS)

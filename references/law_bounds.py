@@ -59,8 +59,8 @@ def log_softmax_vjp_sum_bound(
     return total * log_softmax_sum_bound(rows, beta) + _row(kernel) + _roundings(exact, within, format, arithmetic)
 
 
-def hvp_sum_bound(limit: Floats) -> Floats:
-    """L6: |sum of an hvp|: the errors of its elements."""
+def row_sum_bound(limit: Floats) -> Floats:
+    """L6: how far the sum of a row may be from the exact one, whatever the algorithm: the errors of its elements."""
     return _row(limit)
 
 
