@@ -68,14 +68,10 @@ def _log_softmax_sum(case: Case, evaluate: Evaluate) -> Difference:
     )
 
 
-def _product_sum(quantity: str) -> Callable[[Case, Evaluate], Difference]:
-    def of(case: Case, evaluate: Evaluate) -> Difference:
-        (v,) = case.vectors(quantity).values()
-        exact, beta = case.exact("softmax", quantity), case.limit("softmax", "forward")
-        limit = bounds.softmax_product_sum_bound(case.rows, v, exact, beta, case.format, case.arithmetic)
-        return Difference(off_from(sum_of(pair(evaluate("softmax", quantity, case))), 0.0), limit)
-
-    return of
+def _softmax_vjp_sum(case: Case, evaluate: Evaluate) -> Difference:
+    exact, beta = case.exact("softmax", "vjp"), case.limit("softmax", "forward")
+    limit = bounds.softmax_vjp_sum_bound(case.rows, case.cotangent, exact, beta, case.format, case.arithmetic)
+    return Difference(off_from(sum_of(pair(evaluate("softmax", "vjp", case))), 0.0), limit)
 
 
 def _log_softmax_vjp_sum(case: Case, evaluate: Evaluate) -> Difference:
@@ -224,8 +220,8 @@ FORWARD = (
 
 # Of gradients.
 GRADIENTS = (
-    Identity("L4", "a softmax vjp sums to 0", (_S_VJP,), _product_sum("vjp"), "B9", _any_sum(*_S_VJP)),
-    Identity("L4", "a softmax jvp sums to 0", (_S_JVP,), _product_sum("jvp"), "B9", _any_sum(*_S_JVP)),
+    Identity("L4", "a softmax vjp sums to 0", (_S_VJP,), _softmax_vjp_sum, "B9", _any_sum(*_S_VJP)),
+    Identity("L6", "a softmax jvp sums to 0", (_S_JVP,), _any_sum(*_S_JVP)),
     Identity("L5", "a log_softmax vjp sums to 0", (_L_VJP,), _log_softmax_vjp_sum, "B11", _any_sum(*_L_VJP)),
     Identity("L6", "a softmax hvp sums to 0", (_S_HVP,), _any_sum(*_S_HVP)),
     Identity("L6", "a log_softmax hvp sums to 0", (_L_HVP,), _any_sum(*_L_HVP)),
