@@ -143,7 +143,9 @@ def _in_time(implementation: Implementation, quantity: str, format: str, layout:
 
 def _worth_compiling(implementation: Implementation, quantity: str, format: str, layout: str) -> bool:
     if implementation.name != "jax/jit":
-        return quantity != "hvp" and layout == "last" and format in _FEW_FORMATS
-    if quantity == "hvp":
-        return layout == "last" and format == "binary32"
-    return layout == "last" or (layout == "inner" and format in _FEW_FORMATS)
+        return quantity in _SMOKE_QUANTITIES and layout == "last" and format == "binary32"
+    if layout == "inner":
+        return quantity in _SMOKE_QUANTITIES and format == "binary32"
+    return layout == "last" and (
+        quantity in _SMOKE_QUANTITIES or (quantity == "jvp" and format in ("binary32", "binary16"))
+    )
