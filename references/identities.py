@@ -43,17 +43,20 @@ class Difference:
 
 @dataclass(frozen=True)
 class Identity:
-    """``code`` is its L number in docs/theory.md, ``name`` what it says, ``needs`` the functions that it asks for.
+    """``code`` is its L number in docs/theory.md, ``needs`` the functions that it asks for.
 
     Where the bound is of one algorithm only, ``algorithm`` is the name of its bound, and ``otherwise`` judges others.
+    ``allows`` says that there is a bound which is not 0.
     """
 
     code: str
     name: str
+    says: str
     needs: tuple[tuple[str, str], ...]
     of: Callable[[Case, Evaluate], Difference]
     algorithm: str = ""
     otherwise: Callable[[Case, Evaluate], Difference] | None = None
+    allows: bool = True
 
 
 def _softmax_sum(case: Case, evaluate: Evaluate) -> Difference:
@@ -209,28 +212,115 @@ _L, _L_VJP, _L_JVP, _L_HVP = (("log_softmax", quantity) for quantity in QUANTITI
 
 # Of values.
 FORWARD = (
-    Identity("L2", "a softmax sums to 1", (_S,), _softmax_sum, "B1", _any_sum(*_S, 1.0)),
-    Identity("L3", "the exponentials of a log_softmax sum to 1", (_L,), _log_softmax_sum),
-    Identity("L7", "a softmax keeps the order of its logits", (_S,), _softmax_order),
-    Identity("L7", "a log_softmax keeps the order of its logits", (_L,), _log_softmax_order),
-    Identity("L8", "exp of a log_softmax is the softmax", (_S, _L), _exp),
-    Identity("L9", "parts of a row merge into the softmax of all", (_S,), _merged_softmax),
-    Identity("L9", "logarithms of sums of parts add up to that of all", (_L,), _merged_log_sum),
+    Identity(
+        "L2",
+        "softmax sum",
+        "the elements of a softmax sum to 1, summed exactly",
+        (_S,),
+        _softmax_sum,
+        "B1",
+        _any_sum(*_S, 1.0),
+    ),
+    Identity(
+        "L3",
+        "log_softmax sum",
+        "the exponentials of a log_softmax sum to 1, taken and summed exactly",
+        (_L,),
+        _log_softmax_sum,
+    ),
+    Identity(
+        "L7",
+        "softmax order",
+        "a larger logit has no smaller softmax, and equal ones have equal ones",
+        (_S,),
+        _softmax_order,
+    ),
+    Identity(
+        "L7",
+        "log_softmax order",
+        "a larger logit has no smaller log_softmax, and equal ones have the same bits",
+        (_L,),
+        _log_softmax_order,
+        allows=False,
+    ),
+    Identity("L8", "exp of log_softmax", "exp of a log_softmax is the softmax", (_S, _L), _exp),
+    Identity(
+        "L9",
+        "merged softmax",
+        "the softmax of a part of a row, times what the part has of the whole, is the softmax of the whole",
+        (_S,),
+        _merged_softmax,
+    ),
+    Identity(
+        "L9",
+        "merged log-sum-exp",
+        "the log-sum-exps of the parts of a row, read off their log_softmaxes, add up to that of the whole",
+        (_L,),
+        _merged_log_sum,
+    ),
 )
 
 # Of gradients.
 GRADIENTS = (
-    Identity("L4", "a softmax vjp sums to 0", (_S_VJP,), _softmax_vjp_sum, "B9", _any_sum(*_S_VJP)),
-    Identity("L6", "a softmax jvp sums to 0", (_S_JVP,), _any_sum(*_S_JVP)),
-    Identity("L5", "a log_softmax vjp sums to 0", (_L_VJP,), _log_softmax_vjp_sum, "B11", _any_sum(*_L_VJP)),
-    Identity("L6", "a softmax hvp sums to 0", (_S_HVP,), _any_sum(*_S_HVP)),
-    Identity("L6", "a log_softmax hvp sums to 0", (_L_HVP,), _any_sum(*_L_HVP)),
-    Identity("L10", "exp of log_softmax has the gradient of softmax", (_S, _S_VJP, _L_VJP), _chain),
-    Identity("L10", "the gradient of a cross-entropy is one-hot minus softmax", (_S, _L_VJP), _one_hot),
-    Identity("L10", "a softmax hvp is the derivative of its vjp", (_S, _S_JVP, _S_HVP), _softmax_product_rule),
-    Identity("L10", "a log_softmax hvp is the derivative of its vjp", (_S_JVP, _L_HVP), _log_softmax_product_rule),
-    Identity("L11", "the vjp and the jvp of softmax are transposed", (_S_VJP, _S_JVP), _duality("softmax")),
-    Identity("L11", "the vjp and the jvp of log_softmax are transposed", (_L_VJP, _L_JVP), _duality("log_softmax")),
+    Identity(
+        "L4",
+        "softmax vjp sum",
+        "the elements of a softmax vjp sum to 0",
+        (_S_VJP,),
+        _softmax_vjp_sum,
+        "B9",
+        _any_sum(*_S_VJP),
+    ),
+    Identity("L6", "softmax jvp sum", "the elements of a softmax jvp sum to 0", (_S_JVP,), _any_sum(*_S_JVP)),
+    Identity(
+        "L5",
+        "log_softmax vjp sum",
+        "the elements of a log_softmax vjp sum to 0",
+        (_L_VJP,),
+        _log_softmax_vjp_sum,
+        "B11",
+        _any_sum(*_L_VJP),
+    ),
+    Identity("L6", "softmax hvp sum", "the elements of a softmax hvp sum to 0", (_S_HVP,), _any_sum(*_S_HVP)),
+    Identity("L6", "log_softmax hvp sum", "the elements of a log_softmax hvp sum to 0", (_L_HVP,), _any_sum(*_L_HVP)),
+    Identity(
+        "L10",
+        "chain rule",
+        "the softmax vjp of g is the log_softmax vjp of softmax times g: softmax is exp of log_softmax",
+        (_S, _S_VJP, _L_VJP),
+        _chain,
+    ),
+    Identity(
+        "L10",
+        "one-hot cotangent",
+        "the log_softmax vjp of a one-hot cotangent is it minus the softmax: the gradient of a cross-entropy",
+        (_S, _L_VJP),
+        _one_hot,
+    ),
+    Identity(
+        "L10",
+        "softmax product rule",
+        "the softmax hvp is the derivative of s (g - <g, s>), by the product rule",
+        (_S, _S_JVP, _S_HVP),
+        _softmax_product_rule,
+    ),
+    Identity(
+        "L10",
+        "log_softmax product rule",
+        "the log_softmax hvp is the derivative of g - s sum g: -sum g times the softmax jvp",
+        (_S_JVP, _L_HVP),
+        _log_softmax_product_rule,
+    ),
+    Identity(
+        "L11", "softmax duality", "<g, jvp of t> = <vjp of g, t> for softmax", (_S_VJP, _S_JVP), _duality("softmax")
+    ),
+    Identity(
+        "L11",
+        "log_softmax duality",
+        "<g, jvp of t> = <vjp of g, t> for log_softmax",
+        (_L_VJP, _L_JVP),
+        _duality("log_softmax"),
+    ),
 )
 
 IDENTITIES = (*FORWARD, *GRADIENTS)

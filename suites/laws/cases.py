@@ -15,7 +15,7 @@ from references.law_case import Case
 from suites.laws.comparing import beyond
 from suites.laws.evaluation import Evaluations
 from suites.laws.inputs import Input, lengths_of, mixed
-from suites.laws.law import WITHIN, Breach, Law, worst
+from suites.laws.law import BITWISE, WITHIN, Breach, Law, worst
 from suites.laws.subjects import Subject
 
 
@@ -66,11 +66,13 @@ def law_of(identity: Identity, code: str) -> Law:
         here = (subject.operation, subject.quantity) == identity.needs[-1]
         return here and all(supports(*function, subject.format_name) for function in identity.needs)
 
-    bound = f"{identity.code}, docs/theory.md 11"
+    bound = f"{identity.code} (docs/theory.md 11)"
     if identity.otherwise:
-        bound += f"; of an algorithm that has not {identity.algorithm}, L6"
-    promise = "what exact results keep, and the bounds on the elements of computed ones"
-    return Law(identity.name, code, identity.name, WITHIN, promise, check, bound, asked_of)
+        bound += f", or L6 of an algorithm that is not known to be that of {identity.algorithm}"
+    promise = "exact results keep it, and computed ones are within their bounds"
+    if not identity.allows:
+        return Law(identity.name, code, identity.says, BITWISE, "monotone operations", check, asked_of=asked_of)
+    return Law(identity.name, code, identity.says, WITHIN, promise, check, bound, asked_of)
 
 
 def _broken(identity: Identity, subject: Subject, on: Evaluations, n: int) -> Breach | None:
@@ -82,7 +84,7 @@ def _broken(identity: Identity, subject: Subject, on: Evaluations, n: int) -> Br
     allowed = np.where(np.isfinite(found.bound), found.bound, np.inf)
     zero = np.zeros_like(found.residual)
     given = input_of_case(case, subject.quantity)
-    return beyond(subject, given, found.residual, zero, allowed, identity.name)
+    return beyond(subject, given, found.residual, zero, allowed, identity.says)
 
 
 def _has(subject: Subject, on: Evaluations, case: Case, bound: str) -> bool:
