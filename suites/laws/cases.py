@@ -10,7 +10,7 @@ import numpy as np
 
 from references.arithmetic import Arithmetic, compute_arithmetic, storage_arithmetic
 from references.formats import Floats, Format, compute_format
-from references.identities import Difference, Evaluate, Identity
+from references.identity import Difference, Evaluate, Identity
 from references.law_case import Case
 from suites.laws.comparing import beyond
 from suites.laws.evaluation import Evaluations

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from references.identities import FORWARD
+from references.value_identities import VALUES
 from suites.laws.cases import law_of
 
 # P8 is said of rows by themselves, P16 of functions and parts of rows.
 _OF_ROWS = ("L2", "L3", "L7")
 
-LAWS = tuple(law_of(identity, "P8" if identity.code in _OF_ROWS else "P16") for identity in FORWARD)
+LAWS = tuple(law_of(identity, "P8" if identity.code in _OF_ROWS else "P16") for identity in VALUES)
