@@ -40,13 +40,13 @@ def log_softmax_sum_bound(rows: Shifted, limit: Floats) -> Floats:
     return mean(rows.s, expm1(limit))
 
 
-def softmax_product_sum_bound(
-    rows: Shifted, v: Floats, exact: Floats, beta: Floats, format: Format, arithmetic: Arithmetic
+def softmax_vjp_sum_bound(
+    rows: Shifted, g: Floats, exact: Floats, beta: Floats, format: Format, arithmetic: Arithmetic
 ) -> Floats:
-    """L4: |sum of a softmax vjp or jvp|, from a saved softmax off by ``beta`` whose sum keeps L2."""
-    kernel = softmax_product_kernel(rows, v, beta, arithmetic)
-    saved = softmax_sum_bound(rows, format, arithmetic) * (np.abs(mean(rows.s, v)) + mean(beta, np.abs(v)))
-    within = kernel + product(beta, np.abs(v - mean(rows.s, v))) + (rows.s + beta) * mean(beta, np.abs(v))
+    """L4: |sum of a softmax vjp|, from a saved softmax off by ``beta`` whose sum keeps L2."""
+    kernel, size, centre = softmax_product_kernel(rows, g, beta, arithmetic), np.abs(g), mean(rows.s, g)
+    saved = softmax_sum_bound(rows, format, arithmetic) * (np.abs(centre) + mean(beta, size))
+    within = kernel + product(beta, np.abs(g - centre)) + (rows.s + beta) * mean(beta, size)
     return saved + _row(kernel) + _roundings(exact, within, format, arithmetic)
 
 
@@ -59,8 +59,8 @@ def log_softmax_vjp_sum_bound(
     return total * log_softmax_sum_bound(rows, beta) + _row(kernel) + _roundings(exact, within, format, arithmetic)
 
 
-def hvp_sum_bound(limit: Floats) -> Floats:
-    """L6: |sum of an hvp|: the errors of its elements."""
+def row_sum_bound(limit: Floats) -> Floats:
+    """L6: how far the sum of a row may be from the exact one, whatever the algorithm: the errors of its elements."""
     return _row(limit)
 
 

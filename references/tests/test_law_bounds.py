@@ -44,7 +44,7 @@ def test_l3_weighs_what_the_elements_may_be_off_by() -> None:
 
 def test_l4_counts_the_sum_of_the_saved_softmax_and_the_kernel() -> None:
     """g = (1, 0): <g, s> = s1, off by 8 u of it in both elements, and 2 u of s1 in the first."""
-    found = law_bounds.softmax_product_sum_bound(TWO, ONE, ONE, LIMIT_1, BINARY32, ARITHMETIC)
+    found = law_bounds.softmax_vjp_sum_bound(TWO, ONE, ONE, LIMIT_1, BINARY32, ARITHMETIC)
     assert agree(found, (6 * U * S1 + 2 * U * S1 + 8 * U * S1,))
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from suites.laws import layouts, repeated, values
+from suites.laws import edges, gradients, identities, layouts, repeated, values
 from suites.laws.law import Law
 
-LAWS: tuple[Law, ...] = (*repeated.LAWS, *layouts.LAWS, *values.LAWS)
+LAWS: tuple[Law, ...] = (
+    *repeated.LAWS,
+    *layouts.LAWS,
+    *values.LAWS,
+    *identities.LAWS,
+    *gradients.LAWS,
+    *edges.LAWS,
+)
 
 BY_NAME: dict[str, Law] = {law.name: law for law in LAWS}
 

@@ -10,7 +10,7 @@ from cachetools import LRUCache
 
 from references.formats import Bits
 from suites.evaluation import evaluate_rows
-from suites.implementations.call import Evaluator
+from suites.implementations.call import AnyBits, Call, Evaluator
 from suites.implementations.catalogue import Implementation, settings_of
 from suites.introduction import Introduction
 from suites.laws.inputs import Input
@@ -21,7 +21,7 @@ from suites.paths.taken import Step
 from suites.pool import evaluate
 from suites.profiles import DEFAULT, Profile
 from suites.roster import admitted
-from suites.tasks import Loss, Request, Task
+from suites.tasks import Answer, Loss, Request, Task
 
 # Elements of results that are kept: a law's neighbours ask for the same rows.
 _MOST_KEPT = 1 << 22
@@ -64,19 +64,33 @@ class Evaluations:
         what = subject.operation, subject.quantity, subject.format_name, subject.layout
         return evaluate_rows(evaluator, *what, given.logits, given.vectors)
 
+    def call(self, subject: Subject, call: Call) -> AnyBits:
+        """The result of an array of any shape, in this process.  Raises whatever the framework raises."""
+        found = self._evaluator(subject.implementation)(call)
+        # np.ascontiguousarray, which evaluators end with, makes one axis where there is none.
+        return found.reshape(()) if call.logits.ndim == 0 and found.shape == (1,) else found
+
     def _by_worker(self, subject: Subject, given: Input) -> Bits:
-        implementation = subject.implementation
-        own = (implementation.module, *implementation.own) if implementation.own else None
-        vectors = tuple((role, role) for role in given.vectors)
-        request = Request(implementation.name, subject.operation, subject.quantity, subject.layout, vectors, own)
-        task = Task(subject.profile, subject.format_name, given.logits, given.vectors, (request,))
-        (answer,) = evaluate(task)
+        answer = self.isolated(subject, given)
         if answer.bits is None:
             loss = answer.loss or Loss("no answer")
             raise LostEvaluation(f"{subject.key}: {loss.reason}\n{loss.log}".rstrip())
         if answer.touched:
             raise LostEvaluation(f"{subject.key}: {answer.touched} elements of memory were changed")
         return answer.bits
+
+    def isolated(self, subject: Subject, given: Input) -> Answer:
+        """A worker's answer, for what may end the process that it is tried in.
+
+        Raises Unavailable, WorkerDied where no worker can be had.
+        """
+        implementation = subject.implementation
+        own = (implementation.module, *implementation.own) if implementation.own else None
+        vectors = tuple((role, role) for role in given.vectors)
+        request = Request(implementation.name, subject.operation, subject.quantity, subject.layout, vectors, own)
+        task = Task(subject.profile, subject.format_name, given.logits, given.vectors, (request,))
+        (answer,) = evaluate(task)
+        return answer
 
     def _evaluator(self, implementation: Implementation) -> Evaluator:
         if implementation.name not in self._evaluators:

@@ -35,7 +35,8 @@ class Law:
     """A law, by its P-code.
 
     ``holds`` is one of the words above; ``bound`` says which bound, and where it is derived.  ``promise`` says why the
-    law has to hold: who promised it, or what it follows from.  ``asked_of`` says of whom it makes sense.
+    law has to hold: who promised it, or what it follows from.  ``asked_of`` says of whom it makes sense; ``of_casts``,
+    that it is a law of those that cast their logits first.
     """
 
     name: str
@@ -46,6 +47,11 @@ class Law:
     check: Check
     bound: str = ""
     asked_of: Callable[[Subject], bool] = lambda subject: True
+    of_casts: bool = False
+
+    def is_asked(self, subject: Subject) -> bool:
+        """Whether the law makes sense for a subject; those that cast first have a law of their own."""
+        return subject.casts == self.of_casts and self.asked_of(subject)
 
 
 def worst(breaches: list[Breach | None]) -> Breach | None:

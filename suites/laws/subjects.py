@@ -44,6 +44,11 @@ class Subject:
         return "/".join((*parts, self.layout))
 
     @property
+    def casts(self) -> bool:
+        """Whether the logits are cast to the format first."""
+        return "-to-" in self.implementation.name
+
+    @property
     def framework(self) -> str:
         return self.implementation.framework
 
@@ -80,17 +85,12 @@ def memory_layouts(subject: Subject) -> tuple[str, ...]:
     return tuple(name for name in LAYOUTS if name != "single" and means_something_to(subject.framework, name))
 
 
-def takes_rows(implementation: Implementation) -> bool:
-    """Whether an implementation takes arbitrary rows; one whose logits are drawn in a narrower format doesn't."""
-    return not implementation.drawn and "-to-" not in implementation.name
-
-
 def subjects_of(implementation: Implementation, operation: str, selection: Selection) -> Iterator[Subject]:
     """The subjects of an implementation and one of its operations in a tier, under the filters of a selection.
 
-    None for an implementation that takes no arbitrary rows.
+    None for an implementation that scales its logits, and thereby takes no arbitrary rows.
     """
-    if not takes_rows(implementation):
+    if "-over-" in implementation.name:
         return
     for profile in profiles_for(implementation, selection):
         for format in profile.formats or FORMATS:

@@ -65,7 +65,7 @@ class Trials:
             for implementation in self.implementations
             for operation in self._operations(implementation)
             for law in LAWS
-            if any(law.asked_of(s) for s in subjects_of(implementation, operation, self.selection))
+            if any(law.is_asked(s) for s in subjects_of(implementation, operation, self.selection))
         ]
 
     def _operations(self, implementation: Implementation) -> list[str]:
@@ -75,7 +75,7 @@ class Trials:
     def subjects(self, trial: Trial) -> list[Subject]:
         law = law_named(trial.law)
         every = subjects_of(self.by_name[trial.implementation], trial.operation, self.selection)
-        return [subject for subject in every if law.asked_of(subject)]
+        return [subject for subject in every if law.is_asked(subject)]
 
     def missing(self, subject: Subject) -> str | None:
         """Why a subject can't be measured here, or None; a profile is started to know.
