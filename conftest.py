@@ -36,6 +36,7 @@ from suites.known_defects import REQUIRED, DefectError, known_defects
 from suites.laws.known_breaches import LawDefect, law_defects
 from suites.laws.requirements import Session
 from suites.laws.trials import Trials
+from suites.laws.unpromised import Observation
 from suites.measure import Measurement
 from suites.plan import FORMATS, TIERS, Selection
 from suites.pool import stop_workers
@@ -188,6 +189,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("cell", session.cells(), ids=lambda cell: cell.key)
     if "trial" in metafunc.fixturenames:
         metafunc.parametrize("trial", metafunc.config.stash[_TRIALS].planned(), ids=lambda trial: trial.id)
+    if "watched" in metafunc.fixturenames:
+        pairs = metafunc.config.stash[_TRIALS].watched()
+        metafunc.parametrize("watched", pairs, ids=lambda pair: "-".join(pair).replace(" ", "-"))
     if "law_defect" in metafunc.fixturenames:
         metafunc.parametrize("law_defect", law_defects(), ids=lambda defect: defect.id)
     if "defect" in metafunc.fixturenames:
@@ -208,6 +212,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(_group(by_name[cell.implementation].framework, cell.profile)))
         elif "trial" in parameters:
             framework = by_name[parameters["trial"].implementation].framework
+            item.add_marker(pytest.mark.xdist_group(_group(framework, DEFAULT)))
+        elif isinstance(parameters.get("watched"), tuple):
+            framework = by_name[parameters["watched"][0]].framework
             item.add_marker(pytest.mark.xdist_group(_group(framework, DEFAULT)))
         elif isinstance(parameters.get("law_defect"), LawDefect):
             item.add_marker(pytest.mark.xdist_group(_group(parameters["law_defect"].framework, DEFAULT)))
@@ -256,6 +263,15 @@ def record_measurement(request: pytest.FixtureRequest) -> Callable[[Measurement]
         request.node.user_properties.append(("measurement", json.dumps(parts)))
 
     return record
+
+
+@pytest.fixture
+def record_observation(request: pytest.FixtureRequest) -> Callable[[Observation], None]:
+    """Hands an observation to the run directory of --record."""
+    if not _option(request.config, "record"):
+        return lambda observation: None
+    properties = request.node.user_properties
+    return lambda observation: properties.append(("observation", json.dumps(asdict(observation))))
 
 
 @pytest.fixture
@@ -319,6 +335,8 @@ class _Controller:
         for name, text in report.user_properties:
             if name == "measurement" and _WRITER in self.config.stash:
                 self._write(self.config.stash[_WRITER], json.loads(str(text)))
+            elif name == "observation" and _WRITER in self.config.stash:
+                self.config.stash[_WRITER].observe(Observation(**json.loads(str(text))))
             elif name == "baseline":
                 self.told.add(str(text))
 

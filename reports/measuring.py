@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from references.formats import BINARY32
+from reports.observing import observe
 from reports.records import (
     SCHEMA,
     LostCell,
@@ -113,6 +114,9 @@ def run_measurements(
         run = _Measuring(writer, by_name, profiles, roster, progress, planned)
         try:
             run.measure(crew)
+            with WATCH.spent_on("observing"):
+                measured = [i for i in implementations if i.name not in skipped]
+                observe(measured, selection, roster, crew, writer, interpreter)
             timings = _timings(implementations, roster, crew) if timing else []
         finally:
             writer.close()

@@ -134,12 +134,12 @@ def _in_time(implementation: Implementation, quantity: str, format: str, layout:
         return bool(chosen) and (few or (implementation.framework in ("numpy", "scipy") and layout in _FEW_AXES))
     if implementation.own:
         return True
-    if _is_formula(implementation):  # what people write with a framework: its laws are the framework's
-        return layout == "last" and quantity in _SMOKE_QUANTITIES
     if COMPILER in implementation.needs:  # a second for each kernel
         return (quantity, layout, format) in (("forward", "last", "binary32"), ("vjp", "last", "binary32"))
     if implementation.framework == "jax" or "jax" in implementation.needs:
         return _worth_compiling(implementation, quantity, format, layout)
+    if _is_formula(implementation):  # what people write with a framework: most of its laws are the framework's
+        return layout == "last" and quantity in _SMOKE_QUANTITIES
     return True
 
 

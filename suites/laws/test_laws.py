@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from suites.laws.known_breaches import LawDefect, law_defect_of
 from suites.laws.law import BITWISE, BITWISE_ON_ONE_PATH, WITHIN
 from suites.laws.requirements import Session
 from suites.laws.trials import Broken, Trial, Trials
+from suites.laws.unpromised import Observation
 from suites.plan import Selection
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "laws.md"
@@ -74,6 +76,23 @@ def _all_of(defect: LawDefect, trials: Trials) -> bool:
         return False
     chosen = [trial for trial in trials.planned() if defect.may_select(trial)]
     return not any(trials.missing(s) for trial in chosen for s in trials.subjects(trial))
+
+
+def test_what_is_not_promised_is_observed(
+    trials: Trials, watched: tuple[str, str], record_observation: Callable[[Observation], None]
+) -> None:
+    """Nothing is required of the bits; but every comparison has to be made, of as many numbers as it has."""
+    compared = trials.comparisons(*watched)
+    reasons = [trials.missing(c.usual) or trials.missing(c.other) for c in compared]
+    if all(reasons):
+        pytest.skip(str(reasons[0]))
+    for comparison, reason in zip(compared, reasons, strict=True):
+        if reason is None:
+            observation = comparison.observe(trials.evaluations)
+            record_observation(observation)
+            assert observation.key == comparison.key
+            assert observation.elements == comparison.rows.size * comparison.given.shape[1]
+            assert (observation.changed == 0) == (observation.max_ulp == 0)
 
 
 # -- the catalogue ---------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from suites.laws.evaluation import Evaluations
 from suites.laws.law import Breach, Law
 from suites.laws.requirements import introduction_here
 from suites.laws.subjects import Subject, subjects_of
+from suites.laws.unpromised import Comparison, comparisons_of
 from suites.plan import Selection
 from suites.profiles import DEFAULT, Profile, why_not_here
 from suites.roster import admitted
@@ -90,6 +91,16 @@ class Trials:
             default = introduction_here(profile.framework)
             self._absent[profile] = why_not_here(profile, default) or _why_absent(profile)
         return self._absent[profile]
+
+    def watched(self) -> list[tuple[str, str]]:
+        """Implementations, and with what their bits may change: one test each."""
+        pairs = ((i.name, c.what) for i in self.implementations for c in comparisons_of(i, self.selection))
+        return list(dict.fromkeys(pairs))
+
+    def comparisons(self, implementation: str, what: str) -> list[Comparison]:
+        """What is compared of a watched pair."""
+        every = comparisons_of(self.by_name[implementation], self.selection)
+        return [comparison for comparison in every if comparison.what == what]
 
     def broken(self, trial: Trial) -> list[Broken]:
         """The subjects of a trial that break its law, those that are missing aside."""
