@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from suites.laws import gradients, identities, repeated
+from suites.laws import gradients, identities, repeated, widths
 from suites.laws.law import Law
 
-LAWS: tuple[Law, ...] = (*repeated.LAWS, *identities.LAWS, *gradients.LAWS)
+LAWS: tuple[Law, ...] = (*repeated.LAWS, *identities.LAWS, *gradients.LAWS, *widths.LAWS)
 
 BY_NAME: dict[str, Law] = {law.name: law for law in LAWS}
 
