@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from suites.inputs.batch import Batch, batch_of
+from suites.inputs.cotangents import KINDS
 from suites.inputs.integers import below, seed_of
 from suites.laws.subjects import Subject
 from suites.paths.conditions import evaluate, names_in
@@ -11,6 +15,7 @@ from suites.paths.places import Place
 from suites.paths.registry import Path, registry
 from suites.paths.taken import Settings, quantities_of
 
+FAMILY = "long"
 DENSE = range(1, 2101)
 THRESHOLDS = tuple(
     sorted({2**k + d for k in range(1, 14) for d in (-1, 0, 1)} | {65535, 65536, 65537} - {0}),
@@ -20,30 +25,51 @@ THRESHOLDS = tuple(
 LONGEST = 1 << 17
 
 # Rows of a width.  Along the first axis one register of 16-bit numbers and a row left over, while rows are short.
-_ROWS = 5
+_ROWS, _ROWS_OF_LONG = 5, 3
 _ROWS_ABREAST = 33
+_SHORT, _LONG = 512, 8193
 
 # What the tiers draw: widths from the dense ones, and from the thresholds.
 _DRAWN = {"smoke": (3, 1), "standard": (10, 3)}
 _DRAWN_COMPILED = {"smoke": (1, 0), "standard": (2, 1)}
 
 
+def batch_of_width(format_name: str, layout: str, n: int) -> Batch:
+    """The rows of a width: the first columns of wide ones, which are made once.
+
+    Rows are equal logits, equal ones beside a dominant one, random ones of two sizes: what sums are weak at.
+    """
+    rows = rows_of_width(layout, n)
+    if n > _LONG:
+        return batch_of(FAMILY, format_name, rows, n)
+    wide = batch_of(FAMILY, format_name, _ROWS_ABREAST, _LONG)
+    logits, tangent, cotangent = (a[:rows, :n].copy() for a in (wide.logits, wide.tangent, wide.cotangent))
+    hot = np.arange(rows) % len(KINDS) == KINDS.index("one-hot")
+    cotangent[hot], one = 0, wide.format.round_floats(np.ones(1))
+    cotangent[hot, n // 2] = one
+    return Batch(wide.format, FAMILY, logits, cotangent, tangent)
+
+
 def rows_of_width(layout: str, n: int) -> int:
-    return _ROWS_ABREAST if layout == "inner" and n <= DENSE[-1] else _ROWS
+    if n > _LONG:
+        return _ROWS_OF_LONG
+    return _ROWS_ABREAST if layout == "inner" and n <= _SHORT else _ROWS
 
 
 def widths_of(subject: Subject, tier: str, settings: Settings) -> tuple[int, ...]:
-    """The widths of a subject in a tier: a sample by its key and all its boundaries, or all there are.
+    """The widths of a subject in a tier: a sample and all its boundaries, or all there are.
 
-    Where every shape is compiled, the short tiers leave the boundaries out.
+    The sample is the same for both operations and for gradients, which share their references.  Where every shape is
+    compiled, the short tiers leave the boundaries out, and rows of more than 8193 along other axes than the last.
     """
     if tier == "deep":
         return tuple(sorted({*DENSE, *THRESHOLDS, *boundaries_of(subject, settings)}))
     dense, thresholds = (_DRAWN_COMPILED if subject.compiles else _DRAWN)[tier]
-    seed = seed_of("widths", subject.key)
+    seed = seed_of("widths", subject.implementation.name, subject.format_name, subject.layout)
     drawn = {DENSE[i] for i in below(seed, (dense,), len(DENSE)).tolist()}
     drawn |= {THRESHOLDS[i] for i in below(seed + 1, (thresholds,), len(THRESHOLDS)).tolist()}
-    return tuple(sorted(drawn | (set() if subject.compiles else set(boundaries_of(subject, settings)))))
+    chosen = drawn if subject.compiles else drawn | set(boundaries_of(subject, settings))
+    return tuple(sorted(n for n in chosen if n <= _LONG or subject.layout == "last"))
 
 
 def boundaries_of(subject: Subject, settings: Settings) -> tuple[int, ...]:

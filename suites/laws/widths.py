@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from cachetools import LRUCache
 
 from references.bulk import references_of
 from references.formats import Bits
@@ -13,13 +14,13 @@ from references.reference import Reference
 from references.verdict import VERDICTS, at_least
 from suites.exact import Exact
 from suites.implementations.catalogue import versions_of
-from suites.inputs.batch import Batch, batch_of
+from suites.inputs.batch import Batch
 from suites.known_defects import REQUIRED, defect_of
 from suites.laws.comparing import bits_of_row
 from suites.laws.evaluation import Evaluations
 from suites.laws.inputs import Input
 from suites.laws.law import WITHIN, Breach, Law
-from suites.laws.row_lengths import rows_of_width, widths_of
+from suites.laws.row_lengths import FAMILY, batch_of_width, rows_of_width, widths_of
 from suites.laws.subjects import Subject
 from suites.measure import judged, worst_place
 from suites.plan import LONG, Cell
@@ -30,8 +31,8 @@ _LAYOUTS = ("last", "inner", "column")
 # Formulas that nobody promises to be accurate.  What is wrong with them does not depend on the width.
 _FORMULAS = ("naive", "log-of-softmax", "x-minus-logsumexp", "x-minus-log-sum-exp", "jit-x-over-3", "compile-x-over-3")
 
-# Equal logits, equal ones beside a dominant one, and random ones of two sizes: what sums are weak at.
-_FAMILY = "long"
+# Elements of rows whose references are kept: both operations and their gradients want the same.
+_MOST_KEPT = 1 << 18
 
 _TOLD = 12
 
@@ -72,9 +73,9 @@ def every_width(subject: Subject, on: Evaluations) -> Breach | None:
 
 
 def _failing(subject: Subject, on: Evaluations, n: int) -> Failing | None:
-    batch = batch_of(_FAMILY, subject.format_name, rows_of_width(subject.layout, n), n)
+    exact, flushes = _exact(subject.format_name, subject.layout, n), on.flushes(subject)
+    batch = exact.batch
     computed = on.fresh(subject, Input(batch.logits, batch.vectors(subject.quantity)))
-    exact, flushes = Uncertified(batch), on.flushes(subject)
     reference = exact.reference(subject.operation, subject.quantity)
     errors, judgement = judged(subject.operation, subject.quantity, exact, computed, reference, flushes=flushes)
     if at_least(judgement.verdict, REQUIRED):
@@ -82,6 +83,19 @@ def _failing(subject: Subject, on: Evaluations, n: int) -> Failing | None:
     place = worst_place(errors, judgement)
     ratio = np.inf if judgement.bound_ratio is None else judgement.bound_ratio
     return Failing(n, judgement.verdict, ratio, place, batch, computed)
+
+
+_kept: LRUCache[tuple[str, int, int], Uncertified] = LRUCache(_MOST_KEPT, getsizeof=lambda e: e.batch.logits.size)
+
+
+def _exact(format_name: str, layout: str, n: int) -> Uncertified:
+    key = format_name, rows_of_width(layout, n), n
+    if key not in _kept:
+        made = Uncertified(batch_of_width(format_name, layout, n))
+        if made.batch.logits.size > _MOST_KEPT // 4:
+            return made
+        _kept[key] = made
+    return _kept[key]
 
 
 def _is_known(subject: Subject, found: Failing) -> bool:
@@ -92,7 +106,7 @@ def _is_known(subject: Subject, found: Failing) -> bool:
     """
     if subject.implementation.own:
         return False
-    family = _FAMILY if found.n >= min(LONG) else "gauss1"
+    family = FAMILY if found.n >= min(LONG) else "gauss1"
     what = subject.operation, subject.quantity, subject.format_name, subject.layout, family, found.n
     cell = Cell(subject.implementation.name, subject.profile.name, *what)
     defect = defect_of(cell, versions_of(subject.framework).get(subject.framework, "0"))
