@@ -157,28 +157,10 @@ def score(
         reference = special.apply_contract(
             reference, implementation.framework, cell.operation, cell.quantity, batch.values
         )
-    errors = errors_of(
-        computed,
-        reference,
-        batch.format,
-        operation=cell.operation,
-        quantity=cell.quantity,
-        zero_by_rule=_zero_by_rule(cell, exact),
-    )
-    errors = _decided(errors, cell, exact, computed)
     flushes = proven_flush(implementation, introduction.flushes if introduction else None)
-    judgement = judge(
-        cell.operation,
-        cell.quantity,
-        errors,
-        exact.shifted,
-        batch.format,
-        special=exact.special,
-        flushes=flushes,
-        **exact.numbers(cell.quantity),
-    )
+    errors, judgement = judged(cell.operation, cell.quantity, exact, computed, reference, flushes=flushes)
     statistics = statistics_of(errors)
-    place = place or _worst_place(errors, judgement)
+    place = place or worst_place(errors, judgement)
     worst = _element(cell, exact, errors, judgement, computed, reference, place, flushes)
     if touched:
         judgement = replace(judgement, verdict="wrong")
@@ -202,6 +184,21 @@ def score(
     )
 
 
+def judged(
+    operation: str, quantity: str, exact: Exact, computed: Bits, reference: Reference, *, flushes: bool
+) -> tuple[Errors, Judgement]:
+    """The errors of an output [rows, n] against a reference, and their verdict."""
+    format = exact.batch.format
+    zero = _zero_by_rule(operation, quantity, exact)
+    errors = errors_of(computed, reference, format, operation=operation, quantity=quantity, zero_by_rule=zero)
+    errors = _decided(errors, operation, quantity, exact, computed)
+    numbers = exact.numbers(quantity)
+    judgement = judge(
+        operation, quantity, errors, exact.shifted, format, special=exact.special, flushes=flushes, **numbers
+    )
+    return errors, judgement
+
+
 def _judges(reference: Reference) -> str:
     """Which tier judged most elements, and how many came from the others: "binary64, 3 of 288 elements by mpmath"."""
     counts = reference.tier_counts()
@@ -210,30 +207,30 @@ def _judges(reference: Reference) -> str:
     return ", ".join([most, *rest])
 
 
-def _zero_by_rule(cell: Cell, exact: Exact) -> Mask:
+def _zero_by_rule(operation: str, quantity: str, exact: Exact) -> Mask:
     """Masked elements of a softmax and its derivatives, and rows with a zero cotangent or tangent."""
     zero = np.zeros(exact.batch.logits.shape, bool)
-    if cell.operation == "softmax":
+    if operation == "softmax":
         zero |= exact.batch.values == -np.inf
-    for vector in exact.numbers(cell.quantity).values():
+    for vector in exact.numbers(quantity).values():
         zero |= (vector == 0).all(axis=-1, keepdims=True)
     return zero & ~exact.special[:, None]
 
 
-def _decided(errors: Errors, cell: Cell, exact: Exact, computed: Bits) -> Errors:
+def _decided(errors: Errors, operation: str, quantity: str, exact: Exact, computed: Bits) -> Errors:
     """The same errors with the roundings that the pairs leave open decided by the oracle."""
     if not errors.undecided.any():
         return errors
     format, rounded = exact.batch.format, errors.rounded.copy()
     for row in np.flatnonzero(errors.undecided.any(axis=1)).tolist():
         columns = np.flatnonzero(errors.undecided[row]).tolist()
-        bits = np.array(exact.rounded(cell.operation, cell.quantity, row, columns), format.bits_dtype)
+        bits = np.array(exact.rounded(operation, quantity, row, columns), format.bits_dtype)
         rounded[row, columns] = format.decode(bits) == format.decode(computed[row, columns])
     return replace(errors, rounded=rounded)
 
 
-def _worst_place(errors: Errors, judgement: Judgement) -> tuple[int, int]:
-    """The row and column that a cell is remembered by."""
+def worst_place(errors: Errors, judgement: Judgement) -> tuple[int, int]:
+    """The row and column that an output is remembered by."""
     ratio = judgement.by_element
     ranked = np.where(np.isfinite(errors.ulps) & (errors.exact != 0), errors.ulps, 0.0)
     if judgement.verdict == "wrong":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suites.laws import edges, gradients, identities, layouts, repeated, values
+from suites.laws import edges, gradients, identities, layouts, repeated, values, widths
 from suites.laws.law import Law
 
 LAWS: tuple[Law, ...] = (
@@ -11,6 +11,7 @@ LAWS: tuple[Law, ...] = (
     *values.LAWS,
     *identities.LAWS,
     *gradients.LAWS,
+    *widths.LAWS,
     *edges.LAWS,
 )
 

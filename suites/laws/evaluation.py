@@ -107,11 +107,15 @@ class Evaluations:
 
     def steps(self, subject: Subject, shape: tuple[int, int]) -> tuple[Step, ...]:
         """The code paths of ``shape`` (rows, n) in the subject's profile; none where they aren't known."""
+        return subject.steps(*shape, self.settings(subject))
+
+    def settings(self, subject: Subject) -> dict[str, str]:
+        """What the framework has chosen in the subject's profile."""
         profile = subject.profile
         if profile not in self._settings:
             here = self._is_here(profile)
             self._settings[profile] = settings_of(profile.framework) if here else self._introduced(profile).selected
-        return subject.steps(*shape, self._settings[profile])
+        return self._settings[profile]
 
     def flushes(self, subject: Subject) -> bool:
         """Whether subnormal numbers are flushed to zero: declared, and proved by a probe."""

@@ -27,6 +27,9 @@ ROWS = _EACH * len(_FAMILIES)
 _LENGTHS = (9, 33, 1000)
 _ONE_LENGTH = (33,)
 
+# Long enough for a sum of 257 terms that is formed in bfloat16, or squared in binary16, to be seen.
+_COMPILED_LENGTH = (257,)
+
 Order = npt.NDArray[np.integer[Any]]
 
 
@@ -62,8 +65,10 @@ def lengths_of(subject: Subject, tier: str) -> tuple[int, ...]:
     """
     if tier == "deep":
         return _LENGTHS
+    if tier == "standard" and subject.compiles:
+        return _COMPILED_LENGTH
     usual = subject.implementation.main or subject.implementation.own
-    return _LENGTHS if tier == "standard" and usual and not subject.compiles else _ONE_LENGTH
+    return _LENGTHS if tier == "standard" and usual else _ONE_LENGTH
 
 
 @lru_cache(maxsize=32)

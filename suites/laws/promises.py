@@ -23,14 +23,16 @@ Evaluated = tuple[Subject, tuple[int, int]]
 def same_code(on: Evaluations, one: Evaluated, *others: Evaluated) -> bool:
     """Whether every row takes the same code in some evaluations, each a subject and (rows, n).
 
-    False for a function that the registry doesn't know, and where code is made for each shape and the shapes differ.
+    False for a function that the registry doesn't know, and where code is made for each function and shape and these
+    differ.
     """
     steps = on.steps(*one)
     if not steps or divides_rows(steps) or _sums_by_shape(steps, one[0].layout):
         return False
     for subject, shape in others:
-        compiled = subject.compiles and (shape, subject.layout) != (one[1], one[0].layout)
-        if compiled or _codes(on.steps(subject, shape)) != _codes(steps):
+        made_for = subject.implementation.name, shape, subject.layout
+        other_code = subject.compiles and made_for != (one[0].implementation.name, one[1], one[0].layout)
+        if other_code or _codes(on.steps(subject, shape)) != _codes(steps):
             return False
     return all(not _sums_by_shape(steps, subject.layout) for subject, _ in others)
 
