@@ -13,6 +13,7 @@ from pathlib import Path
 from references.formats import BINARY32, Bits
 from reports.estimate import Cost, Estimate, estimate_of, pilot_of
 from reports.manifest import manifest_of, version_text
+from reports.observing import observe
 from reports.records import LostCell, Run, Timing, record_of
 from reports.run_directory import RunWriter, read_run
 from suites.implementations.catalogue import Implementation, why_skipped
@@ -106,6 +107,9 @@ def run_measurements(
         run = _Measuring(writer, by_name, profiles, roster, progress, planned)
         try:
             run.measure(crew, foretell)
+            with WATCH.spent_on("observing"):
+                measured = [i for i in implementations if i.name not in skipped]
+                observe(measured, selection, roster, crew, writer, interpreter)
             timings = _timings(implementations, roster, crew) if timing else []
         finally:
             writer.close()

@@ -3,6 +3,7 @@
 RUN/manifest.json     what was measured, where and with which versions (``Manifest``)
 RUN/cells.jsonl       one ``Record`` a line, sorted by key once the run is finished
 RUN/lost.jsonl        one ``LostCell`` a line, for the cells that could not be measured; not there if there are none
+RUN/observations.jsonl whether bits change with threads, layout and the like (suites/laws/unpromised.py), one a line
 RUN/rows/maxima.jsonl the largest ulp error of each row of each cell, for paired tests
 RUN/rows/*.npy        the bits of worst rows that are too long for their record, named by content
 

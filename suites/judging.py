@@ -127,26 +127,8 @@ def _judged(
     reference = exact.reference(operation, quantity)
     if contract is not None:
         reference = special.apply_contract(reference, contract, operation, quantity, batch.values)
-    errors = errors_of(
-        computed,
-        reference,
-        batch.format,
-        operation=operation,
-        quantity=quantity,
-        zero_by_rule=_zero_by_rule(function, exact),
-    )
-    errors = _decided(errors, function, exact, computed)
-    judgement, ratio = judge(
-        operation,
-        quantity,
-        errors,
-        exact.shifted,
-        batch.format,
-        special=exact.special,
-        flushes=flushes,
-        **exact.numbers(quantity),
-    )
-    place = place or _worst_place(errors, judgement, ratio)
+    errors, judgement, ratio = judged(function, exact, computed, reference, flushes=flushes)
+    place = place or worst_place(errors, judgement, ratio)
     return Judged(
         rows=len(batch.logits),
         statistics=statistics_of(errors),
@@ -160,6 +142,20 @@ def _judged(
         reference_error_ulps=float(reference.error_ulps(batch.format).max()),
         worst=_element(function, exact, errors, ratio, computed, reference, place, flushes),
     )
+
+
+def judged(
+    function: Function, exact: Exact, computed: Bits, reference: Reference, *, flushes: bool
+) -> tuple[Errors, Judgement, Floats]:
+    """The errors of an output [rows, n] against a reference, their verdict, and the bound ratio of each element."""
+    operation, quantity = function
+    format, zero, numbers = exact.batch.format, _zero_by_rule(function, exact), exact.numbers(quantity)
+    errors = errors_of(computed, reference, format, operation=operation, quantity=quantity, zero_by_rule=zero)
+    errors = _decided(errors, function, exact, computed)
+    judgement, ratio = judge(
+        operation, quantity, errors, exact.shifted, format, special=exact.special, flushes=flushes, **numbers
+    )
+    return errors, judgement, ratio
 
 
 def _judges(reference: Reference) -> str:
@@ -192,8 +188,8 @@ def _decided(errors: Errors, function: Function, exact: Exact, computed: Bits) -
     return replace(errors, rounded=rounded)
 
 
-def _worst_place(errors: Errors, judgement: Judgement, ratio: Floats) -> tuple[int, int]:
-    """The row and column that a cell is remembered by."""
+def worst_place(errors: Errors, judgement: Judgement, ratio: Floats) -> tuple[int, int]:
+    """The row and column that an output is remembered by; ``ratio`` is the bound ratio of each element."""
     ranked = np.where(np.isfinite(errors.ulps) & (errors.exact != 0), errors.ulps, 0.0)
     if judgement.verdict == "wrong":
         lost = outcome_is(errors, "underflow", "flipped") & (ratio > 1)
