@@ -23,7 +23,8 @@ from suites.laws.inputs import Input
 from suites.laws.law import WITHIN, Breach, Law
 from suites.laws.row_lengths import FAMILY, batch_of_width, rows_of_width, widths_of
 from suites.laws.subjects import Subject
-from suites.plan import LONG, Cell
+from suites.plan import Cell
+from suites.tier_inputs import LONG
 
 _QUANTITIES = ("forward", "vjp")
 _LAYOUTS = ("last", "inner", "column")
