@@ -49,6 +49,7 @@ class Failing:
 class Defect:
     """One entry in the profile ``on``; ``profile`` tells the machine that its figures were measured on.
 
+    Its figures are those of ``versions``; in the versions of ``also`` the same law is violated, as much or less.
     ``bound_ratio`` is the measured range over its failing cells, ``fingerprint`` that of their keys.  ``law`` is the
     property violated (docs/laws.md), ``verdict`` the worst one met, ``issue`` the upstream report.
     """
@@ -66,6 +67,7 @@ class Defect:
     issue: str | None
     selectors: dict[str, tuple[str, ...]]
     on: str = DEFAULT
+    also: str | None = None
 
     @property
     def name(self) -> str:
@@ -79,7 +81,11 @@ class Defect:
 
     def applies_to(self, version: str) -> bool:
         """Whether the entry speaks of this version of the framework."""
-        return SpecifierSet(self.versions).contains(version, prereleases=True)
+        return self.has_figures_of(version) or (self.also is not None and _contains(self.also, version))
+
+    def has_figures_of(self, version: str) -> bool:
+        """Whether the figures were measured with this version of the framework."""
+        return _contains(self.versions, version)
 
     def contradictions(self, failing: list[Failing], profile: str, *, complete: bool) -> list[str]:
         """How the failing cells among those that the entry selects differ from what it says; empty if they don't.
@@ -104,6 +110,10 @@ class Defect:
                 f"{self.name}: {len(failing)} cells fail, not the {self.cells} that the entry was measured with"
             )
         return found
+
+
+def _contains(versions: str, version: str) -> bool:
+    return SpecifierSet(versions).contains(version, prereleases=True)
 
 
 def _first(failing: list[Failing], verdict: str) -> str:
@@ -154,6 +164,7 @@ def _defect(fields: dict[str, Any], selectors: dict[str, tuple[str, ...]]) -> De
     """Raises KeyError, TypeError or ValueError for fields that make no sense."""
     low, high = (float(v) for v in _list(fields.pop("bound_ratio")))
     SpecifierSet(str(fields["versions"]))
+    SpecifierSet(str(fields.get("also", "")))
     defect = Defect(bound_ratio=(low, high), issue=fields.pop("issue", None), selectors=selectors, **fields)
     if defect.verdict not in VERDICTS or not low <= high or "implementation" not in selectors:
         raise ValueError("it needs a verdict, a range and an implementation")

@@ -143,7 +143,10 @@ def _ran(command: list[str], log: Path) -> str:
 
 
 def reason_in(text: str) -> str:
-    """The line of an installer's output that says what went wrong: pip's ERROR that names the packages, or the last."""
+    """What an installer's output says went wrong: uv's explanation, pip's ERROR that names the packages, or the end."""
+    explained = re.search(r"Because .*?(?=\n\s*\n|\n\s*hint:|\Z)", text, re.DOTALL)
+    if explained:
+        return " ".join(explained[0].split())
     lines = [line.strip(" ×╰─▶│") for line in text.splitlines() if line.strip(" ×╰─▶│")]
     errors = [re.sub(r"^(ERROR|error):\s*", "", line) for line in lines if re.match(r"ERROR:|error:", line)]
     telling = [line for line in errors if "ResolutionImpossible" not in line] or errors

@@ -133,7 +133,14 @@ def test_an_installer_that_is_unknown_or_not_there_is_named(monkeypatch: pytest.
             "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io\n",
             "Cannot install a and b because these package versions have conflicting dependencies.",
         ),
-        ("  × No solution found when resolving dependencies:\n  ╰─▶ Because a==9 is not there, no.\n", "Because a==9"),
+        (
+            "  × No solution found:\n  ╰─▶ Because a==9 is not there\n      and b is, no.\n",
+            "Because a==9 is not there and b is, no.",
+        ),
+        (
+            "error: No solution found\n  cause: Because a needs b<2, no.\n\nhint: allow more",
+            "Because a needs b<2, no.",
+        ),
         ("The virtual environment was not created because ensurepip is not\navailable.\n", "available."),
         ("", ""),
     ],

@@ -191,6 +191,16 @@ def test_an_entry_speaks_of_a_range_of_versions(tmp_path: Path, version: str, ap
     assert defect.applies_to(version) == applies
 
 
+@pytest.mark.parametrize(
+    ("version", "applies", "figures"), [("2.1.0", True, True), ("2.0.1", True, False), ("1.9", False, False)]
+)
+def test_an_entry_may_speak_of_versions_that_it_has_no_figures_of(
+    tmp_path: Path, version: str, applies: bool, figures: bool
+) -> None:
+    (defect,) = loaded(tmp_path, ENTRY.replace('versions = ">=2.1,<3"', 'versions = ">=2.1,<3"\nalso = ">=2,<2.1"'))
+    assert (defect.applies_to(version), defect.has_figures_of(version)) == (applies, figures)
+
+
 def test_the_first_entry_that_fits_cell_and_version_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = loaded(tmp_path, ENTRY.replace(">=2.1,<3", "<2.1").replace('"order-b"', '"old"') + ENTRY)
     monkeypatch.setattr("suites.known_defects.known_defects", lambda: entries)
