@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reports.causes.bisect import Bisection, Step, Unmeasurable, bisected
 from reports.causes.moved import moved_packages, packages_of
+from reports.causes.programs import Programs, programs_of
 from reports.causes.released import between
 from reports.causes.swapping import Build, Unresolvable
 from reports.causes.view import Seen, View, has_other_bits, view_of
@@ -46,6 +47,7 @@ class Bisecting:
     released: Released
     measure: MeasureCell
     say: Say
+    programs: Programs = programs_of
 
 
 def first_version(word: str, audit: Bisecting) -> Bisection:
@@ -160,9 +162,20 @@ def _told_apart(found: Bisection, change: Change, kept: Mapping[str, str], audit
     if alone:
         return f"{listing(alone)} alone gives the new bits" + (f", {listing(others)} alone doesn't" if others else "")
     moves = listing(f"{n} {old} → {new}" for n, (old, new) in moved.items())
+    if not others and _same_programs(found, change, kept, audit):
+        return f"it is jaxlib, to which JAX hands the same programs ({moves} install only together)"
     if not others:
         return f"{moves} install only together"
     return f"{moves} together" if len(others) == len(moved) else f"{moves}, and not {listing(others)} alone"
+
+
+def _same_programs(found: Bisection, change: Change, kept: Mapping[str, str], audit: Bisecting) -> bool:
+    """Whether JAX hands jaxlib the same programs in the last version and in the first."""
+    if "jaxlib" not in found.step(found.first).packages or found.package == "jaxlib":
+        return False
+    interpreters = [audit.build({found.package: v, **kept}) for v in (found.last, found.first)]
+    before, after = (audit.programs(change.cell, interpreter) for interpreter in interpreters)
+    return bool(before) and before == after
 
 
 def measured_cell(cell: Cell, interpreter: str, place: Path, tier: str) -> tuple[Record, dict[str, str]]:

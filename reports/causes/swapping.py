@@ -15,6 +15,7 @@ from reports.causes.details import largest
 from reports.causes.elements import element_by_element
 from reports.causes.finding import Finding, because
 from reports.causes.moved import Moved, moved_packages, packages_of
+from reports.causes.programs import Programs, programs_of
 from reports.causes.subnormals import is_candidate
 from reports.causes.view import Part, View
 from reports.compare.judgement import Change
@@ -23,6 +24,9 @@ from reports.facts.wording import count, listing
 # Cells of a part that are evaluated, and of all parts together.
 MOST_OF_A_PART = 3
 MOST_CELLS = 240
+
+# Of so many parts the programs of one cell are compared; each takes two processes that import JAX.
+MOST_PROGRAMS = 60
 
 OLD, NEW, OTHER = "old", "new", "other"
 
@@ -55,14 +59,15 @@ class Swaps:
     outcomes: dict[Names, dict[str, str]] = field(default_factory=dict)
     refused: dict[Names, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    same_programs: dict[Part, bool] = field(default_factory=dict)
 
     def findings(self, part: Part, view: View) -> Iterator[Finding]:
         """What the experiment says of a part."""
         moved, sampled = moved_packages(view, part.slice), self.sampled.get(part, [])
         changes = [c for c in sampled if self.is_reproduced(c)]
         if sampled and not changes and len(moved) > 1:
-            refused = self._refused({m.name: m for m in moved})
-            yield from [refused] if refused else []
+            found = self._by_programs(part, moved) or self._refused({m.name: m for m in moved})
+            yield from [found] if found else []
         elif changes and len(moved) > 1:
             said = [self._cause(change, moved) for change in changes]
             if all(finding == said[0] for finding in said) and said[0]:
@@ -72,6 +77,13 @@ class Swaps:
                 yield because("swap", f"not the same for all cells: {'; or '.join(texts)}")
         pairs = ((c, self.before[c.cell.key], self.after[c.cell.key]) for c in changes)
         yield from element_by_element(pairs)
+
+    def _by_programs(self, part: Part, moved: list[Moved]) -> Finding | None:
+        """That JAX hands jaxlib the same programs as before, which leaves jaxlib to have moved the bits."""
+        jaxlib = [m for m in moved if m.name == "jaxlib"]
+        if jaxlib and self.same_programs.get(part):
+            return because("program", f"{jaxlib[0].text}: JAX hands it the same programs as before")
+        return None
 
     def is_reproduced(self, change: Change) -> bool:
         """Whether both environments give the bits of the runs when they are asked again."""
@@ -119,11 +131,17 @@ def _leave(every: Mapping[str, Moved]) -> str:
 
 
 def swapped(
-    view: View, parts: Iterable[Part], sides: Sides, build: Build, evaluate: Evaluate, say: Callable[[str], None]
+    view: View,
+    parts: Iterable[Part],
+    sides: Sides,
+    build: Build,
+    evaluate: Evaluate,
+    say: Callable[[str], None],
+    programs: Programs = programs_of,
 ) -> Swaps:
     """Do the experiment: both environments again, then one with each package swapped, as far as versions go together.
 
-    ``say`` is told what takes time.
+    Where JAX and jaxlib don't go apart, ``programs`` are held against each other.  ``say`` is told what takes time.
     """
     sampled = _sampled(view, list(parts))
     result, ready = Swaps(sampled), []
@@ -133,6 +151,7 @@ def swapped(
         except Unresolvable as reason:
             result.refused[names] = str(reason)
             result.notes.append(f"{_pins(versions)} can't be had together: {reason}")
+    _compare_programs(result, view, sides, programs, say)
     wanted = {c.cell.key: c for _, _, chosen, _ in ready for c in chosen}
     wanted |= {c.cell.key: c for part, chosen in sampled.items() if is_candidate(part) for c in chosen}
     if not wanted:
@@ -149,6 +168,23 @@ def swapped(
     if lost:
         result.notes.append(f"{count(lost, 'cell')} had not the bits of the runs when evaluated again; nothing follows")
     return result
+
+
+def _compare_programs(result: Swaps, view: View, sides: Sides, programs: Programs, say: Callable[[str], None]) -> None:
+    """For one cell of each part whose jaxlib moved with something that it doesn't go apart from."""
+    stuck = [
+        part
+        for part in result.sampled
+        if {"jaxlib"} < {m.name for m in moved_packages(view, part.slice)} and frozenset(["jaxlib"]) in result.refused
+    ]
+    if len(stuck) > MOST_PROGRAMS:
+        result.notes.append(f"{count(len(stuck) - MOST_PROGRAMS, 'kind')} of changed cells had no programs compared")
+    if stuck:
+        say(f"comparing the programs that JAX compiles, for {count(min(len(stuck), MOST_PROGRAMS), 'cell')}")
+    for part in stuck[:MOST_PROGRAMS]:
+        cell = result.sampled[part][0].cell
+        before, after = programs(cell, sides.old), programs(cell, sides.new)
+        result.same_programs[part] = bool(before) and before == after
 
 
 def _sampled(view: View, parts: list[Part]) -> dict[Part, list[Change]]:

@@ -154,7 +154,13 @@ def audit(
         return record, versions
 
     released = {"numpy": ("1.0", "1.1", "1.2", "1.3", "2.0"), "scipy": ("5.0", "5.1", "5.2", "5.3")}
-    lent = {"build": build, "measure": measure, "released": released.__getitem__, "say": lambda text: None}
+    lent = {
+        "build": build,
+        "measure": measure,
+        "released": released.__getitem__,
+        "say": lambda text: None,
+        "programs": lambda of, interpreter: (),
+    }
     return Bisecting(found, named, tmp_path / "bisect", **lent | changes)
 
 
@@ -294,3 +300,32 @@ def test_what_comes_with_a_package_is_told_apart_between_neighbours(
     result = first_version("worst", lent)
     assert (result.last, result.first, result.because) == ("0.3", "0.4", because)
     assert result.sentence.endswith(f"; {because}.")
+
+
+@pytest.mark.parametrize(("new", "because"), [("add", True), ("multiply", False)])
+def test_jaxlib_that_gets_the_same_programs_is_what_moved(tmp_path: Path, new: str, because: bool) -> None:
+    of = cell(implementation="jax/jit")
+    found = comparison(
+        tmp_path, {of: ("a", "b", 3.0)}, {"jax": "0.1", "jaxlib": "0.1"}, {"jax": "0.5", "jaxlib": "0.5"}
+    )
+
+    def build(chosen: Mapping[str, str]) -> str:
+        if "jaxlib" in chosen and chosen["jaxlib"] != chosen["jax"]:
+            raise Unresolvable("they conflict")
+        return f"jax={chosen['jax']} jaxlib={chosen['jax']}"
+
+    def programs(of: Cell, interpreter: str) -> tuple[str, ...]:
+        return (new if "jax=0.4" in interpreter else "add",)
+
+    lent = audit(
+        found,
+        tmp_path,
+        lambda v: "b" if v["jax"] >= "0.4" else "a",
+        ("jax",),
+        build=build,
+        released=lambda _: JAX_VERSIONS,
+        programs=programs,
+    )
+    said = first_version("worst", lent).because
+    assert said.startswith("it is jaxlib, to which JAX hands the same programs") is because
+    assert said.endswith("jax 0.3 → 0.4 and jaxlib 0.3 → 0.4 install only together" + ")" * because)
