@@ -43,8 +43,8 @@ PROFILES = (
 
 CHANGES = (
     "No framework promises the same bits from one environment, layout or batch to another. Each line compares results "
-    "for the same rows, in circumstances that differ in one thing alone. The largest difference is that of the rows that "
-    "were tried, so a lower bound. Nothing here is a failure: both results are judged by their own errors."
+    "for the same rows, in circumstances that differ in one thing alone. The largest difference is that of the rows "
+    "that were tried, so a lower bound. Nothing here is a failure: both results are judged by their own errors."
 )
 
 TIMING = (
