@@ -118,7 +118,8 @@ def comparisons_of(
 ) -> Iterator[Comparison]:
     """What is compared of an implementation, on the CPU; in the smoke tier within the default profile alone."""
     watched = implementation.own or implementation.name in _WATCHED
-    if selection.devices or not (watched or implementation.name in _COMPILED):
+    on_cpu = not selection.devices or "cpu" in selection.devices
+    if not on_cpu or not (watched or implementation.name in _COMPILED):
         return
     if selection.tier == "smoke" and COMPILER in implementation.needs:
         return
