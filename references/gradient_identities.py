@@ -34,7 +34,9 @@ def _chain(case: Case, evaluate: Evaluate) -> Difference:
     moved = np.abs(g) * case.limit("softmax", "forward") + np.ldexp(0.5, ulp_exponents(c, case.format))
     moved = np.where(g == 0, 0.0, moved)
     one, two = evaluate("softmax", "vjp", case), evaluate("log_softmax", "vjp", other)
-    limits = case.limit("softmax", "vjp"), other.limit("log_softmax", "vjp")
+    # The exact vjp of c, which cancels, is no farther from that of g than c is moved.
+    size = np.abs(case.exact("softmax", "vjp")) + moved + case.rows.s * moved.sum(axis=-1, keepdims=True)
+    limits = case.limit("softmax", "vjp"), other.limit_of_size("log_softmax", "vjp", size)
     return Difference(difference(pair(one), pair(two)), bounds.chain_rule_bound(case.rows, *limits, moved))
 
 

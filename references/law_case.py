@@ -10,7 +10,7 @@ import numpy as np
 from references.arithmetic import Arithmetic
 from references.bounds import bound
 from references.bulk import reference, references_of
-from references.formats import Floats, Format
+from references.formats import Bits, Floats, Format
 from references.problem import OPERATIONS, needs_cotangent, needs_tangent
 from references.shifted import Shifted
 
@@ -28,12 +28,22 @@ class Case:
         self.arithmetics, self.arithmetic = arithmetic, arithmetic(format, logits.shape[-1])
         self._exact: dict[tuple[str, str], Floats] = {}
         self._limits: dict[tuple[str, str], Floats] = {}
+        self._encoded: dict[str, Bits] = {}
         self._parts: dict[tuple[int | None, int | None], Case] = {}
 
     def vectors(self, quantity: str) -> dict[str, Floats]:
         """The vectors that a quantity takes, by role, the cotangent first."""
         given = {"cotangent": needs_cotangent(quantity), "tangent": needs_tangent(quantity)}
         return {role: getattr(self, role) for role, needed in given.items() if needed}
+
+    def bits(self, quantity: str) -> tuple[Bits, dict[str, Bits]]:
+        """The logits and the vectors of a quantity as bit patterns."""
+        return self._bits("logits"), {role: self._bits(role) for role in self.vectors(quantity)}
+
+    def _bits(self, name: str) -> Bits:
+        if name not in self._encoded:
+            self._encoded[name] = self.format.encode(getattr(self, name))
+        return self._encoded[name]
 
     @cached_property
     def rows(self) -> Shifted:
@@ -52,16 +62,18 @@ class Case:
         """The bound on each element, the output's rounding included."""
         key = operation, quantity
         if key not in self._limits:
-            exact = self.exact(operation, quantity)
-            self._limits[key] = bound(
-                operation, quantity, self.rows, exact, self.format, self.arithmetic, **self.vectors(quantity)
-            )
+            self._limits[key] = self.limit_of_size(operation, quantity, self.exact(operation, quantity))
         return self._limits[key]
+
+    def limit_of_size(self, operation: str, quantity: str, size: Floats) -> Floats:
+        """The same from magnitudes that the exact elements do not exceed: no bound is smaller for a larger element."""
+        return bound(operation, quantity, self.rows, size, self.format, self.arithmetic, **self.vectors(quantity))
 
     def with_cotangent(self, cotangent: Floats) -> Case:
         """The same rows with another cotangent."""
         other = Case(self.format, self.logits, cotangent, self.tangent, self.arithmetics)
         other.__dict__["rows"] = self.rows
+        other._encoded = {name: bits for name, bits in self._encoded.items() if name != "cotangent"}
         return other
 
     def part(self, columns: slice) -> Case:

@@ -48,8 +48,7 @@ def evaluate_of(subject: Subject, on: Evaluations) -> Evaluate:
 
 
 def input_of_case(case: Case, quantity: str) -> Input:
-    encode = case.format.encode
-    return Input(encode(case.logits), {role: encode(vector) for role, vector in case.vectors(quantity).items()})
+    return Input(*case.bits(quantity))
 
 
 def law_of(identity: Identity, code: str) -> Law:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from suites.laws import edges, gradients, identities, layouts, repeated, values, widths
 from suites.laws.law import Law
 
-LAWS: tuple[Law, ...] = (
-    *repeated.LAWS,
-    *layouts.LAWS,
-    *values.LAWS,
-    *identities.LAWS,
-    *gradients.LAWS,
-    *widths.LAWS,
-    *edges.LAWS,
-)
+GROUPS: tuple[ModuleType, ...] = (repeated, layouts, values, identities, gradients, widths, edges)
+
+LAWS: tuple[Law, ...] = tuple(law for group in GROUPS for law in group.LAWS)
 
 BY_NAME: dict[str, Law] = {law.name: law for law in LAWS}
 

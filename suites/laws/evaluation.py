@@ -73,7 +73,7 @@ class Evaluations:
         """The result of an array of any shape, in this process.  Raises whatever the framework raises."""
         found = self._evaluator(subject.implementation)(call)
         # np.ascontiguousarray, which evaluators end with, makes one axis where there is none.
-        return found.reshape(()) if call.logits.ndim == 0 and found.shape == (1,) else found
+        return found.reshape(()) if not call.logits.ndim and found.shape == (1,) else found
 
     def _by_worker(self, subject: Subject, given: Input) -> Bits:
         answer = self.isolated(subject, given)

@@ -23,11 +23,11 @@ Evaluated = tuple[Subject, tuple[int, int]]
 def same_code(on: Evaluations, one: Evaluated, *others: Evaluated) -> bool:
     """Whether every row takes the same code in some evaluations, each a subject and (rows, n).
 
-    False for a function that the registry doesn't know, and where code is made for each function and shape and these
-    differ.
+    False for a function whose kernels the registry doesn't know, and where code is made for each function and shape and
+    these differ.
     """
     steps = on.steps(*one)
-    if not steps or divides_rows(steps) or _sums_by_shape(steps, one[0].layout):
+    if not _are_known(steps) or divides_rows(steps) or _sums_by_shape(steps, one[0].layout):
         return False
     for subject, shape in others:
         made_for = subject.implementation.name, shape, subject.layout
@@ -56,6 +56,11 @@ def divides_rows(steps: Iterable[Step]) -> bool:
 
 def _divides_elements(steps: Iterable[Step]) -> bool:
     return any(s.path.part.startswith("row") and s.where != "whole rows" for s in steps)
+
+
+def _are_known(steps: Iterable[Step]) -> bool:
+    """Whether the registry knows the order of a sum that is taken; what it knows by name alone may be many kernels."""
+    return any(step.path.order for step in steps)
 
 
 def _codes(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:

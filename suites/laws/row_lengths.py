@@ -30,7 +30,7 @@ _ROWS_ABREAST = 33
 _SHORT, _LONG = 512, 8193
 
 # What the tiers draw: widths from the dense ones, and from the thresholds.
-_DRAWN = {"smoke": (3, 1), "standard": (10, 3)}
+_DRAWN = {"smoke": (2, 1), "standard": (8, 2)}
 _DRAWN_COMPILED = {"smoke": (1, 0), "standard": (2, 1)}
 
 
@@ -60,7 +60,8 @@ def widths_of(subject: Subject, tier: str, settings: Settings) -> tuple[int, ...
     """The widths of a subject in a tier: a sample and all its boundaries, or all there are.
 
     The sample is the same for both operations and for gradients, which share their references.  Where every shape is
-    compiled, the short tiers leave the boundaries out, and rows of more than 8193 along other axes than the last.
+    compiled, the short tiers leave the boundaries out; the standard tier rows of more than 8193 along other axes than
+    the last, the smoke tier all of more than 2100.
     """
     if tier == "deep":
         return tuple(sorted({*DENSE, *THRESHOLDS, *boundaries_of(subject, settings)}))
@@ -69,7 +70,8 @@ def widths_of(subject: Subject, tier: str, settings: Settings) -> tuple[int, ...
     drawn = {DENSE[i] for i in below(seed, (dense,), len(DENSE)).tolist()}
     drawn |= {THRESHOLDS[i] for i in below(seed + 1, (thresholds,), len(THRESHOLDS)).tolist()}
     chosen = drawn if subject.compiles else drawn | set(boundaries_of(subject, settings))
-    return tuple(sorted(n for n in chosen if n <= _LONG or subject.layout == "last"))
+    longest = DENSE[-1] if tier == "smoke" else LONGEST if subject.layout == "last" else _LONG
+    return tuple(sorted(n for n in chosen if n <= longest))
 
 
 def boundaries_of(subject: Subject, settings: Settings) -> tuple[int, ...]:

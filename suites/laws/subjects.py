@@ -81,8 +81,11 @@ def _place(layout: str, rows: int, n: int, itemsize: int) -> Place:
 
 
 def memory_layouts(subject: Subject) -> tuple[str, ...]:
-    """The layouts that mean something to a subject's framework, and are not ``single``."""
-    return tuple(name for name in LAYOUTS if name != "single" and means_something_to(subject.framework, name))
+    """The layouts that mean something to a subject's frameworks, and are not ``single``."""
+    frameworks = subject.framework, *(name for name in subject.implementation.needs if name != COMPILER)
+    return tuple(
+        name for name in LAYOUTS if name != "single" and all(means_something_to(each, name) for each in frameworks)
+    )
 
 
 def subjects_of(implementation: Implementation, operation: str, selection: Selection) -> Iterator[Subject]:

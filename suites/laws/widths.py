@@ -29,8 +29,10 @@ from suites.tier_inputs import LONG
 _QUANTITIES = ("forward", "vjp")
 _LAYOUTS = ("last", "inner", "column")
 
-# Formulas that nobody promises to be accurate.  What is wrong with them does not depend on the width.
+# Formulas that nobody promises to be accurate, and other ways to the kernels of torch/eager: neither is a path of its
+# own, and nothing about them depends on the width.
 _FORMULAS = ("naive", "log-of-softmax", "x-minus-logsumexp", "x-minus-log-sum-exp", "jit-x-over-3", "compile-x-over-3")
+_WRAPPERS = ("torch/vmap", "torch/masked", "torch/out")
 
 # Elements of rows whose references are kept: both operations and their gradients want the same.
 _MOST_KEPT = 1 << 18
@@ -133,8 +135,9 @@ def _text(subject: Subject, worst: Failing, failing: list[Failing], tried: int) 
 
 
 def _asked_of(subject: Subject) -> bool:
-    formula = subject.implementation.name.partition("/")[2] in _FORMULAS
-    return subject.quantity in _QUANTITIES and subject.layout in _LAYOUTS and not formula
+    name = subject.implementation.name
+    has_paths = name.partition("/")[2] not in _FORMULAS and name not in _WRAPPERS
+    return has_paths and subject.quantity in _QUANTITIES and subject.layout in _LAYOUTS
 
 
 LAWS = (
