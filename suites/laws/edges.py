@@ -132,12 +132,16 @@ def _cast(one: Subject, other: Subject, bits: Bits) -> Bits:
 
 
 def _has_special_rows(subject: Subject) -> bool:
-    return subject.implementation.special_rows and subject.quantity == "forward"
+    return subject.implementation.special_rows and subject.quantity == "forward" and subject.affords_shapes
+
+
+def _affords_a_column(subject: Subject) -> bool:
+    return subject.affords_shapes and not (subject.compiles and subject.format_name != "binary32")
 
 
 def _is_alone(subject: Subject) -> bool:
     """One layout and format will do, in the process that can be handed arrays of any shape."""
-    usual = subject.layout == "last" and subject.profile.name == DEFAULT
+    usual = subject.layout == "last" and subject.affords_shapes and subject.profile.name == DEFAULT
     return usual and (subject.quantity, subject.format_name) == ("forward", "binary32")
 
 
@@ -167,6 +171,7 @@ LAWS = (
         BITWISE,
         "x - x is 0, exp 0 is 1, log 1 is 0",
         one_element,
+        asked_of=_affords_a_column,
     ),
     Law(
         "degenerate shapes",

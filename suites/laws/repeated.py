@@ -132,5 +132,6 @@ LAWS = (
         "both batches take the same path, and no code is made for a shape",
         batch_size,
         TWICE,
+        asked_of=lambda subject: subject.affords_shapes,
     ),
 )

@@ -61,6 +61,12 @@ class Subject:
         """Whether code is made for each shape: then another shape promises no bit, and costs a compilation."""
         return COMPILER in self.implementation.needs or "jax" in (self.framework, *self.implementation.needs)
 
+    @property
+    def affords_shapes(self) -> bool:
+        """Whether another shape is worth its time: where code is made for each, one of the calls has them all."""
+        implementation = self.implementation
+        return not self.compiles or bool(implementation.own) or implementation.name == "jax/jit"
+
     def steps(self, rows: int, n: int, settings: Settings) -> tuple[Step, ...]:
         """The code paths of an array of the subject's layout; none for a function that the registry doesn't know.
 

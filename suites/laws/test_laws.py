@@ -104,7 +104,7 @@ def test_every_law_says_how_it_holds_and_by_which_bound() -> None:
     for law in LAWS:
         assert law.holds in (BITWISE, WITHIN, BITWISE_ON_ONE_PATH)
         assert bool(law.bound) == (law.holds != BITWISE), law.name
-        assert re.fullmatch(r"P\d+", law.code)
+        assert re.fullmatch(r"P\d+(, P\d+)*", law.code)
 
 
 def test_the_document_has_the_laws_of_the_catalogue() -> None:

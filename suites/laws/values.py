@@ -128,7 +128,7 @@ def _equal(subject: Subject, on: Evaluations, n: int) -> Breach | None:
 
 
 def _of_values(subject: Subject) -> bool:
-    return subject.quantity == "forward"
+    return subject.quantity == "forward" and subject.affords_shapes
 
 
 LAWS = (
