@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reports.causes.bisect import Bisection, Step, Unmeasurable, bisected
 from reports.causes.moved import moved_packages, packages_of
-from reports.causes.programs import Programs, programs_of
+from reports.causes.programs import Programs, programs_of, same_programs
 from reports.causes.released import between
 from reports.causes.swapping import Build, Unresolvable
 from reports.causes.view import Seen, View, has_other_bits, view_of
@@ -174,8 +174,7 @@ def _same_programs(found: Bisection, change: Change, kept: Mapping[str, str], au
     if "jaxlib" not in found.step(found.first).packages or found.package == "jaxlib":
         return False
     interpreters = [audit.build({found.package: v, **kept}) for v in (found.last, found.first)]
-    before, after = (audit.programs(change.cell, interpreter) for interpreter in interpreters)
-    return bool(before) and before == after
+    return bool(same_programs([change.cell], interpreters[0], interpreters[1], audit.programs))
 
 
 def measured_cell(cell: Cell, interpreter: str, place: Path, tier: str) -> tuple[Record, dict[str, str]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from suites.profiles import UnknownProfile, profile_named
 from suites.tasks import task_of
 from suites.worker_process import WorkerDied
 
-# A cell of JAX and an interpreter -> the programs that are compiled for it, without names; empty where there are none.
-Programs = Callable[[Cell, str], tuple[str, ...]]
+# Cells of JAX and an interpreter -> the programs that are compiled for them, without names; empty where one has none.
+Programs = Callable[[Sequence[Cell], str], tuple[str, ...]]
+
+# How often programs are compared, each time by two processes.
+MOST_COMPARISONS = 24
 
 # JAX writes each StableHLO module that it compiles into the directory that this names.
 _VARIABLE = "JAX_DUMP_IR_TO"
@@ -28,26 +32,53 @@ _NAMES = re.compile(r'jax\.result_info = "[^"]*"')
 _MODULE = re.compile(r"^module @\S+ attributes", re.MULTILINE)
 
 
-def programs_of(cell: Cell, interpreter: str) -> tuple[str, ...]:
-    """The programs that another Python's JAX hands to XLA in a fresh process for one cell, sorted.
+def programs_of(cells: Sequence[Cell], interpreter: str) -> tuple[str, ...]:
+    """The programs that another Python's JAX hands to XLA in a fresh process for some cells of one profile, sorted.
 
-    Empty where the cell can't be evaluated there, or that JAX writes none.
+    Empty where a cell can't be evaluated there, or is none of JAX's, and where JAX writes none.
     """
-    implementation = CATALOGUE.get(cell.implementation)
-    if implementation is None or implementation.framework != "jax":
-        return ()
+    chosen = [(cell, CATALOGUE.get(cell.implementation)) for cell in cells]
     with tempfile.TemporaryDirectory(prefix="softmax-accuracy-") as place:
-        try:
-            profile = profile_named("jax", cell.profile, interpreter)
+        tasks = []
+        for cell, implementation in chosen:
+            if implementation is None or implementation.framework != "jax":
+                return ()
+            try:
+                profile = profile_named("jax", cell.profile, interpreter)
+            except UnknownProfile:
+                return ()
             dumping = replace(profile, environment=(*profile.environment, (_VARIABLE, place)))
-            with WorkerPool() as crew:
-                task = task_of(dumping, input_of(cell), (request_of(cell, implementation),))
-                (answer,) = crew.submit(evaluate, task).result()
-        except (UnknownProfile, WorkerDied, Unavailable):
+            tasks.append(task_of(dumping, input_of(cell), (request_of(cell, implementation),)))
+        try:
+            with WorkerPool(most=1) as crew:  # one process a profile, as JAX numbers the files of each from zero
+                answers = [answer for task in tasks for answer in crew.submit(evaluate, task).result()]
+        except (WorkerDied, Unavailable):
             return ()
-        if answer.bits is None:
+        if any(answer.bits is None for answer in answers):
             return ()
         return tuple(sorted(bare(f.read_text(encoding="utf-8")) for f in Path(place).glob("*.mlir")))
+
+
+def same_programs(cells: Sequence[Cell], old: str, new: str, programs: Programs) -> set[str]:
+    """The keys of the cells for which two interpreters compile the same programs, as far as MOST_COMPARISONS go.
+
+    All of a profile at once; those that differ somewhere in halves, until they are told apart.
+    """
+    by_profile: dict[str, list[Cell]] = {}
+    for cell in cells:
+        by_profile.setdefault(cell.profile, []).append(cell)
+    waiting, found = deque(by_profile.values()), set[str]()
+    for _ in range(MOST_COMPARISONS):
+        if not waiting:
+            break
+        group = waiting.popleft()
+        before = programs(group, old)
+        if before and before == programs(group, new):
+            found |= {cell.key for cell in group}
+        elif len(group) > 1:
+            half = len(group) // 2
+            waiting += [group[:half], group[half:]]
+    return found
 
 
 def bare(program: str) -> str:

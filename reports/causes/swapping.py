@@ -15,7 +15,7 @@ from reports.causes.details import largest
 from reports.causes.elements import element_by_element
 from reports.causes.finding import Finding, because
 from reports.causes.moved import Moved, moved_packages, packages_of
-from reports.causes.programs import Programs, programs_of
+from reports.causes.programs import Programs, programs_of, same_programs
 from reports.causes.subnormals import is_candidate
 from reports.causes.view import Part, View
 from reports.compare.judgement import Change
@@ -24,9 +24,6 @@ from reports.facts.wording import count, listing
 # Cells of a part that are evaluated, and of all parts together.
 MOST_OF_A_PART = 3
 MOST_CELLS = 240
-
-# Of so many parts the programs of one cell are compared; each takes two processes that import JAX.
-MOST_PROGRAMS = 60
 
 OLD, NEW, OTHER = "old", "new", "other"
 
@@ -177,14 +174,12 @@ def _compare_programs(result: Swaps, view: View, sides: Sides, programs: Program
         for part in result.sampled
         if {"jaxlib"} < {m.name for m in moved_packages(view, part.slice)} and frozenset(["jaxlib"]) in result.refused
     ]
-    if len(stuck) > MOST_PROGRAMS:
-        result.notes.append(f"{count(len(stuck) - MOST_PROGRAMS, 'kind')} of changed cells had no programs compared")
-    if stuck:
-        say(f"comparing the programs that JAX compiles, for {count(min(len(stuck), MOST_PROGRAMS), 'cell')}")
-    for part in stuck[:MOST_PROGRAMS]:
-        cell = result.sampled[part][0].cell
-        before, after = programs(cell, sides.old), programs(cell, sides.new)
-        result.same_programs[part] = bool(before) and before == after
+    if not stuck:
+        return
+    cells = {part: result.sampled[part][0].cell for part in stuck}
+    say(f"comparing the programs that JAX compiles, for {count(len(cells), 'cell')}")
+    same = same_programs(list(cells.values()), sides.old, sides.new, programs)
+    result.same_programs = {part: cell.key in same for part, cell in cells.items()}
 
 
 def _sampled(view: View, parts: list[Part]) -> dict[Part, list[Change]]:

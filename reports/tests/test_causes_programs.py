@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from reports.causes.causes import causes_of
-from reports.causes.programs import bare, programs_of
+from reports.causes.programs import MOST_COMPARISONS, bare, programs_of, same_programs
 from reports.causes.swapping import Sides, Swaps, Unresolvable, swapped
 from reports.causes.view import Part, View
 from reports.compare.comparison import compare_runs
 from reports.tests.synthetic import cell, line, write_run
+from suites.plan import Cell
 from suites.pool import stop_workers
 
 JIT = cell(implementation="jax/jit", row_length=3)
@@ -58,6 +59,35 @@ def test_operations_and_types_are(before: str, after: str) -> None:
     assert bare(OLD) != bare(NEW.replace(before, after))
 
 
+class Compiled:
+    """Programs of cells: those of ``moved`` are others in the new version; counts how often it was asked."""
+
+    def __init__(self, moved: set[Cell]) -> None:
+        self.moved, self.asked = moved, 0
+
+    def __call__(self, cells: Sequence[Cell], interpreter: str) -> tuple[str, ...]:
+        self.asked += 1
+        return tuple(f"{c.row_length}{interpreter if c in self.moved else ''}" for c in cells)
+
+
+@pytest.mark.parametrize("numbers", [set(), {0}, {7}, {3, 12}, {0, 1, 2, 3}])
+def test_cells_with_other_programs_are_told_apart_by_halves(numbers: set[int]) -> None:
+    cells = [cell(n, implementation="jax/jit") for n in range(16)]
+    compiled = Compiled({cells[n] for n in numbers})
+    assert same_programs(cells, "old", "new", compiled) == {c.key for n, c in enumerate(cells) if n not in numbers}
+    assert compiled.asked <= 2 * MOST_COMPARISONS
+    if not numbers:
+        assert compiled.asked == 2
+
+
+def test_so_many_other_programs_are_left_open() -> None:
+    cells = [cell(n, implementation="jax/jit") for n in range(200)]
+    compiled = Compiled({c for n, c in enumerate(cells) if n % 3 == 0})
+    found = same_programs(cells, "old", "new", compiled)
+    assert found <= {c.key for n, c in enumerate(cells) if n % 3}
+    assert compiled.asked == 2 * MOST_COMPARISONS
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_the_same_programs_leave_jaxlib(tmp_path: Path, same: bool) -> None:
     paths = [
@@ -88,11 +118,11 @@ def test_the_same_programs_leave_jaxlib(tmp_path: Path, same: bool) -> None:
 
 def test_jax_tells_its_programs_the_same_each_time_and_others_for_another_cell() -> None:
     pytest.importorskip("jax")
-    found = programs_of(JIT, sys.executable)
+    found = programs_of([JIT], sys.executable)
     assert any("stablehlo.exponential" in program for program in found)
-    assert programs_of(JIT, sys.executable) == found
-    assert programs_of(cell(implementation="jax/jit", row_length=4), sys.executable) != found
+    assert programs_of([JIT], sys.executable) == found
+    assert programs_of([cell(implementation="jax/jit", row_length=4)], sys.executable) != found
 
 
 def test_what_is_not_jax_has_no_programs() -> None:
-    assert programs_of(cell(implementation="numpy/shifted"), sys.executable) == ()
+    assert programs_of([JIT, cell(implementation="numpy/shifted")], sys.executable) == ()
