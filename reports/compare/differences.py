@@ -120,5 +120,5 @@ def _unmeasured(old: Stored, new: Stored) -> Iterator[str]:
         for missing in run.manifest.unmeasured:
             sides.setdefault((missing.name, missing.reason), []).append(side)
     for (name, reason), of in sides.items():
-        where = "in neither" if len(of) == 2 else f"not in {of[0]}"
-        yield f"Measured {where}: {reason if reason.startswith(name) else f'{name}: {reason}'}."
+        where = "on either side" if len(of) == 2 else f"in {of[0]}"
+        yield f"Not measured {where}: {reason if reason.startswith(name) else f'{name}: {reason}'}."

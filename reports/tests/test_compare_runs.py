@@ -283,8 +283,8 @@ def test_what_was_not_measured_is_told_once_where_that_goes_for_both(tmp_path: P
     lost = {"key": "a", "reason": "no such thing", "signal": None, "input_sha256": "", "log": "", "unsupported": True}
     (old / "lost.jsonl").write_text(json.dumps(lost) + "\n", encoding="utf-8")
     assert compare_runs(old, new).notes[1:] == (
-        "Measured in neither: torch/compile needs a compiler.",
-        "Measured not in OLD: torch threads-4: not available here.",
+        "Not measured on either side: torch/compile needs a compiler.",
+        "Not measured in OLD: torch threads-4: not available here.",
         "OLD could not measure 1 cell: no such thing.",
     )
 

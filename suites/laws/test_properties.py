@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from references.formats import Bits, format_named
 from references.verdict import at_least
 from suites.implementations.catalogue import CATALOGUE, Implementation
-from suites.inputs import strategies
+from suites.inputs import special, strategies
 from suites.inputs.batch import Batch
 from suites.laws.requirements import BelowRequired, Session, failure_text
 from suites.measure import evaluator_of, run_cell, score
@@ -66,11 +66,14 @@ def test_any_row_is_evaluated_within_the_bound(session: Session, name: str, oper
 
 @pytest.mark.parametrize(("name", "operation", "format"), _CASES)
 def test_any_row_with_nan_or_infinity_follows_the_contract(
-    session: Session, name: str, operation: str, format: str
+    request: pytest.FixtureRequest, session: Session, name: str, operation: str, format: str
 ) -> None:
     implementation = _implementation(session, name)
     if name == "scipy" and operation == "log_softmax":
         pytest.skip("SciPy has its own contract for +inf: docs/special-values.md")
+    defect = session.defect(Cell(name, PROFILE, operation, "forward", format, "last", special.FAMILY, 3))
+    if defect and defect.law == "P7":
+        request.applymarker(pytest.mark.xfail(raises=AssertionError, reason=f"known: {defect.id}"))
     nothing = np.zeros((1, 1), format_named(format).bits_dtype)
 
     @given(st.sampled_from(_LENGTHS).flatmap(lambda n: strategies.special_rows(format_named(format), n)))

