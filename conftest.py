@@ -17,7 +17,7 @@ from references.verdict import VERDICTS
 from reports.baseline import conditions, read_baseline
 from reports.compare.figures import figures_of_measurement
 from reports.compare.judgement import BROKEN, WORSE
-from reports.measuring import manifest_of, version_text
+from reports.manifest import manifest_of, version_text
 from reports.ratchet import Ratchet, Told, WorseThanBaseline, failure
 from reports.records import MeasuredProfile, Record, RunError, Worst, measured_profile, record_of
 from reports.run_directory import RunWriter
@@ -33,7 +33,10 @@ from suites.implementations.catalogue import (
     why_not_measured,
 )
 from suites.known_defects import REQUIRED, DefectError, known_defects
+from suites.laws.known_breaches import LawDefect, law_defects
 from suites.laws.requirements import Session
+from suites.laws.trials import Trials
+from suites.laws.unpromised import Observation
 from suites.measure import Measurement
 from suites.plan import FORMATS, TIERS, Selection
 from suites.pool import stop_workers
@@ -65,6 +68,7 @@ _OPTIONS: dict[str, tuple[str, tuple[str, ...] | None, bool]] = {
 }
 
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
+_TRIALS: pytest.StashKey[Trials] = pytest.StashKey()
 _WRITER: pytest.StashKey[RunWriter] = pytest.StashKey()
 _RATCHET: pytest.StashKey[Ratchet] = pytest.StashKey()
 
@@ -102,6 +106,7 @@ def pytest_configure(config: pytest.Config) -> None:
             operation = operations[0] if len(operations) == 1 else None
             implementations = [user_implementation(own, frameworks[0], operation)]
         known_defects()
+        law_defects()
     except (UnknownName, DefectError) as error:
         raise pytest.UsageError(str(error)) from None
     selection = Selection(
@@ -117,6 +122,7 @@ def pytest_configure(config: pytest.Config) -> None:
         _option(config, "require") or REQUIRED,
         require_device=config.getoption("--require-device") or config.getini("require-device"),
     )
+    config.stash[_TRIALS] = Trials(implementations, selection)
     path = _option(config, "baseline")
     if path:
         try:
@@ -181,6 +187,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     session = metafunc.config.stash[_SESSION]
     if "cell" in metafunc.fixturenames:
         metafunc.parametrize("cell", session.cells(), ids=lambda cell: cell.key)
+    if "trial" in metafunc.fixturenames:
+        metafunc.parametrize("trial", metafunc.config.stash[_TRIALS].planned(), ids=lambda trial: trial.id)
+    if "watched" in metafunc.fixturenames:
+        pairs = metafunc.config.stash[_TRIALS].watched()
+        metafunc.parametrize("watched", pairs, ids=lambda pair: "-".join(pair).replace(" ", "-"))
+    if "law_defect" in metafunc.fixturenames:
+        metafunc.parametrize("law_defect", law_defects(), ids=lambda defect: defect.id)
     if "defect" in metafunc.fixturenames:
         metafunc.parametrize("defect", known_defects(), ids=lambda defect: defect.name.replace(" ", "-"))
 
@@ -197,6 +210,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if "cell" in parameters:
             cell = parameters["cell"]
             item.add_marker(pytest.mark.xdist_group(_group(by_name[cell.implementation].framework, cell.profile)))
+        elif "trial" in parameters:
+            framework = by_name[parameters["trial"].implementation].framework
+            item.add_marker(pytest.mark.xdist_group(_group(framework, DEFAULT)))
+        elif isinstance(parameters.get("watched"), tuple):
+            framework = by_name[parameters["watched"][0]].framework
+            item.add_marker(pytest.mark.xdist_group(_group(framework, DEFAULT)))
+        elif isinstance(parameters.get("law_defect"), LawDefect):
+            item.add_marker(pytest.mark.xdist_group(_group(parameters["law_defect"].framework, DEFAULT)))
         elif "defect" in parameters:
             item.add_marker(pytest.mark.xdist_group(_group(parameters["defect"].framework, parameters["defect"].on)))
 
@@ -211,6 +232,12 @@ def _group(framework: str, profile: str) -> str:
 def session(request: pytest.FixtureRequest) -> Session:
     """What this session was asked to test."""
     return request.config.stash[_SESSION]
+
+
+@pytest.fixture(scope="session")
+def trials(request: pytest.FixtureRequest) -> Trials:
+    """The laws that this session tries, and what has come of them in this process."""
+    return request.config.stash[_TRIALS]
 
 
 @pytest.fixture
@@ -236,6 +263,15 @@ def record_measurement(request: pytest.FixtureRequest) -> Callable[[Measurement]
         request.node.user_properties.append(("measurement", json.dumps(parts)))
 
     return record
+
+
+@pytest.fixture
+def record_observation(request: pytest.FixtureRequest) -> Callable[[Observation], None]:
+    """Hands an observation to the run directory of --record."""
+    if not _option(request.config, "record"):
+        return lambda observation: None
+    properties = request.node.user_properties
+    return lambda observation: properties.append(("observation", json.dumps(asdict(observation))))
 
 
 @pytest.fixture
@@ -299,6 +335,8 @@ class _Controller:
         for name, text in report.user_properties:
             if name == "measurement" and _WRITER in self.config.stash:
                 self._write(self.config.stash[_WRITER], json.loads(str(text)))
+            elif name == "observation" and _WRITER in self.config.stash:
+                self.config.stash[_WRITER].observe(Observation(**json.loads(str(text))))
             elif name == "baseline":
                 self.told.add(str(text))
 

@@ -21,27 +21,39 @@ from references.summation import gamma
 
 def softmax_product_bound(rows: Shifted, v: Floats, saved_error: Floats, arithmetic: Arithmetic) -> Floats:
     """B9 + B10: s (v - <v, s>), or s v - s <v, s>."""
+    saved = rows.s + saved_error
+    carried = product(saved_error, np.abs(v - mean(rows.s, v))) + saved * mean(saved_error, np.abs(v))
+    return np.asarray(softmax_product_kernel(rows, v, saved_error, arithmetic) + carried)
+
+
+def softmax_product_kernel(rows: Shifted, v: Floats, saved_error: Floats, arithmetic: Arithmetic) -> Floats:
+    """B9: how far the same is from its exact value at the saved softmax."""
     size, saved = np.abs(v), rows.s + saved_error
-    centre = mean(rows.s, v)
     kernel = product(saved, gamma(2, arithmetic.unit) * size + _mean_error(arithmetic) * mean(saved, size))
-    lost = 2 * arithmetic.lost + saved * _mean_lost(rows, arithmetic)
-    carried = product(saved_error, np.abs(v - centre)) + saved * mean(saved_error, size)
-    return np.asarray(kernel + lost + carried)
+    return np.asarray(kernel + (2 * arithmetic.lost + saved * _mean_lost(rows, arithmetic)))
 
 
 def log_softmax_vjp_bound(
     rows: Shifted, g: Floats, exact: Floats, saved_error: Floats, arithmetic: Arithmetic
 ) -> Floats:
     """B11 + B12: g - exp(l) G from a saved log_softmax l."""
+    carried = product(rows.s, expm1(saved_error)) * np.abs(g.sum(axis=-1, keepdims=True))
+    return np.asarray(log_softmax_vjp_kernel(rows, g, exact, saved_error, arithmetic) + carried)
+
+
+def log_softmax_vjp_kernel(
+    rows: Shifted, g: Floats, exact: Floats, saved_error: Floats, arithmetic: Arithmetic
+) -> Floats:
+    """B11: how far the same is from its exact value at the saved log_softmax."""
     unit = arithmetic.unit
     total = _total(rows, g, arithmetic)
     factor = compounded(exp_error(arithmetic, np.abs(rows.l) + saved_error), unit)
-    drift = expm1(saved_error)
-    saved = product(rows.s, 1 + drift)
+    drift = product(rows.s, expm1(saved_error))
+    saved = rows.s + drift
     inner = product(saved, factor * total.value + (1 + factor) * total.growth)
     inner = inner + arithmetic.exp_lost * (1 + unit) * (total.value + total.growth) + arithmetic.lost
-    carried = product(rows.s, drift) * total.value
-    return np.asarray((1 + unit) * (inner + carried) + unit * np.abs(exact) + arithmetic.lost_sum)
+    at_saved = np.abs(exact) + drift * total.value
+    return np.asarray((1 + unit) * inner + unit * at_saved + arithmetic.lost_sum)
 
 
 def log_softmax_jvp_bound(

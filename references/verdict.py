@@ -25,7 +25,7 @@ class Judgement:
     """The verdict over all elements, and the largest ratios (None where there is no bound; inf is a real answer).
 
     ``order_assumed``: the bound took the depth of a pairwise sum (the row is too long for one that holds in any order).
-    ``by_element`` is the bound ratio of each element, [rows, n], for those who look for the worst.
+    ``infinite_ratios`` counts the elements whose ratio is infinite.
     """
 
     verdict: str
@@ -33,7 +33,7 @@ class Judgement:
     storage_ratio: float | None
     conditioning_ratio: float | None
     order_assumed: bool
-    by_element: Floats
+    infinite_ratios: int
 
 
 def at_least(verdict: str, required: str) -> bool:
@@ -52,8 +52,10 @@ def judge(
     flushes: bool = False,
     cotangent: Floats | None = None,
     tangent: Floats | None = None,
-) -> Judgement:
+) -> tuple[Judgement, Floats]:
     """The verdict on computed elements, by their errors and the exact forward quantities of their rows.
+
+    With it, the bound ratio of each element, [rows, n], for those who look for the worst.
 
     ``special`` marks the rows [rows] that are NaN by contract: only their outcomes count.  ``flushes`` says that the
     platform flushes subnormal numbers to zero.  Raises ValueError for a cotangent or tangent, [rows, n], that the
@@ -99,14 +101,15 @@ def judge(
     else:
         verdict = "stable"
     empty = not judged.any()
-    return Judgement(
+    judgement = Judgement(
         verdict=verdict,
         bound_ratio=None if empty else float(ratio.max()),
         storage_ratio=None if empty or not narrow else float(storage.max()),
         conditioning_ratio=float(conditioning.max()) if ordinary.any() else None,
         order_assumed=arithmetic.assumed,
-        by_element=ratio,
+        infinite_ratios=int(np.isinf(ratio).sum()),
     )
+    return judgement, ratio
 
 
 def _ratio(errors: Errors, limit: Floats) -> Floats:

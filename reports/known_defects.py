@@ -45,7 +45,7 @@ def measured_fields(defect: Defect, failing: list[Failing]) -> dict[str, str]:
 
 def rewritten(text: str, fields: dict[str, dict[str, str]]) -> str:
     """The file with the measured lines of the entries replaced."""
-    blocks = re.split(r"(?m)^(?=\[\[defect\]\])", text)
+    blocks = re.split(r"(?m)^(?=\[\[)", text)
     for index, block in enumerate(blocks):
         match = re.search(r'(?m)^id = "(.+)"$', block)
         for name, value in fields.get(match.group(1), {}).items() if match else ():

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import datetime
 import itertools
-import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
-from references.formats import BINARY32
-from reports.records import (
-    SCHEMA,
-    LostCell,
-    Manifest,
-    Run,
-    Timing,
-    Unmeasured,
-    measured_profile,
-    record_of,
-)
+from references.formats import BINARY32, Bits
+from reports.estimate import Cost, Estimate, estimate_of, pilot_of
+from reports.manifest import manifest_of, version_text
+from reports.observing import observe
+from reports.records import LostCell, Run, Timing, record_of
 from reports.run_directory import RunWriter, read_run
-from suites import environment
 from suites.implementations.catalogue import Implementation, why_skipped
+from suites.implementations.placement import processors
 from suites.inputs.batch import Batch
 from suites.inputs.families import logits_of
-from suites.introduction import Introduction, Unavailable
+from suites.introduction import Unavailable
 from suites.measure import input_of, request_of, score
 from suites.plan import Cell, Selection, cells
 from suites.pool import WorkerPool, evaluate, timings_of
@@ -91,11 +82,13 @@ def run_measurements(
     timing: bool = True,
     interpreter: str = sys.executable,
     engine: Executor | None = None,
+    foretell: Callable[[Estimate], None] | None = None,
 ) -> Outcome:
     """Measure what is not there yet and finish the run directory.
 
     ``interpreter`` is the Python whose frameworks are measured.  ``engine`` runs the functions of suites.pool; the
-    workers of this machine do where none is given.  Raises RunError for the directory, ScratchError where arrays can't
+    workers of this machine do where none is given.  ``foretell`` is called with what the run will take, once some cells
+    of each kind have been measured.  Raises RunError for the directory, ScratchError where arrays can't
     be handed over, CertificationError where the oracle contradicts the reference.  An implementation that raises, and
     one that costs its worker twice, costs its cell.
     """
@@ -113,7 +106,10 @@ def run_measurements(
         writer = RunWriter(path, manifest)
         run = _Measuring(writer, by_name, profiles, roster, progress, planned)
         try:
-            run.measure(crew)
+            run.measure(crew, foretell)
+            with WATCH.spent_on("observing"):
+                measured = [i for i in implementations if i.name not in skipped]
+                observe(measured, selection, roster, crew, writer, interpreter)
             timings = _timings(implementations, roster, crew) if timing else []
         finally:
             writer.close()
@@ -167,11 +163,22 @@ class _Measuring:
     lost: list[Lost] = field(default_factory=list)
     evaluating: float = 0.0
     done: int = 0
+    costs: list[Cost] | None = None
 
-    def measure(self, crew: Executor) -> None:
-        """Hand out what is not there yet and judge what comes back, the oldest of it first."""
+    def measure(self, crew: Executor, foretell: Callable[[Estimate], None] | None) -> None:
+        """Measure what is not there yet; where the time is to be foretold, some cells of each kind first."""
         waiting = [cell for cell in self.planned if cell.key not in self.writer.done]
         self.done = len(self.planned) - len(waiting)
+        if foretell and waiting:
+            first, self.costs = pilot_of(waiting), []
+            self._hand_out(first, crew)
+            foretell(estimate_of(waiting, self.costs, processors()))
+            known, self.costs = set(first), None
+            waiting = [cell for cell in waiting if cell not in known]
+        self._hand_out(waiting, crew)
+
+    def _hand_out(self, waiting: list[Cell], crew: Executor) -> None:
+        """Give cells to the workers and judge what comes back, the oldest of it first."""
         pending: dict[Future[list[Answer]], _Piece] = {}
         for piece in self._pieces(waiting):
             failed = self.roster.failed.get(piece.task.profile)
@@ -223,20 +230,26 @@ class _Measuring:
             if answer.bits is None:
                 self._lose(cell, piece.batch, answer.loss or Loss("no answer"))
                 continue
-            implementation = self.by_name[cell.implementation]
-            introduction = self.roster.present[piece.task.profile]
-            measurement = score(
-                cell, implementation, piece.batch, answer.bits, introduction=introduction, touched=answer.touched
+            before = WATCH.so_far()
+            self._score(cell, piece, answer, answer.bits)
+            if self.costs is not None:
+                spent = {name: seconds - before.get(name, 0.0) for name, seconds in WATCH.so_far().items()}
+                shared = spent.pop("reference", 0.0)
+                self.costs.append(Cost(cell, answer.seconds, sum(spent.values()), shared))
+
+    def _score(self, cell: Cell, piece: _Piece, answer: Answer, bits: Bits) -> None:
+        implementation = self.by_name[cell.implementation]
+        introduction = self.roster.present[piece.task.profile]
+        measurement = score(cell, implementation, piece.batch, bits, introduction=introduction, touched=answer.touched)
+        with WATCH.spent_on("writing"):
+            record = record_of(
+                measurement,
+                implementation.calls[cell.operation],
+                version_text(implementation.framework, introduction.packages),
+                introduction.device,
+                self.writer.rows,
             )
-            with WATCH.spent_on("writing"):
-                record = record_of(
-                    measurement,
-                    implementation.calls[cell.operation],
-                    version_text(implementation.framework, introduction.packages),
-                    introduction.device,
-                    self.writer.rows,
-                )
-                self.writer.add(record, measurement.row_maxima)
+            self.writer.add(record, measurement.row_maxima)
 
     def _lose(self, cell: Cell, batch: Batch, loss: Loss) -> None:
         self.lost.append(Lost(cell, loss.reason, loss.unsupported))
@@ -258,15 +271,6 @@ def _is_full(pending: Iterable[_Piece], piece: _Piece) -> bool:
     )
 
 
-_DISTRIBUTIONS = {"jax": ("jax", "jaxlib")}
-
-
-def version_text(framework: str, packages: dict[str, str]) -> str:
-    """The version of a framework, with its library's where that is another."""
-    names = _DISTRIBUTIONS.get(framework, (framework,))
-    return " ".join(dict.fromkeys(packages[name] for name in names if name in packages))
-
-
 def _timings(implementations: list[Implementation], roster: Roster, crew: Executor) -> list[Timing]:
     """Of the frameworks' own calls, in the default profile and one after the other; none where a worker fails."""
     frameworks = {i.framework for i in implementations if not i.own}
@@ -278,59 +282,3 @@ def _timings(implementations: list[Implementation], roster: Roster, crew: Execut
             with suppress(WorkerDied, Unavailable):  # its cells have told of it
                 ratios += crew.submit(timings_of, profile, batches).result()
     return [Timing(**{**asdict(ratio), "shape": list(ratio.shape)}) for ratio in ratios]
-
-
-def manifest_of(
-    implementations: list[Implementation],
-    selection: Selection,
-    planned: int,
-    roster: Roster,
-    skipped: Mapping[str, str] = MappingProxyType({}),
-) -> Manifest:
-    """The manifest of a run that is about to begin; ``skipped`` has a reason for each implementation left out."""
-    chosen = {name: list(value) for name, value in asdict(selection).items() if name != "tier"}
-    introductions = list(roster.present.values())
-    measured = [measured_profile(p, i) for p, i in roster.present.items()]
-    return Manifest(
-        schema=SCHEMA,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        tier=selection.tier,
-        selection=chosen,
-        implementations=[i.name for i in implementations if i.framework not in roster.absent and i.name not in skipped],
-        planned=planned,
-        finished=False,
-        packages=_packages(introductions),
-        python=introductions[0].python if introductions else platform.python_version(),
-        platform=platform.platform(),
-        cpu=environment.cpu(),
-        gpu="; ".join(dict.fromkeys(i.card for i in introductions if i.card)) or None,
-        settings={p.framework: i.settings for p, i in roster.present.items() if p.name == DEFAULT},
-        environment=environment.flags(),
-        seed="streams named by family, format, rows and length",
-        git_commit=environment.git_commit(),
-        inputs_sha256=None,
-        unmeasured=_unmeasured(roster)
-        + [
-            Unmeasured(i.framework, skipped[i.name], implementation=i.name)
-            for i in implementations
-            if i.name in skipped and i.framework not in roster.absent
-        ],
-        profiles=sorted(measured, key=lambda p: (p.framework, p.name)),
-    )
-
-
-def _packages(introductions: list[Introduction]) -> dict[str, str]:
-    """The packages that were measured, and those that judged."""
-    found = environment.packages()
-    if introductions:
-        found = {name: version for name, version in found.items() if name in environment.JUDGES}
-        for introduction in introductions:
-            found = {**introduction.packages, **found}
-    return found
-
-
-def _unmeasured(roster: Roster) -> list[Unmeasured]:
-    """One for a framework that isn't here; else one for each profile."""
-    found = [Unmeasured(framework, reason) for framework, reason in roster.absent.items()]
-    others = [(p, reason) for p, reason in roster.refused.items() if p.framework not in roster.absent]
-    return found + [Unmeasured(p.framework, reason, p.name) for p, reason in others]

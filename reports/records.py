@@ -3,6 +3,7 @@
 RUN/manifest.json     what was measured, where and with which versions (``Manifest``)
 RUN/cells.jsonl       one ``Record`` a line, sorted by key once the run is finished
 RUN/lost.jsonl        one ``LostCell`` a line, for the cells that could not be measured; not there if there are none
+RUN/observations.jsonl whether bits change with threads, layout and the like (suites/laws/unpromised.py), one a line
 RUN/rows/maxima.jsonl the largest ulp error of each row of each cell, for paired tests
 RUN/rows/*.npy        the bits of worst rows that are too long for their record, named by content
 
@@ -309,7 +310,7 @@ def record_of(measurement: Measurement, call: str, version: str, device: str, ro
         bound_ratio=finite(judgement.bound_ratio),
         storage_ratio=finite(judgement.storage_ratio),
         conditioning_ratio=finite(judgement.conditioning_ratio),
-        infinite_ratios=int(np.isinf(judgement.by_element).sum()),
+        infinite_ratios=judgement.infinite_ratios,
         order_assumed=judgement.order_assumed,
         max_abs=finite(statistics.max_abs),
         max_rel=finite(statistics.max_rel),

@@ -16,7 +16,8 @@ from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
 from suites.inputs.batch import Batch
 from suites.inputs.layouts import axis_of
-from suites.measure import Worst, input_of_rows, request_of, score
+from suites.judging import Worst
+from suites.measure import input_of_rows, request_of, score
 from suites.pool import evaluate
 from suites.profiles import Profile, UnknownProfile, profile_named
 from suites.roster import admitted

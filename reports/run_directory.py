@@ -24,7 +24,10 @@ from reports.records import (
     Worst,
     finite,
 )
+from suites.laws.unpromised import Observation
 from suites.plan import Cell
+
+OBSERVATIONS = "observations.jsonl"
 
 # Row maxima kept of a cell.
 MOST_ROWS = 64
@@ -51,6 +54,9 @@ class RunWriter:
             self.rows.mkdir(parents=True, exist_ok=True)
             self.done = self._resume() if (path / "manifest.json").exists() else {}
             (path / "lost.jsonl").unlink(missing_ok=True)  # they are tried again
+            self.observed = dict(_undamaged(path / OBSERVATIONS, lambda line: Observation(**json.loads(line)).key))
+            if self.observed:
+                _replace_lines(path / OBSERVATIONS, self.observed.values())
             self._write_manifest(self.manifest)
             self._cells = (path / "cells.jsonl").open("a", encoding="utf-8")
             self._maxima = (self.rows / "maxima.jsonl").open("a", encoding="utf-8")
@@ -92,6 +98,15 @@ class RunWriter:
         with self._told(), (self.path / "lost.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(dataclasses.asdict(lost), allow_nan=False) + "\n")
 
+    def observe(self, observation: Observation) -> None:
+        """Write down whether bits changed, once.  Raises RunError where it can't be written."""
+        if observation.key in self.observed:
+            return
+        line = json.dumps(dataclasses.asdict(observation), allow_nan=False)
+        with self._told(), (self.path / OBSERVATIONS).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        self.observed[observation.key] = line
+
     def note(self, profile: MeasuredProfile) -> None:
         """Write down a profile that was started, once.  Raises RunError where it can't be written."""
         if profile not in self.manifest.profiles:
@@ -118,6 +133,8 @@ class RunWriter:
         _sorted_lines(self.rows / "maxima.jsonl", lambda line: str(line["key"]))
         if (self.path / "lost.jsonl").exists():
             _sorted_lines(self.path / "lost.jsonl", lambda line: str(line["key"]))
+        if self.observed:
+            _replace_lines(self.path / OBSERVATIONS, (self.observed[key] for key in sorted(self.observed)))
         digest = hashlib.sha256("".join(sorted({cell["input_sha256"] for cell in cells})).encode()).hexdigest()
         self._write_manifest(dataclasses.replace(self.manifest, inputs_sha256=digest, **changes))
 
@@ -250,6 +267,13 @@ def read_lines(path: Path, name: str, made: Callable[[dict[str, Any]], Made]) ->
         raise RunError(f"{path / name}, line {number} is damaged ({error}); {remedy}") from None
     except OSError as error:
         raise RunError(f"{path / name} can't be read ({error}); measure again") from None
+
+
+def read_observations(path: Path) -> list[Observation]:
+    """Whether bits changed; none in a run that didn't look.  Raises RunError for a file that is damaged."""
+    if not (path / OBSERVATIONS).exists():
+        return []
+    return list(read_lines(path, OBSERVATIONS, lambda data: Observation(**data)))
 
 
 def read_lost(path: Path) -> list[LostCell]:

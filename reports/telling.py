@@ -1,4 +1,4 @@
-"""What is told while cells are measured and after: progress, and the cells that were lost."""
+"""What is told of cells that are measured: how long it will take, progress, and which were lost."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from reports.estimate import Estimate
 from reports.measuring import Outcome
 from reports.measuring import Progress as Show
 from reports.progress import progress_bar
@@ -30,6 +31,11 @@ def cell_progress(first: str = "importing") -> Iterator[Show]:
             advance(done, planned, f"{cell.implementation} {cell.operation} {cell.format}")
 
         yield show
+
+
+def foretell(estimate: Estimate) -> None:
+    """Tell how long a run will take."""
+    say(f"{estimate.text}; it can be interrupted: the same command goes on from there")
 
 
 def say_lost(outcome: Outcome) -> None:

@@ -22,7 +22,7 @@ from reports.records import Record, Run, RunError
 from reports.replay import replayed, script_for
 from reports.run_directory import read_run
 from reports.selecting import interpreter_named, no_cell, selection_of
-from reports.telling import cell_progress, say, say_lost
+from reports.telling import cell_progress, foretell, say, say_lost
 from reports.writing import need_templates, write_page
 from suites.exact import CertificationError
 from suites.implementations.catalogue import (
@@ -90,7 +90,14 @@ def measure_verb(
         raise no_cell()
     with cell_progress() as show:
         try:
-            outcome = run_measurements(out, implementations, selection, show, interpreter=interpreter_named(python))
+            outcome = run_measurements(
+                out,
+                implementations,
+                selection,
+                show,
+                interpreter=interpreter_named(python),
+                foretell=foretell if tier == "deep" else None,
+            )
         except KeyboardInterrupt:
             say(f"interrupted; the finished cells are kept in {out}: the same command goes on from there")
             return INCOMPLETE

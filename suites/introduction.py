@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import platform
+import re
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,15 @@ from typing import Any
 from suites import environment
 from suites.implementations.catalogue import settings_module
 from suites.implementations.placement import HERE
+
+# Settings that a framework picks by itself, by the processor and the variables that it finds, under names of its own:
+# the kernels that one release of NumPy calls AVX512_SKX are X86_V4 in another.
+_PICKED = re.compile(r"(exp|log) [a-z]|dispatch|cpu capability")
+
+
+def is_picked(setting: str) -> bool:
+    """Whether a setting follows from a framework's version on one processor under the same variables."""
+    return _PICKED.fullmatch(setting) is not None
 
 
 class Unavailable(Exception):

@@ -2,84 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
-
-from references.attribution import attribution
-from references.errors import (
-    OUTCOMES,
-    Errors,
-    Statistics,
-    errors_of,
-    outcome_is,
-    row_maxima,
-    row_sum_error,
-    statistics_of,
-)
-from references.formats import Bits, Mask
-from references.reference import Reference
-from references.verdict import Judgement, judge
+from references.formats import Bits
 from suites.evaluation import evaluate_rows
-from suites.exact import Exact, exact_of
 from suites.implementations.call import Evaluator
 from suites.implementations.catalogue import CATALOGUE, Implementation
-from suites.inputs import special
 from suites.inputs.batch import Batch, arrays_of, batch_of
 from suites.inputs.layouts import TouchedMemory
 from suites.introduction import Introduction
+from suites.judging import Judged, judged_output
 from suites.paths.taken import path_ids
 from suites.plan import Cell, rows_of
-from suites.stopwatch import timed
 from suites.tasks import Request
 
-# The outcome of memory that was changed and is not the result's.
-TOUCHED = "touched_memory"
-
 
 @dataclass(frozen=True)
-class Worst:
-    """The element that a cell is remembered by: a wrong one, else the one farthest beyond its bound, else by ulps.
-
-    Numbers travel as the bits of the cell's format.  ``exact`` has 30 decimal digits; ``ulp_error`` is None where the
-    two are not both numbers.  ``attribution`` is what each part of the bound may have contributed, in ulps, and the
-    excess; None where there is no bound or no number.
-    """
-
-    row: int
-    column: int
-    logits: Bits
-    vectors: dict[str, Bits]
-    vector_kind: str | None
-    computed: int
-    computed_value: float
-    exact: str
-    ulp_error: float | None
-    bound_ratio: float | None
-    outcome: str
-    attribution: dict[str, float] | None
-
-
-@dataclass(frozen=True)
-class Measurement:
+class Measurement(Judged):
     """Everything that is recorded of a cell."""
 
     cell: Cell
     framework: str
     path: list[str]
-    rows: int
-    statistics: Statistics
-    judgement: Judgement
-    row_sum_error: float | None
-    row_maxima: list[float | None]
-    flushes: bool
-    input_sha256: str
-    output_sha256: str
-    oracle: str
-    reference_error_ulps: float
-    worst: Worst
 
 
 def run_cell(cell: Cell, batch: Batch, evaluator: Evaluator) -> Bits:
@@ -135,7 +80,6 @@ def input_of_rows(cell: Cell, rows: int) -> Batch:
     return batch_of(cell.family, cell.format, rows, cell.row_length, drawn)
 
 
-@timed("judging")
 def score(
     cell: Cell,
     implementation: Implementation,
@@ -151,144 +95,19 @@ def score(
     ``introduction`` is that of the process that evaluated; without it, of this one.  ``touched`` elements of memory
     were changed that are not the result's: such a cell is wrong, whatever its numbers.  Raises CertificationError.
     """
-    exact = exact_of(batch)
-    reference = exact.reference(cell.operation, cell.quantity)
-    if batch.family == special.FAMILY:
-        reference = special.apply_contract(
-            reference, implementation.framework, cell.operation, cell.quantity, batch.values
-        )
-    errors = errors_of(
-        computed,
-        reference,
-        batch.format,
-        operation=cell.operation,
-        quantity=cell.quantity,
-        zero_by_rule=_zero_by_rule(cell, exact),
-    )
-    errors = _decided(errors, cell, exact, computed)
-    flushes = proven_flush(implementation, introduction.flushes if introduction else None)
-    judgement = judge(
+    judged = judged_output(
+        batch,
         cell.operation,
         cell.quantity,
-        errors,
-        exact.shifted,
-        batch.format,
-        special=exact.special,
-        flushes=flushes,
-        **exact.numbers(cell.quantity),
-    )
-    statistics = statistics_of(errors)
-    place = place or _worst_place(errors, judgement)
-    worst = _element(cell, exact, errors, judgement, computed, reference, place, flushes)
-    if touched:
-        judgement = replace(judgement, verdict="wrong")
-        statistics = replace(statistics, outcomes={**statistics.outcomes, TOUCHED: touched})
-        worst = replace(worst, outcome=TOUCHED)
-    return Measurement(
-        cell=cell,
+        computed,
         framework=implementation.framework,
-        path=path_ids(cell, implementation, introduction.selected if introduction else None),
-        rows=batch.logits.shape[0],
-        statistics=statistics,
-        judgement=judgement,
-        row_sum_error=row_sum_error(batch.format.decode(computed), cell.operation, cell.quantity),
-        row_maxima=row_maxima(errors),
-        flushes=flushes,
-        input_sha256=batch.sha256,
-        output_sha256=hashlib.sha256(computed.astype(computed.dtype.newbyteorder("<")).tobytes()).hexdigest(),
-        oracle=_judges(reference),
-        reference_error_ulps=float(reference.error_ulps(batch.format).max()),
-        worst=worst,
+        flushes=proven_flush(implementation, introduction.flushes if introduction else None),
+        place=place,
     )
-
-
-def _judges(reference: Reference) -> str:
-    """Which tier judged most elements, and how many came from the others: "binary64, 3 of 288 elements by mpmath"."""
-    counts = reference.tier_counts()
-    most = max(counts, key=lambda tier: counts[tier])
-    rest = [f"{count} of {reference.tier.size} elements by {tier}" for tier, count in counts.items() if tier != most]
-    return ", ".join([most, *rest])
-
-
-def _zero_by_rule(cell: Cell, exact: Exact) -> Mask:
-    """Masked elements of a softmax and its derivatives, and rows with a zero cotangent or tangent."""
-    zero = np.zeros(exact.batch.logits.shape, bool)
-    if cell.operation == "softmax":
-        zero |= exact.batch.values == -np.inf
-    for vector in exact.numbers(cell.quantity).values():
-        zero |= (vector == 0).all(axis=-1, keepdims=True)
-    return zero & ~exact.special[:, None]
-
-
-def _decided(errors: Errors, cell: Cell, exact: Exact, computed: Bits) -> Errors:
-    """The same errors with the roundings that the pairs leave open decided by the oracle."""
-    if not errors.undecided.any():
-        return errors
-    format, rounded = exact.batch.format, errors.rounded.copy()
-    for row in np.flatnonzero(errors.undecided.any(axis=1)).tolist():
-        columns = np.flatnonzero(errors.undecided[row]).tolist()
-        bits = np.array(exact.rounded(cell.operation, cell.quantity, row, columns), format.bits_dtype)
-        rounded[row, columns] = format.decode(bits) == format.decode(computed[row, columns])
-    return replace(errors, rounded=rounded)
-
-
-def _worst_place(errors: Errors, judgement: Judgement) -> tuple[int, int]:
-    """The row and column that a cell is remembered by."""
-    ratio = judgement.by_element
-    ranked = np.where(np.isfinite(errors.ulps) & (errors.exact != 0), errors.ulps, 0.0)
-    if judgement.verdict == "wrong":
-        lost = outcome_is(errors, "underflow", "flipped") & (ratio > 1)
-        bad = lost | ~outcome_is(errors, "ordinary", "underflow", "flipped")
-        ranked = np.where(bad, 1.0 + np.minimum(ratio, 1e300), 0.0)
-    elif ratio.max(initial=0.0) > 1:
-        ranked = ratio
-    row, column = np.unravel_index(int(np.argmax(ranked)), ranked.shape)
-    return int(row), int(column)
-
-
-def _element(
-    cell: Cell,
-    exact: Exact,
-    errors: Errors,
-    judgement: Judgement,
-    computed: Bits,
-    reference: Reference,
-    place: tuple[int, int],
-    flushes: bool,
-) -> Worst:
-    (row, column), ratio = place, judgement.by_element
-    batch = exact.batch
-    bits, value = int(computed[row, column]), float(batch.format.decode(computed[row : row + 1, column])[0])
-    error = float(errors.ulps[row, column])
-    vectors = {role: v[row] for role, v in batch.vectors(cell.quantity).items()}
-    parts = None
-    if not exact.special[row]:
-        numbers = exact.numbers(cell.quantity)
-        parts = attribution(
-            cell.operation, cell.quantity, errors, exact.shifted, batch.format, place, flushes=flushes, **numbers
-        )
-    return Worst(
-        row=row,
-        column=column,
-        logits=batch.logits[row],
-        vectors=vectors,
-        vector_kind=batch.kind_of_row(cell.quantity, row) if vectors else None,
-        computed=bits,
-        computed_value=value,
-        exact=_exact_text(exact, reference, cell, row, column),
-        ulp_error=error if np.isfinite(error) else None,
-        bound_ratio=float(ratio[row, column]) if np.isfinite(ratio[row, column]) else None,
-        outcome=OUTCOMES[int(errors.outcome[row, column])],
-        attribution=parts,
-    )
-
-
-def _exact_text(exact: Exact, reference: Reference, cell: Cell, row: int, column: int) -> str:
-    """The exact value to 30 digits from the oracle, which thereby certifies the reference at the worst element."""
-    hi = float(reference.hi[row, column])
-    if not np.isfinite(hi):
-        return str(hi)  # a framework's own contract may differ from the oracle's here
-    return exact.certified(cell.operation, cell.quantity, row, column).decimal(30)
+    if touched:
+        judged = judged.marred(touched)
+    path = path_ids(cell, implementation, introduction.selected if introduction else None)
+    return Measurement(**vars(judged), cell=cell, framework=implementation.framework, path=path)
 
 
 @cache

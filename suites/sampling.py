@@ -1,7 +1,7 @@
 """What the standard and the smoke tier sample of the many ways to call a framework, and of the memory layouts.
 
-An input is a layout, a family and a row length.  The main implementations meet the tier's inputs (suites/plan.py); the
-others meet those that reach a path of their own.
+An input is a layout, a family and a row length.  The main implementations meet the tier's inputs
+(suites/tier_inputs.py); the others meet those that reach a path of their own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import product
 
-from suites.implementations.implementation import Implementation
+from suites.implementations.implementation import COMPILER, Implementation
 from suites.inputs import special
 from suites.inputs.layouts import LAYOUTS, OFFSETS, means_something_to
 
@@ -112,6 +112,22 @@ COMPILED = (
 )
 _TWO_FORMATS = ("binary32", "bfloat16")
 
+# Every new shape costs these a compilation of a tenth of a second to a second, so the short tiers give them few.
+_FEW_LENGTHS: dict[str, dict[str, tuple[int, ...]]] = {
+    "jax/eager": {"last": (2, 3, 9, 1000, 65536), "inner": (9, 1000)},
+    "jax/eager-custom-jvp": {"last": (9, 1000)},
+    "jax/jit-custom-jvp": {"last": (2, 9, 33, 1000, 4097)},
+    "jax/log-of-softmax": {"last": (2, 3, 9, 33, 1000)},
+}
+_FEWEST_LENGTHS: dict[str, dict[str, tuple[int, ...]]] = {
+    "jax/eager": {"last": (2,)},
+    "jax/jit": {"last": (2, 1000)},
+    "jax/eager-custom-jvp": {},
+    "jax/jit-custom-jvp": {"last": (2,)},
+    "jax/log-of-softmax": {"last": (2,)},
+}
+_RECIPE_LENGTHS = (1, 2, 3, 9, 33, 1000, 65536)
+
 
 def sampled(implementation: Implementation, tier: str) -> tuple[Input, ...]:
     """The inputs of an implementation that it doesn't share with the main ones, in the standard or the smoke tier."""
@@ -139,5 +155,16 @@ def worth_compiling(implementation: Implementation, input: Input, quantity: str,
 
 
 def layouts_of(implementation: Implementation) -> tuple[str, ...]:
-    """The layouts that an implementation's framework sees."""
-    return tuple(layout for layout in LAYOUTS if means_something_to(implementation.framework, layout))
+    """The layouts that the framework of an implementation sees, and those whose arrays it computes on."""
+    seen_by = (implementation.framework, *(need for need in implementation.needs if need != COMPILER))
+    return tuple(layout for layout in LAYOUTS if all(means_something_to(each, layout) for each in seen_by))
+
+
+def affordable(implementation: Implementation, n: int, layout: str, tier: str) -> bool:
+    """Whether a short tier has the time for a main implementation's shape."""
+    if implementation.own:
+        return True
+    few = _FEW_LENGTHS if tier == "standard" else _FEWEST_LENGTHS
+    if implementation.name in few:
+        return n in few[implementation.name].get(layout, ())
+    return implementation.framework != "numpy" or n in _RECIPE_LENGTHS

@@ -10,7 +10,7 @@ from reports.audit.sides import Side
 from reports.measuring import run_measurements
 from reports.records import RunError
 from reports.run_directory import write_atomically
-from reports.telling import cell_progress, say, say_lost
+from reports.telling import cell_progress, foretell, say, say_lost
 from suites.implementations.catalogue import Implementation
 from suites.plan import Selection
 
@@ -56,6 +56,14 @@ def measure_side(out: Path, side: Side, implementations: list[Implementation], s
     path = out / side.name
     say(f"measuring {side.asked} into {path}")
     with cell_progress() as show:
-        outcome = run_measurements(path, implementations, selection, show, timing=False, interpreter=side.interpreter)
+        outcome = run_measurements(
+            path,
+            implementations,
+            selection,
+            show,
+            timing=False,
+            interpreter=side.interpreter,
+            foretell=foretell if selection.tier == "deep" else None,
+        )
     say_lost(outcome)
     return path

@@ -9,6 +9,7 @@ from reports.causes.finding import Finding, because
 from reports.causes.view import Slice, View
 from reports.facts.wording import listing
 from suites.implementations.catalogue import CATALOGUE
+from suites.introduction import is_picked
 
 # What a framework computes with.  PyTorch's worker uses NumPy to carry bits, and nothing of it to compute.
 _USES: dict[str, tuple[str, ...]] = {
@@ -24,6 +25,7 @@ CONSEQUENCES = ("XLA options", "flushes subnormals")
 # XLA has other options in every release, and their fingerprint tells of no setting.
 PACKAGE = "package"
 SETTING = "setting"
+CHOICE = "choice"
 MACHINE = "machine"
 SUITE = "suite"
 
@@ -62,7 +64,8 @@ def moved(view: View, of: Slice) -> Iterator[Moved]:
     old, new = view.selected(of.framework, of.profile)
     for name in old:
         if old[name] != new[name] and name not in CONSEQUENCES:
-            yield Moved(SETTING, name, old[name] or "none", new[name] or "none")
+            kind = CHOICE if is_picked(name) else SETTING
+            yield Moved(kind, name, old[name] or "none", new[name] or "none")
     flags = view.old.environment, view.new.environment
     for name in sorted(flags[0].keys() | flags[1].keys()):
         before, after = (f.get(name, "none") for f in flags)
@@ -82,7 +85,12 @@ def moved(view: View, of: Slice) -> Iterator[Moved]:
 def candidates(view: View, of: Slice) -> Iterator[Finding]:
     """The one thing that differs is the cause, for the same bits went in; of several each may be it."""
     found = list(moved(view, of))
-    if len(found) == 1:
+    packages = [f for f in found if f.kind == PACKAGE]
+    choices = [f for f in found if f.kind == CHOICE]
+    if len(packages) == 1 and len(found) == 1 + len(choices):
+        picked = f", which picks {listing(f.text for f in choices)} by itself" if choices else ""
+        yield because(PACKAGE, f"{packages[0].text}{picked}, and nothing else that it depends on differs")
+    elif len(found) == 1:
         yield because(found[0].kind, f"{found[0].text}, and nothing else that it depends on differs")
     elif found:
         texts = listing(f.text for f in found)

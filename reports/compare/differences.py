@@ -10,6 +10,7 @@ from reports.compare.pairing import Stored
 from reports.facts.wording import count, listing
 from reports.records import Manifest
 from reports.run_directory import read_lost
+from suites.introduction import is_picked
 
 _NONE = "none"
 _NOT_TOLD = "not told"
@@ -56,7 +57,8 @@ _Values = tuple[str, str]
 
 def _settings(old: Manifest, new: Manifest) -> Iterator[Difference]:
     """Settings of frameworks and their profiles; those that changed alike, such as an instruction set in many places,
-    as one.  What a setting is called may change with a version: such a one is no difference beside the package's."""
+    as one.  What a setting is called may change with a version, and so may what is picked on the same processor under
+    the same variables: such a one is no difference beside the package's."""
     defaults = _changed(old.settings, new.settings)
     changed: dict[_Values, dict[str, list[str]]] = {}
     for lane, names in _changed(old.conditions, new.conditions).items():
@@ -65,13 +67,15 @@ def _settings(old: Manifest, new: Manifest) -> Iterator[Difference]:
             if lane in defaults or of_default.get(name) != values:
                 changed.setdefault(values, {}).setdefault(lane, []).append(name)
     moved = any(old.packages.get(package) != new.packages.get(package) for package in _SUBJECTS)
+    alike_else = old.cpu == new.cpu and old.environment == new.environment
     for values, by_lane in changed.items():
         alike: dict[tuple[str, ...], list[str]] = {}
         for lane, names_of_lane in by_lane.items():
             alike.setdefault(tuple(names_of_lane), []).append(lane)
         for settings_alike, lanes in alike.items():
             what = f"{listing(settings_alike)} of {listing(lanes)}"
-            yield Difference(what, *values, subject=moved and _NOT_TOLD in values)
+            follows = _NOT_TOLD in values or (alike_else and all(map(is_picked, settings_alike)))
+            yield Difference(what, *values, subject=moved and follows)
 
 
 def _changed(old: dict[str, dict[str, str]], new: dict[str, dict[str, str]]) -> dict[str, dict[str, _Values]]:

@@ -13,6 +13,7 @@ from reports.facts.question import Question, question_of
 from reports.facts.special_values import SpecialValues, special_values_of
 from reports.facts.summary import Summary, summary_of
 from reports.facts.tally import ordinary, special_values
+from reports.facts.unpromised import Change, changes_of
 from reports.facts.wording import MEANINGS, listing, significant, whole
 from reports.facts.worst_cases import WorstCases, worst_cases
 from reports.records import Run
@@ -31,6 +32,7 @@ class Page:
     question: Question
     implemented: Implemented
     profiles: Profiles
+    changes: tuple[Change, ...]
     unmeasured: tuple[tuple[str, str], ...]
     environment: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
@@ -48,6 +50,7 @@ def page_of(run: Run) -> Page:
         question=question_of(run, plain),
         implemented=implemented_of(plain),
         profiles=profiles_of(run),
+        changes=changes_of(run),
         unmeasured=tuple((u.name, u.reason) for u in run.manifest.unmeasured),
         environment=tuple(_environment(run)),
     )

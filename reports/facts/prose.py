@@ -41,6 +41,12 @@ PROFILES = (
     "depend on it."
 )
 
+CHANGES = (
+    "No framework promises the same bits from one environment, layout or batch to another. Each line compares results "
+    "for the same rows, in circumstances that differ in one thing alone. The largest difference is that of the rows "
+    "that were tried, so a lower bound. Nothing here is a failure: both results are judged by their own errors."
+)
+
 TIMING = (
     "Paired, interleaved calls on binary32 rows; a ratio is the time of log(softmax(x)) over that of log_softmax(x). "
     "`slower` if the lower quartile of the ratios is above 1.05, `faster` if the upper one is below 0.95."

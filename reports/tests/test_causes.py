@@ -93,6 +93,27 @@ def test_a_setting_alone_is_a_cause(tmp_path: Path) -> None:
     assert group.because_text == "threads 1 → 2, and nothing else that it depends on differs"
 
 
+@pytest.mark.parametrize(
+    ("new", "text"),
+    [
+        (AFTER, "torch 2.9.0 → 2.10.0, which picks cpu capability AVX2 → AVX512 by itself, and nothing else that it"),
+        (
+            AFTER | {"cpu": "Another CPU"},
+            "unexplained: one or more of torch 2.9.0 → 2.10.0, cpu capability AVX2 → AVX512",
+        ),
+        (
+            AFTER | {"environment": {"ATEN_CPU_CAPABILITY": "avx512"}},
+            "unexplained: one or more of torch 2.9.0 → 2.10.0",
+        ),
+        ({"packages": TORCH | JAX}, "cpu capability AVX2 → AVX512, and nothing else that it depends on differs"),
+    ],
+)
+def test_what_a_version_picks_by_itself_is_no_other_cause(tmp_path: Path, new: dict[str, Any], text: str) -> None:
+    picked = [{"settings": {"torch": {"cpu capability": capability}}} for capability in ("AVX2", "AVX512")]
+    (group,) = causes(tmp_path, [pair(cell(), changed=True)], BEFORE | picked[0], new | picked[1]).groups
+    assert group.because_text.startswith(text)
+
+
 def test_what_follows_from_a_version_is_no_setting(tmp_path: Path) -> None:
     """XLA has other options in every release."""
     old, new = ({"profiles": [profile({"XLA options": o}, framework="jax")]} for o in ("1", "2"))

@@ -275,6 +275,22 @@ def test_settings_that_a_version_calls_otherwise_are_no_difference_beside_it(tmp
     assert comparison.notes == ()
 
 
+def test_what_a_version_picks_by_itself_is_no_difference_beside_it_on_the_same_processor(tmp_path: Path) -> None:
+    """NumPy 2.4 calls X86_V4 what 2.3 calls AVX512_SKX."""
+    picked = [{"numpy": {"exp f": target, "log f": target}} for target in ("AVX512_SKX", "X86_V4")]
+    packages = {"torch": "2.9.0", "numpy": "2.5.0", "mpmath": "1.3.0"}
+    old = write_run(tmp_path / "old", [line(cell())], settings=picked[0])
+    new = write_run(tmp_path / "new", [line(cell())], settings=picked[1], packages=packages)
+    comparison = compare_runs(old, new)
+    assert [(d.what, d.subject) for d in comparison.differences] == [
+        ("numpy", True),
+        ("exp f and log f of numpy", True),
+    ]
+    assert comparison.notes == ()
+    other = write_run(tmp_path / "other", [line(cell())], settings=picked[1], packages=packages, cpu="Other CPU")
+    assert len(compare_runs(old, other).notes) == 1
+
+
 def test_what_was_not_measured_is_told_once_where_that_goes_for_both(tmp_path: Path) -> None:
     compiler = Unmeasured("torch", "torch/compile needs a compiler", implementation="torch/compile")
     threads = Unmeasured("torch", "not available here", profile="threads-4")

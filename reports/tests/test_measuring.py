@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from reports.exits import INCOMPLETE, OK, USAGE
-from reports.measuring import Outcome, run_measurements, version_text
+from reports.manifest import version_text
+from reports.measuring import Outcome, run_measurements
 from reports.records import LostCell, Run, RunError
 from reports.replay import replayed
 from reports.run_directory import RunWriter, read_lost, read_manifest, read_run

@@ -220,6 +220,8 @@ def unplace(array: AnyBits, layout: str) -> AnyBits:
 def output_like(view: AnyBits) -> Buffer:
     """Guarded memory for a result, with the shape and strides of an input where those address every element once."""
     sizes, steps = view.shape, [stride // view.itemsize for stride in view.strides]
+    if not view.size:
+        return Buffer(view.copy(), view.copy())
     if any(steps[i] <= 0 and sizes[i] > 1 for i in range(view.ndim)):
         return output_like(np.empty(sizes, view.dtype))
     span = 1 + sum((sizes[i] - 1) * abs(steps[i]) for i in range(view.ndim))

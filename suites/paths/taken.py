@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -166,8 +166,17 @@ def path_ids(cell: Cell, implementation: Implementation, settings: Settings | No
     if implementation.own:
         return []
     chosen = _settings_here(implementation.framework) if settings is None else settings
+    call = implementation.name, cell.operation, cell.quantity, cell.format
+    return list(_ids_of(*call, place_of(cell), tuple(chosen.items())))
+
+
+@lru_cache(maxsize=50_000)
+def _ids_of(
+    implementation: str, operation: str, quantity: str, format: str, array: Place, settings: tuple[tuple[str, str], ...]
+) -> tuple[str, ...]:
+    """Families of logits share a shape, and so their paths."""
     try:
-        steps = path_of(implementation.name, cell.operation, cell.quantity, cell.format, place_of(cell), chosen)
+        steps = path_of(implementation, operation, quantity, format, array, dict(settings))
     except NoPath:
-        return []
-    return [step.path.id for step in steps]
+        return ()
+    return tuple(step.path.id for step in steps)

@@ -15,7 +15,8 @@ from suites.implementations.catalogue import Implementation
 from suites.implementations.numpy_recipes import evaluate, shifted, shifted_product
 from suites.inputs.batch import batch_of
 from suites.inputs.layouts import LAYOUTS, TouchedMemory
-from suites.measure import TOUCHED, measure, output_of
+from suites.judging import TOUCHED
+from suites.measure import measure, output_of
 from suites.plan import Cell
 
 PLANTED = Implementation("planted", "numpy", "numpy_recipes", {"softmax": "planted"})

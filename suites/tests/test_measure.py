@@ -17,11 +17,11 @@ from references.oracle import correctly_rounded
 from references.problem import OPERATIONS, Problem
 from references.reference import Reference
 from references.tiers import Function
-from references.verdict import at_least
+from references.verdict import at_least, judge
 from suites.exact import CertificationError
 from suites.implementations import numpy_recipes
 from suites.implementations.call import AnyBits, Call, Evaluator
-from suites.implementations.catalogue import Implementation
+from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.implementations.numpy_recipes import (
     naive,
     shifted,
@@ -31,8 +31,10 @@ from suites.implementations.numpy_recipes import (
     shifted_product,
     x_minus_logsumexp,
 )
+from suites.inputs import special
 from suites.inputs.batch import Batch, batch_of
 from suites.inputs.layouts import LAYOUTS
+from suites.judging import judged_output
 from suites.known_defects import REQUIRED
 from suites.measure import Measurement, measure, run_cell, score
 from suites.plan import FORMATS, Cell, rows_of
@@ -536,9 +538,44 @@ def test_a_midpoint_missed_by_a_breath_is_rounded_by_the_oracle(answer: float, v
 # -- the reference is watched ----------------------------------------------------------------------------------------
 
 
+def test_equal_outputs_are_judged_once_and_others_are_not_taken_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("suites.judging._JUDGED", {})
+    asked = []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        asked.append(arguments[0])
+        return judge(*arguments, **options)
+
+    monkeypatch.setattr("suites.judging.judge", counted)
+    shifted, naive = CATALOGUE["numpy/shifted"], CATALOGUE["numpy/naive"]
+    cell = Cell("numpy/shifted", "default", "softmax", "forward", "binary64", "last", "gauss1", 9)
+    first = measure(cell, shifted)
+    again = measure(dataclasses.replace(cell, layout="padded"), shifted)
+    assert asked == ["softmax"]
+    assert dataclasses.replace(again, cell=cell, path=first.path) == first
+    other = measure(dataclasses.replace(cell, implementation="numpy/naive"), naive)
+    assert other.output_sha256 != first.output_sha256
+    measure(dataclasses.replace(cell, quantity="vjp"), shifted)
+    measure(dataclasses.replace(cell, row_length=2), shifted)
+    assert len(asked) == 4
+
+
+def test_the_same_special_rows_are_judged_by_the_contract_of_each_framework() -> None:
+    batch = batch_of(special.FAMILY, "binary32", len(special.rows_of_length(3)), 3)
+    nan = np.full(batch.logits.shape, 0x7FC00000, np.uint32)
+
+    def outcomes(framework: str) -> dict[str, int]:
+        judged = judged_output(batch, "log_softmax", "forward", nan, framework=framework, flushes=False)
+        return judged.statistics.outcomes
+
+    assert outcomes("torch") == outcomes("jax") != outcomes("scipy")
+    assert outcomes("torch") != outcomes("scipy")
+
+
 def corrupted(monkeypatch: pytest.MonkeyPatch, change: Callable[[Reference], Floats]) -> None:
     """Let every reference be computed with another ``hi``, and kept nowhere."""
     monkeypatch.setenv("SOFTMAX_ACCURACY_CACHE", "off")
+    monkeypatch.setattr("suites.judging._JUDGED", {})
 
     def changed(found: Reference) -> Reference:
         return dataclasses.replace(found, hi=change(found))

@@ -1,0 +1,81 @@
+"""The manifest of a run that is about to begin: what is measured, with what, and what can't be."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import MappingProxyType
+
+from reports.records import SCHEMA, Manifest, Unmeasured, measured_profile
+from suites import environment
+from suites.implementations.catalogue import Implementation
+from suites.introduction import Introduction
+from suites.plan import Selection
+from suites.profiles import DEFAULT
+from suites.roster import Roster
+
+_DISTRIBUTIONS = {"jax": ("jax", "jaxlib")}
+
+
+def version_text(framework: str, packages: dict[str, str]) -> str:
+    """The version of a framework, with its library's where that is another."""
+    names = _DISTRIBUTIONS.get(framework, (framework,))
+    return " ".join(dict.fromkeys(packages[name] for name in names if name in packages))
+
+
+def manifest_of(
+    implementations: list[Implementation],
+    selection: Selection,
+    planned: int,
+    roster: Roster,
+    skipped: Mapping[str, str] = MappingProxyType({}),
+) -> Manifest:
+    """The manifest of a run that is about to begin; ``skipped`` has a reason for each implementation left out."""
+    chosen = {name: list(value) for name, value in asdict(selection).items() if name != "tier"}
+    introductions = list(roster.present.values())
+    measured = [measured_profile(p, i) for p, i in roster.present.items()]
+    return Manifest(
+        schema=SCHEMA,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        tier=selection.tier,
+        selection=chosen,
+        implementations=[i.name for i in implementations if i.framework not in roster.absent and i.name not in skipped],
+        planned=planned,
+        finished=False,
+        packages=_packages(introductions),
+        python=introductions[0].python if introductions else platform.python_version(),
+        platform=platform.platform(),
+        cpu=environment.cpu(),
+        gpu="; ".join(dict.fromkeys(i.card for i in introductions if i.card)) or None,
+        settings={p.framework: i.settings for p, i in roster.present.items() if p.name == DEFAULT},
+        environment=environment.flags(),
+        seed="streams named by family, format, rows and length",
+        git_commit=environment.git_commit(),
+        inputs_sha256=None,
+        unmeasured=_unmeasured(roster)
+        + [
+            Unmeasured(i.framework, skipped[i.name], implementation=i.name)
+            for i in implementations
+            if i.name in skipped and i.framework not in roster.absent
+        ],
+        profiles=sorted(measured, key=lambda p: (p.framework, p.name)),
+    )
+
+
+def _packages(introductions: list[Introduction]) -> dict[str, str]:
+    """The packages that were measured, and those that judged."""
+    found = environment.packages()
+    if introductions:
+        found = {name: version for name, version in found.items() if name in environment.JUDGES}
+        for introduction in introductions:
+            found = {**introduction.packages, **found}
+    return found
+
+
+def _unmeasured(roster: Roster) -> list[Unmeasured]:
+    """One for a framework that isn't here; else one for each profile."""
+    found = [Unmeasured(framework, reason) for framework, reason in roster.absent.items()]
+    others = [(p, reason) for p, reason in roster.refused.items() if p.framework not in roster.absent]
+    return found + [Unmeasured(p.framework, reason, p.name) for p, reason in others]

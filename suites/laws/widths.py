@@ -1,0 +1,154 @@
+"""P4: every row length, values and vjp, along each axis, against the bulk reference and the bound of the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from cachetools import LRUCache
+
+from references.bulk import references_of
+from references.formats import Bits
+from references.problem import OPERATIONS
+from references.reference import Reference
+from references.verdict import VERDICTS, at_least
+from suites.exact import Exact
+from suites.implementations.catalogue import versions_of
+from suites.inputs.batch import Batch
+from suites.judging import judged, worst_place
+from suites.known_defects import REQUIRED, defect_of
+from suites.laws.comparing import bits_of_row
+from suites.laws.evaluation import Evaluations
+from suites.laws.inputs import Input
+from suites.laws.law import WITHIN, Breach, Law
+from suites.laws.row_lengths import FAMILY, batch_of_width, rows_of_width, widths_of
+from suites.laws.subjects import Subject
+from suites.plan import Cell
+from suites.tier_inputs import LONG
+
+_QUANTITIES = ("forward", "vjp")
+_LAYOUTS = ("last", "inner", "column")
+
+# Formulas that nobody promises to be accurate, and other ways to the kernels of torch/eager: neither is a path of its
+# own, and nothing about them depends on the width.
+_FORMULAS = ("naive", "log-of-softmax", "x-minus-logsumexp", "x-minus-log-sum-exp", "jit-x-over-3", "compile-x-over-3")
+_WRAPPERS = ("torch/vmap", "torch/masked", "torch/out")
+
+# Elements of rows whose references are kept: both operations and their gradients want the same.
+_MOST_KEPT = 1 << 18
+
+_TOLD = 12
+
+
+class Uncertified(Exact):
+    """References without a look at the oracle: cells certify them in every format, and a breach is certified here."""
+
+    def reference(self, operation: str, quantity: str) -> Reference:
+        if (operation, quantity) not in self._references:
+            forward = [(o, quantity) for o in OPERATIONS]
+            functions = forward if quantity == "forward" else [(operation, quantity)]
+            given = self.numbers(quantity)
+            self._references |= references_of(functions, self.batch.values, self.batch.format, **given)
+        return self._references[operation, quantity]
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A width whose verdict is not good enough: the worst element, and by how much its bound is exceeded."""
+
+    n: int
+    verdict: str
+    ratio: float
+    place: tuple[int, int]
+    batch: Batch
+    computed: Bits
+
+
+def every_width(subject: Subject, on: Evaluations) -> Breach | None:
+    """Equal, nearly equal and random rows of each width."""
+    widths = widths_of(subject, on.tier, on.settings(subject))
+    failing = [found for n in widths if (found := _failing(subject, on, n)) is not None]
+    new = [found for found in failing if not _is_known(subject, found)]
+    if not new:
+        return None
+    worst = max(new, key=lambda found: (-VERDICTS.index(found.verdict), found.ratio))
+    return Breach(subject.key, worst.ratio, "of the bound", _text(subject, worst, new, len(widths)))
+
+
+def _failing(subject: Subject, on: Evaluations, n: int) -> Failing | None:
+    exact, flushes = _exact(subject.format_name, subject.layout, n), on.flushes(subject)
+    batch = exact.batch
+    computed = on.fresh(subject, Input(batch.logits, batch.vectors(subject.quantity)))
+    function = subject.operation, subject.quantity
+    errors, judgement, ratios = judged(function, exact, computed, exact.reference(*function), flushes=flushes)
+    if at_least(judgement.verdict, REQUIRED):
+        return None
+    place = worst_place(errors, judgement, ratios)
+    ratio = np.inf if judgement.bound_ratio is None else judgement.bound_ratio
+    return Failing(n, judgement.verdict, ratio, place, batch, computed)
+
+
+_kept: LRUCache[tuple[str, int, int], Uncertified] = LRUCache(_MOST_KEPT, getsizeof=lambda e: e.batch.logits.size)
+
+
+def _exact(format_name: str, layout: str, n: int) -> Uncertified:
+    key = format_name, rows_of_width(layout, n), n
+    if key not in _kept:
+        made = Uncertified(batch_of_width(format_name, layout, n))
+        if made.batch.logits.size > _MOST_KEPT // 4:
+            return made
+        _kept[key] = made
+    return _kept[key]
+
+
+def _is_known(subject: Subject, found: Failing) -> bool:
+    """Whether a [[defect]] selects the cell that this width would be, with a verdict that is no better.
+
+    Its own test says which cells fail, and how badly; a width adds nothing to that.  Rows shorter than the cells of
+    ``long`` are compared with those of ``gauss1``: an entry for long rows does not excuse them.
+    """
+    if subject.implementation.own:
+        return False
+    family = FAMILY if found.n >= min(LONG) else "gauss1"
+    what = subject.operation, subject.quantity, subject.format_name, subject.layout, family, found.n
+    cell = Cell(subject.implementation.name, subject.profile.name, *what)
+    defect = defect_of(cell, versions_of(subject.framework).get(subject.framework, "0"))
+    return defect is not None and at_least(found.verdict, defect.verdict)
+
+
+def _text(subject: Subject, worst: Failing, failing: list[Failing], tried: int) -> str:
+    """The widths, and the worst one's bits, with its exact value by the oracle."""
+    widths = [str(found.n) for found in failing]
+    more = f" ... ({len(widths)} in all)" if len(widths) > _TOLD else ""
+    (row, column), format = worst.place, subject.format
+    certified = Exact(worst.batch)
+    certified.reference(subject.operation, subject.quantity)
+    exact = certified.certified(subject.operation, subject.quantity, row, column).decimal(30)
+    bits = worst.computed[row, column]
+    given = Input(worst.batch.logits, worst.batch.vectors(subject.quantity))
+    return (
+        f"{subject.key}: {len(failing)} of {tried} widths are below {REQUIRED}: {', '.join(widths[:_TOLD])}{more}\n"
+        f"  width {worst.n} is {worst.verdict}, {worst.ratio:.6g} of the bound at row {row}, element {column}: "
+        f"computed {format.hexadecimal(int(bits))} = {float(format.decode(bits[None])[0])!r}, exact {exact}\n"
+        + bits_of_row(subject, given, row)
+    )
+
+
+def _asked_of(subject: Subject) -> bool:
+    name = subject.implementation.name
+    has_paths = name.partition("/")[2] not in _FORMULAS and name not in _WRAPPERS
+    return has_paths and subject.quantity in _QUANTITIES and subject.layout in _LAYOUTS
+
+
+LAWS = (
+    Law(
+        "every width",
+        "P4",
+        "values and vjp are as accurate at every row length as at those that are measured",
+        WITHIN,
+        "the verdict that is required of every cell",
+        every_width,
+        "the verdict's (docs/theory.md 4 and 5)",
+        _asked_of,
+    ),
+)
