@@ -13,7 +13,7 @@ from suites.implementations.catalogue import CATALOGUE
 from suites.introduction import Unavailable
 from suites.measure import input_of, request_of
 from suites.plan import Cell
-from suites.pool import WorkerPool, evaluate
+from suites.pool import WorkerPool, evaluate, introduction_of
 from suites.profiles import UnknownProfile, profile_named
 from suites.tasks import task_of
 from suites.worker_process import WorkerDied
@@ -51,12 +51,15 @@ def programs_of(cells: Sequence[Cell], interpreter: str) -> tuple[str, ...]:
             tasks.append(task_of(dumping, input_of(cell), (request_of(cell, implementation),)))
         try:
             with WorkerPool(most=1) as crew:  # one process a profile, as JAX numbers the files of each from zero
+                crew.submit(introduction_of, tasks[0].profile).result()
+                mine = set(Path(place).iterdir())  # what the worker's own probes have compiled
                 answers = [answer for task in tasks for answer in crew.submit(evaluate, task).result()]
         except (WorkerDied, Unavailable):
             return ()
         if any(answer.bits is None for answer in answers):
             return ()
-        return tuple(sorted(bare(f.read_text(encoding="utf-8")) for f in Path(place).glob("*.mlir")))
+        made = sorted(set(Path(place).glob("*.mlir")) - mine)
+        return tuple(sorted(p for p in (bare(f.read_text(encoding="utf-8")) for f in made) if computes(p)))
 
 
 def same_programs(cells: Sequence[Cell], old: str, new: str, programs: Programs) -> set[str]:
@@ -79,6 +82,11 @@ def same_programs(cells: Sequence[Cell], old: str, new: str, programs: Programs)
             half = len(group) // 2
             waiting += [group[:half], group[half:]]
     return found
+
+
+def computes(program: str) -> bool:
+    """Whether a module has an operation; newer versions also compile one that returns an array as it is."""
+    return any(line.lstrip().startswith("%") for line in program.splitlines())
 
 
 def bare(program: str) -> str:

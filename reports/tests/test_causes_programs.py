@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reports.causes.causes import causes_of
-from reports.causes.programs import MOST_COMPARISONS, bare, programs_of, same_programs
+from reports.causes.programs import MOST_COMPARISONS, bare, computes, programs_of, same_programs
 from reports.causes.swapping import Sides, Swaps, Unresolvable, swapped
 from reports.causes.view import Part, View
 from reports.compare.comparison import compare_runs
@@ -49,6 +49,14 @@ def test_names_and_places_are_no_part_of_a_program() -> None:
     assert bare(OLD) == bare(NEW)
     assert "loc" not in bare(OLD)
     assert bare(OLD).count("\n") == 5
+
+
+def test_a_program_that_returns_what_it_is_given_computes_nothing() -> None:
+    assert computes(bare(OLD))
+    identity = "\n".join(line for line in OLD.splitlines() if "exponential" not in line).replace(
+        "return %0", "return %arg0"
+    )
+    assert not computes(bare(identity))
 
 
 @pytest.mark.parametrize(
