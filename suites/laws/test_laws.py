@@ -66,7 +66,9 @@ def test_known_law_defect_is_as_recorded(session: Session, trials: Trials, law_d
         pytest.skip("its laws or implementations are not selected")
     mine = [b for b in trials.all_broken(chosen) if law_defect_of(b, version) is law_defect]
     complete = session.selection == Selection() and _all_of(law_defect, trials)
-    found = law_defect.contradictions(mine, profile_of(law_defect.framework), complete=complete)
+    # Another tier has other rows, and thereby other sizes, as another machine has.
+    where = profile_of(law_defect.framework) if session.selection.tier == "standard" else session.selection.tier
+    found = law_defect.contradictions(mine, where, complete=complete)
     assert found == []
 
 
@@ -104,7 +106,7 @@ def test_every_law_says_how_it_holds_and_by_which_bound() -> None:
     for law in LAWS:
         assert law.holds in (BITWISE, WITHIN, BITWISE_ON_ONE_PATH)
         assert bool(law.bound) == (law.holds != BITWISE), law.name
-        assert re.fullmatch(r"P\d+", law.code)
+        assert re.fullmatch(r"P\d+(, P\d+)*", law.code)
 
 
 def test_the_document_has_the_laws_of_the_catalogue() -> None:
