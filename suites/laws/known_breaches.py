@@ -83,7 +83,9 @@ class LawDefect:
             if not low * (1 - _ROOM) <= b.breach.size <= high * (1 + _ROOM)
         ]
         if complete and (len(broken), fingerprint(broken)) != (self.breaches, self.fingerprint):
-            found.append(f"{self.id}: {len(broken)} breaches, not the {self.breaches} that it was measured with")
+            found.append(
+                f"{self.id}: {len(broken)} breaches, not the {self.breaches} that it was measured with, or others"
+            )
         return found
 
 

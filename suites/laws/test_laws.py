@@ -66,7 +66,9 @@ def test_known_law_defect_is_as_recorded(session: Session, trials: Trials, law_d
         pytest.skip("its laws or implementations are not selected")
     mine = [b for b in trials.all_broken(chosen) if law_defect_of(b, version) is law_defect]
     complete = session.selection == Selection() and _all_of(law_defect, trials)
-    found = law_defect.contradictions(mine, profile_of(law_defect.framework), complete=complete)
+    # Another tier has other rows, and thereby other sizes, as another machine has.
+    where = profile_of(law_defect.framework) if session.selection.tier == "standard" else session.selection.tier
+    found = law_defect.contradictions(mine, where, complete=complete)
     assert found == []
 
 
