@@ -60,8 +60,10 @@ def main(arguments: list[str]) -> int:
     for defect in law_defects():
         mine = [b for b in broken if owner[b.key] is defect]
         if mine:
-            fields[defect.id] = measured_fields(defect, mine)
-            print(defect.id, *fields[defect.id].values(), sep="  ")
+            measured = measured_fields(defect, mine)
+            print(defect.id, *measured.values(), sep="  ")
+            if defect.has_figures_of(versions[defect.framework]):  # those of `also` are not the entry's
+                fields[defect.id] = measured
         else:
             print(f"{defect.id}  nothing breaks its laws here")
     new = [b for b in broken if owner[b.key] is None]

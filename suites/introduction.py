@@ -16,7 +16,7 @@ from suites.implementations.placement import HERE
 
 # Settings that a framework picks by itself, by the processor and the variables that it finds, under names of its own:
 # the kernels that one release of NumPy calls AVX512_SKX are X86_V4 in another.
-_PICKED = re.compile(r"(exp|log) [a-z]|dispatch|cpu capability")
+_PICKED = re.compile(r"(exp|log) [a-z]|dispatch|sum buffer|cpu capability")
 
 
 def is_picked(setting: str) -> bool:

@@ -8,8 +8,8 @@ from suites.implementations.placement import HERE
 
 
 def settings() -> dict[str, str]:
-    """The target of exp and log per format, where this NumPy tells, and the buffer of a sum, where it has one."""
-    return _targets() | _sum_buffer()
+    """The target of exp and log per format, where this NumPy tells; the buffer of a sum, empty for whole rows."""
+    return {**_targets(), "sum buffer": _sum_buffer()}
 
 
 def _targets() -> dict[str, str]:
@@ -26,8 +26,8 @@ def _targets() -> dict[str, str]:
     return found
 
 
-def _sum_buffer() -> dict[str, str]:
-    """The terms that a sum takes at a time, where it doesn't take whole rows: before NumPy 2.3.
+def _sum_buffer() -> str:
+    """The terms that a sum takes at a time (before NumPy 2.3), or nothing where it takes whole rows.
 
     Seen rather than told: a large number at the start of the buffer and its negative at the end absorb the ones in
     between, and leave those behind the buffer only if these are added later.
@@ -35,7 +35,7 @@ def _sum_buffer() -> dict[str, str]:
     size = np.getbufsize()
     row = np.ones(size + 8, np.float32)
     row[0], row[size - 1] = 2.0**60, -(2.0**60)
-    return {"sum buffer": str(size)} if row.sum() == 8 else {}
+    return str(size) if row.sum() == 8 else ""
 
 
 def _features() -> str:

@@ -31,7 +31,10 @@ _ROOM = 1e-6
 
 @dataclass(frozen=True)
 class LawDefect:
-    """One entry; ``size`` is the range of its breaches' sizes, ``breaches`` how many there are."""
+    """One entry; ``size`` is the range of its breaches' sizes, ``breaches`` how many there are.
+
+    Its figures are those of ``versions``; in the versions of ``also`` the same laws are broken.
+    """
 
     id: str
     title: str
@@ -43,6 +46,7 @@ class LawDefect:
     fingerprint: str
     selectors: dict[str, tuple[str, ...]]
     issue: str | None = None
+    also: str | None = None
 
     def selects(self, broken: Broken) -> bool:
         """Whether the entry speaks of a subject that breaks a law."""
@@ -65,7 +69,11 @@ class LawDefect:
 
     def applies_to(self, version: str) -> bool:
         """Whether the entry speaks of this version of the framework."""
-        return SpecifierSet(self.versions).contains(version, prereleases=True)
+        return self.has_figures_of(version) or (self.also is not None and _contains(self.also, version))
+
+    def has_figures_of(self, version: str) -> bool:
+        """Whether the figures were measured with this version of the framework."""
+        return _contains(self.versions, version)
 
     def contradictions(self, broken: list[Broken], profile: str, *, complete: bool) -> list[str]:
         """How the breaches that the entry selects differ from what it says; empty if they don't.
@@ -87,6 +95,10 @@ class LawDefect:
                 f"{self.id}: {len(broken)} breaches, not the {self.breaches} that it was measured with, or others"
             )
         return found
+
+
+def _contains(versions: str, version: str) -> bool:
+    return SpecifierSet(versions).contains(version, prereleases=True)
 
 
 def fingerprint(broken: Iterable[Broken]) -> str:
@@ -116,6 +128,7 @@ def _entry(fields: dict[str, Any], number: int, file: Path) -> LawDefect:
     try:
         low, high = (float(v) for v in fields.pop("size"))
         SpecifierSet(str(fields["versions"]))
+        SpecifierSet(str(fields.get("also", "")))
         for law in selectors.get("law", ()):
             law_named(law)
         if not low <= high or not set(_NEEDED) <= set(selectors):

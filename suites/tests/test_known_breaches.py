@@ -63,6 +63,16 @@ def test_what_is_as_recorded_contradicts_nothing(tmp_path: Path) -> None:
     assert measured(tmp_path, found).contradictions(found, HERE, complete=True) == []
 
 
+@pytest.mark.parametrize(
+    ("version", "applies", "figures"), [("2.1", True, True), ("1.9", True, False), ("1.7", False, False)]
+)
+def test_an_entry_may_speak_of_versions_without_figures(
+    tmp_path: Path, version: str, applies: bool, figures: bool
+) -> None:
+    entry = read(tmp_path, ENTRY.replace('versions = ">=2,<3"', 'versions = ">=2,<3"\nalso = ">=1.8,<2"'))
+    assert (entry.applies_to(version), entry.has_figures_of(version)) == (applies, figures)
+
+
 def test_a_breach_that_is_gone_or_larger_or_another_one_contradicts(tmp_path: Path) -> None:
     entry = measured(tmp_path, [broken()])
     assert entry.contradictions([], "elsewhere", complete=True) == [

@@ -143,12 +143,14 @@ def failing(chosen: Subject, n: int, verdict: str) -> Failing:
     return Failing(n, verdict, 2.0, (0, 0), batch, np.zeros_like(batch.logits))
 
 
-@pytest.mark.skipif(bool(why_not_measured("jax")), reason="the entries are of JAX")
-def test_a_width_is_left_to_the_entry_that_covers_its_cell_unless_it_is_worse() -> None:
+def test_a_width_is_left_to_the_entry_that_covers_its_cell_unless_it_is_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(widths, "versions_of", lambda framework: {"jax": "0.10.2"})
     chosen = subject("jax/jit", "log_softmax", "vjp", "bfloat16")
     assert widths._is_known(chosen, failing(chosen, 700, "unstable"))
     assert not widths._is_known(chosen, failing(chosen, 700, "wrong"))
     assert not widths._is_known(subject("jax/jit"), failing(subject("jax/jit"), 700, "unstable"))
+    monkeypatch.setattr(widths, "versions_of", lambda framework: {"jax": "0.4.30"})  # before the entry's
+    assert not widths._is_known(chosen, failing(chosen, 700, "unstable"))
 
 
 @pytest.mark.skipif(bool(why_not_measured("torch")), reason="the entries are of PyTorch")
