@@ -49,8 +49,8 @@ class Observation:
     """How many elements of a result changed their bits with ``what``, and by how much at most.
 
     ``profile`` and ``layout`` are those that were held against the usual ones; ``paths`` are the ids of theirs.
-    ``max_ulp`` counts the numbers between two elements, ``max_row_ulp`` ulps of the largest number in the row of results
-    and vectors; both are None where a number became none.
+    ``max_ulp`` counts the numbers between two elements, ``max_row_ulp`` ulps of the largest number in the row of its
+    results and vectors; both are None where a number became none.
     """
 
     what: str
