@@ -11,6 +11,8 @@ import math
 # NumPy adds this many numbers by eight accumulators, and more by halves.
 _NUMPY_BLOCK = 128
 _NUMPY_LANES = 8
+# Before 2.3, at most this many of a row at a time (numpy.getbufsize).
+_NUMPY_BUFFER = 8192
 
 
 def gamma(h: float, u: float) -> float:
@@ -56,3 +58,12 @@ def numpy_depth(n: int) -> int:
         return n // _NUMPY_LANES - 1 + pairwise_depth(_NUMPY_LANES) + n % _NUMPY_LANES
     half = n // 2 - n // 2 % _NUMPY_LANES
     return 1 + max(numpy_depth(half), numpy_depth(n - half))
+
+
+def numpy_buffered_depth(n: int) -> int:
+    """The same before NumPy 2.3: pieces of 8,192 terms, one after the other."""
+    pieces = math.ceil(n / _NUMPY_BUFFER)
+    last = n - (pieces - 1) * _NUMPY_BUFFER
+    if pieces == 1:
+        return numpy_depth(last)
+    return max(numpy_depth(_NUMPY_BUFFER) + pieces - 1, numpy_depth(last) + 1)

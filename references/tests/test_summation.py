@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from packaging.version import Version
 
 from references.formats import BINARY32, Floats
 from references.summation import (
@@ -13,6 +14,7 @@ from references.summation import (
     blocks_depth,
     gamma,
     lanes_depth,
+    numpy_buffered_depth,
     numpy_depth,
     pairwise_depth,
     recursive_depth,
@@ -34,15 +36,28 @@ def test_a_depth_is_the_number_of_additions_on_the_longest_path(order: str, n: i
     assert ORDERS[order](count, np.zeros((1, n)))[0, 0] == DEPTHS[order](n)
 
 
+@pytest.mark.parametrize("n", [8193, 16383, 16384, 20000])
+def test_the_depth_of_a_buffered_sum_is_that_of_its_deepest_piece(n: int) -> None:
+    def count(a: Floats, b: Floats) -> Floats:
+        return np.maximum(a, b) + 1
+
+    assert ORDERS["numpy before 2.3"](count, np.zeros((1, n)))[0, 0] == numpy_buffered_depth(n)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n", [*LENGTHS, 8192, 20000])
 def test_the_order_called_numpys_gives_numpys_bits(dtype: type[np.floating], n: int) -> None:
-    values = np.random.default_rng(n).standard_normal((2, n)).astype(dtype)
+    """Rows beyond the buffer tell the two orders apart."""
+    buffered = Version(np.__version__) < Version("2.3.0rc1")
+    here, elsewhere = ("numpy before 2.3", "numpy") if buffered else ("numpy", "numpy before 2.3")
+    values = np.random.default_rng(n).standard_normal((20, n)).astype(dtype)
 
     def add(a: Floats, b: Floats) -> Floats:
         return (a.astype(dtype) + b.astype(dtype)).astype(np.float64)
 
-    assert np.array_equal(ORDERS["numpy"](add, values.astype(np.float64))[:, 0], values.sum(axis=-1))
+    sums = {order: ORDERS[order](add, values.astype(np.float64))[:, 0] for order in (here, elsewhere)}
+    assert np.array_equal(sums[here], values.sum(axis=-1))
+    assert np.array_equal(sums[elsewhere], sums[here]) == (n <= 8192)
 
 
 def test_depths_by_hand() -> None:

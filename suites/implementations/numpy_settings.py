@@ -1,12 +1,18 @@
-"""What NumPy has chosen on this machine: the instruction sets of the ufuncs that a softmax is made of."""
+"""What NumPy has chosen on this machine: the instruction sets of exp and log, and how much it sums at a time."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from suites.implementations.placement import HERE
 
 
 def settings() -> dict[str, str]:
-    """The target of exp and log per format, where this NumPy tells."""
+    """The target of exp and log per format, where this NumPy tells, and the buffer of a sum, where it has one."""
+    return _targets() | _sum_buffer()
+
+
+def _targets() -> dict[str, str]:
     try:
         from numpy.lib.introspect import opt_func_info
     except ImportError:  # before NumPy 2.0
@@ -18,6 +24,18 @@ def settings() -> dict[str, str]:
             if signature in ("dd", "ff", "ee"):
                 found[f"{function} {signature[0]}"] = str(target["current"])
     return found
+
+
+def _sum_buffer() -> dict[str, str]:
+    """The terms that a sum takes at a time, where it doesn't take whole rows: before NumPy 2.3.
+
+    Seen rather than told: a large number at the start of the buffer and its negative at the end absorb the ones in
+    between, and leave those behind the buffer only if these are added later.
+    """
+    size = np.getbufsize()
+    row = np.ones(size + 8, np.float32)
+    row[0], row[size - 1] = 2.0**60, -(2.0**60)
+    return {"sum buffer": str(size)} if row.sum() == 8 else {}
 
 
 def _features() -> str:

@@ -24,8 +24,8 @@ _ARRAY = ("n", "outer", "inner", "rows", "elements", "last", "fastest", "reverse
 KNOWN: dict[str, tuple[str, ...]] = {
     "torch": (*_ARRAY, "lanes", "float_lanes", "tree", "capability", "threads"),
     "jax": (*_ARRAY, "ynn"),
-    "numpy": (*_ARRAY, "exp_target", "log_target"),
-    "scipy": (*_ARRAY, "exp_target", "log_target"),
+    "numpy": (*_ARRAY, "exp_target", "log_target", "sum_buffer"),
+    "scipy": (*_ARRAY, "exp_target", "log_target", "sum_buffer"),
 }
 
 

@@ -17,6 +17,9 @@ import numpy.typing as npt
 
 Values = npt.NDArray[Any]
 
+# Before 2.3 NumPy summed a row as much at a time as its buffer holds (numpy.getbufsize, unless it was changed).
+NUMPY_BUFFER = 8192
+
 
 def sequential(values: Values) -> Values:
     """One term after the other."""
@@ -83,6 +86,16 @@ def numpy_pairwise(values: Values) -> Values:
         return sequential(np.concatenate([total[..., None], values[..., whole:]], axis=-1))
     half = n // 2 - n // 2 % 8
     return numpy_pairwise(values[..., :half]) + numpy_pairwise(values[..., half:])
+
+
+def numpy_buffered(values: Values) -> Values:
+    """NumPy's sum before 2.3: each piece of 8,192 terms pairwise, one piece after the other."""
+    return sequential(np.stack([numpy_pairwise(piece) for piece in numpy_pieces(values)], axis=-1))
+
+
+def numpy_pieces(values: Values) -> list[Values]:
+    """The pieces of the rows that fill NumPy's buffer, in their order; the last may be short."""
+    return [values[..., a : a + NUMPY_BUFFER] for a in range(0, values.shape[-1], NUMPY_BUFFER)]
 
 
 def in_windows(values: Values, window: int = 32) -> Values:
@@ -165,6 +178,10 @@ def _pairwise_deep(n: int) -> int:
     return 1 + max(_pairwise_deep(half), _pairwise_deep(n - half))
 
 
+def _buffered_deep(n: int) -> int:
+    return _sequence_deep([_pairwise_deep(min(NUMPY_BUFFER, n - a)) for a in range(0, n, NUMPY_BUFFER)])
+
+
 def _warp_deep(n: int) -> int:
     width = min(32, 1 << _log2(n))
     return -(-n // width) - 1 + _log2(width)
@@ -190,6 +207,9 @@ ORDERS: dict[str, Order] = {
         "a sum in each SIMD lane, {then}, then the rest of the row one after the other", _then_rest_deep
     ),
     "numpy-pairwise": Order("pairwise: eight sums up to 128 terms, halves beyond", lambda n, *_: _pairwise_deep(n)),
+    "numpy-buffered": Order(
+        "pairwise in each piece of 8,192 terms, then one piece after the other", lambda n, *_: _buffered_deep(n)
+    ),
     "windows": Order("windows of 32 terms, over again until one is left", lambda n, *_: _windows_deep(n)),
     "fours": Order("four registers of SIMD lanes at a time, then a tree over the lanes", lambda *_: None),
     "cascade": Order("pieces one after the other, and these pairwise", lambda *_: None),

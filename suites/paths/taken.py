@@ -115,6 +115,7 @@ def quantities_of(framework: str, format: str, array: Place, settings: Settings)
     else:
         letter = {"binary64": "d", "binary32": "f", "binary16": "e"}.get(format, "f")
         found |= {f"{name}_target": settings.get(f"{name} {letter}", "") for name in ("exp", "log")}
+        found["sum_buffer"] = int(settings.get("sum buffer", "0"))
     return found
 
 

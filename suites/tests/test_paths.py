@@ -40,7 +40,7 @@ PROFILES: dict[str, list[dict[str, str]]] = {
         for target in ("X86_V4", "X86_V3", "baseline(X86_V2)", "NEON")
     ],
 }
-PROFILES["numpy"].append({"dispatch": "not told by this NumPy"})
+PROFILES["numpy"].append({"dispatch": "not told by this NumPy", "sum buffer": "8192"})
 PROFILES["scipy"] = PROFILES["numpy"]
 LENGTHS = (1, 9, 33, 65536)
 
@@ -250,6 +250,7 @@ _SUMS: dict[str, Callable[[Any, int, bool], Any]] = {
     "two-registers": lambda v, lanes, tree: summation.in_lanes(v, lanes, tree=tree, registers=2),
     "lanes-then-rest": lambda v, lanes, tree: summation.lanes_then_rest(v, lanes, tree=tree),
     "numpy-pairwise": lambda v, lanes, tree: summation.numpy_pairwise(v),
+    "numpy-buffered": lambda v, lanes, tree: summation.numpy_buffered(v),
     "windows": lambda v, lanes, tree: summation.in_windows(v),
     "warp": lambda v, lanes, tree: summation.in_lanes(v, min(32, 1 << (v.shape[-1] - 1).bit_length()), tree=True),
 }

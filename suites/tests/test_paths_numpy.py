@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from packaging.version import Version
 
 from suites.implementations.call import Call
 from suites.implementations.numpy_recipes import evaluator
@@ -35,8 +36,20 @@ _KINDS: dict[str, tuple[type[np.floating[Any]], float, float]] = {
 _ORDERS: dict[str, Callable[[Array], Array]] = {
     "numpy-sum-pairwise": summation.numpy_pairwise,
     "numpy-sum-pairwise-binary16": lambda v: summation.numpy_pairwise(v.astype(np.float32)).astype(np.float16),
+    "numpy-sum-buffered": summation.numpy_buffered,
+    "numpy-sum-buffered-binary16": lambda v: _halves_between(summation.numpy_pieces(v)),
     "numpy-sum-sequential": summation.sequential,
 }
+
+
+def _halves_between(pieces: list[Array]) -> Array:
+    """Each piece in binary32 onto the sum so far, which is rounded to binary16."""
+    total = np.zeros(len(pieces[0]), np.float16)
+    for piece in pieces:
+        total = (total.astype(np.float32) + summation.numpy_pairwise(piece.astype(np.float32))).astype(np.float16)
+    return total
+
+
 _MADE: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array], int]] = {
     "rows, n": (lambda a: a, lambda a: a, 1),
     "rows, n, 1": (lambda a: a[:, :, None], lambda a: a[:, :, 0], 1),
@@ -72,6 +85,26 @@ def test_sums_add_up_in_the_order_of_the_registry(n: int, format: str, made: str
     if n >= 8:
         other = summation.sequential if "pairwise" in order else summation.numpy_pairwise
         assert not np.array_equal(probe.meetings(sums), probe.meetings(other(g.astype(np.float64))))
+
+
+@pytest.mark.parametrize("made", _MADE)
+@pytest.mark.parametrize("format", _KINDS)
+@pytest.mark.parametrize("n", [8192, 8193, 20000])
+def test_sums_of_long_rows_have_the_bits_of_the_registrys_order(n: int, format: str, made: str) -> None:
+    lay, back, axis = _MADE[made]
+    values = np.random.default_rng(n).standard_normal((40, n)).astype(_KINDS[format][0])
+    laid = lay(values)
+    place = Place.of_array(laid, axis)
+    steps = path_of("numpy/shifted", "softmax", "forward", format, place, settings())
+    (order,) = {step.path.id for step in steps if step.path.id in _ORDERS}
+    buffered = place.fastest and n > 8192 and Version(np.__version__) < Version("2.3.0rc1")
+    assert ("buffered" in order) == buffered
+    seen = back(laid.sum(axis=axis, keepdims=True)).ravel()
+    assert np.array_equal(seen, _ORDERS[order](values))
+    whole, pieces = (name for name in _ORDERS if "sequential" not in name and ("16" in name) == (format == "binary16"))
+    if n == 20000:
+        others = {whole, pieces, "numpy-sum-sequential"} - {order}
+        assert not any(np.array_equal(seen, _ORDERS[other](values)) for other in others)
 
 
 def test_exp_is_libms_exactly_where_the_registry_says() -> None:
