@@ -19,7 +19,8 @@ from reports.compare.figures import figures_of_measurement
 from reports.compare.judgement import BROKEN, WORSE
 from reports.manifest import manifest_of, version_text
 from reports.ratchet import Ratchet, Told, WorseThanBaseline, failure
-from reports.records import MeasuredProfile, Record, RunError, Worst, measured_profile, record_of
+from reports.recording import measured_profile, record_of
+from reports.records import MeasuredProfile, Record, RunError, Worst
 from reports.run_directory import RunWriter
 from suites import environment
 from suites.implementations.catalogue import (

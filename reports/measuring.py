@@ -14,7 +14,8 @@ from references.formats import BINARY32, Bits
 from reports.estimate import Cost, Estimate, estimate_of, pilot_of
 from reports.manifest import manifest_of, version_text
 from reports.observing import observe
-from reports.records import LostCell, Run, Timing, record_of
+from reports.recording import record_of
+from reports.records import LostCell, Run, Timing
 from reports.run_directory import RunWriter, read_run
 from suites.implementations.catalogue import Implementation, why_skipped
 from suites.implementations.placement import processors

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from reports.estimate import Estimate
+from reports.facts.wording import count
 from reports.measuring import Outcome
 from reports.measuring import Progress as Show
 from reports.progress import progress_bar
@@ -39,10 +41,16 @@ def foretell(estimate: Estimate) -> None:
 
 
 def say_lost(outcome: Outcome) -> None:
-    """Tell which cells were lost, by reason, and where there is more about it."""
+    """Tell which cells were lost, by reason, and where there is more about it; what isn't supported is counted."""
     by_reason: dict[tuple[str, str], list[Cell]] = {}
+    unsupported: Counter[str] = Counter()
     for lost in outcome.lost:
-        by_reason.setdefault((lost.cell.profile, lost.reason), []).append(lost.cell)
+        if lost.unsupported:
+            unsupported[lost.reason] += 1
+        else:
+            by_reason.setdefault((lost.cell.profile, lost.reason), []).append(lost.cell)
+    for reason, cells in unsupported.items():
+        say(f"not supported by this version: {count(cells, 'cell')}: {reason}")
     for (_, reason), cells_of_it in by_reason.items():
         for cell in cells_of_it[:_MOST_NAMED]:
             say(f"not measured: {cell.key}: {reason}")

@@ -83,8 +83,16 @@ class Judged:
         )
 
 
-# Layouts, threads, two versions: the same bits come many times, and are judged once.  A few kilobytes each.
-_JUDGED: LRUCache[tuple[object, ...], Judged] = LRUCache(50_000)
+# Bytes that what has been judged may take, and those of one without its worst row.
+_MOST_KEPT, _FIGURES = 1 << 28, 1 << 13
+
+
+def _size(judged: Judged) -> int:
+    return _FIGURES + judged.worst.logits.nbytes * (1 + len(judged.worst.vectors))
+
+
+# Layouts, threads, two versions: the same bits come many times, and are judged once.
+_JUDGED: LRUCache[tuple[object, ...], Judged] = LRUCache(_MOST_KEPT, getsizeof=_size)
 
 
 @timed("judging")
@@ -213,7 +221,8 @@ def _element(
 ) -> Worst:
     (row, column), batch, quantity = place, exact.batch, function[1]
     error, relative = float(errors.ulps[place]), float(ratio[place])
-    vectors = {role: v[row] for role, v in batch.vectors(quantity).items()}
+    # Copies: a view of a row would keep the whole batch.
+    vectors = {role: v[row].copy() for role, v in batch.vectors(quantity).items()}
     parts = None
     if not exact.special[row]:
         numbers, format = exact.numbers(quantity), batch.format
@@ -221,7 +230,7 @@ def _element(
     return Worst(
         row=row,
         column=column,
-        logits=batch.logits[row],
+        logits=batch.logits[row].copy(),
         vectors=vectors,
         vector_kind=batch.kind_of_row(quantity, row) if vectors else None,
         computed=int(computed[place]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 from reports.facts.wording import listing, significant, whole
 from reports.records import Run
@@ -10,6 +11,8 @@ from reports.run_directory import read_observations
 from suites.laws.unpromised import Observation
 
 _MOST_PATHS = 4
+
+_OF_ELEMENTS, _OF_ROWS = attrgetter("max_ulp"), attrgetter("max_row_ulp")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ def _change(what: str, implementation: str, found: list[Observation]) -> Change:
 
 
 def _answer(changed: list[Observation]) -> str:
-    """Gradients cancel, and then a last digit more or less is very many ulps: they are told apart from values."""
+    """Gradients cancel, and then a last digit more or less is very many ulps of an element, and few of its row."""
     values = [o for o in changed if o.quantity == "forward"]
     gradients = [o for o in changed if o.quantity != "forward"]
     told = [f"{name} {_at_most(found)}" for name, found in (("values", values), ("gradients", gradients)) if found]
@@ -45,9 +48,10 @@ def _answer(changed: list[Observation]) -> str:
 
 
 def _at_most(changed: list[Observation]) -> str:
-    if any(o.max_ulp is None for o in changed):
+    if any(o.max_ulp is None or o.max_row_ulp is None for o in changed):
         return "from a number to none"
-    return f"by at most {significant(max(o.max_ulp or 0.0 for o in changed))} ulp"
+    of_elements, of_rows = (max(f(o) or 0.0 for o in changed) for f in (_OF_ELEMENTS, _OF_ROWS))
+    return f"by at most {significant(of_rows)} ulp of the row ({significant(of_elements)} of an element)"
 
 
 def _compared(found: list[Observation], changed: list[Observation]) -> str:

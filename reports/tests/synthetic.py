@@ -127,7 +127,7 @@ def _key(record: dict[str, Any]) -> str:
 def drawn_cells(count: int) -> Iterator[Cell]:
     """Cells as a large plan has them: many lines, families whose rows are drawn, short and long rows."""
     families = ("gauss1", "gauss10", "dominant", "offset", "masked")
-    lengths = (2, 9, 33, 1000, 4097)
+    lengths = (2, 99, 333, 1000, 4097)
     formats = ("binary64", "binary32", "binary16", "bfloat16")
     for number in range(count):
         place, line_number = divmod(number, 160)

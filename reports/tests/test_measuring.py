@@ -104,7 +104,10 @@ def test_what_a_version_does_not_have_leaves_the_run_finished_and_the_command_in
     monkeypatch.setattr("suites.pool._Lane._attempt", none_supported)
     ran = command("measure", *TINY, "--out", "run")
     assert ran.code == INCOMPLETE
-    assert all(lost.unsupported for lost in read_lost(tmp_path / "run"))
+    lost = read_lost(tmp_path / "run")
+    assert all(cell.unsupported for cell in lost)
+    assert f"not supported by this version: {len(lost)} cells: not implemented for 'Half'" in ran.err.splitlines()
+    assert "not measured: " not in ran.err
     manifest = read_manifest(tmp_path / "run")
     assert (manifest.finished, manifest.planned) == (True, 0)
 

@@ -28,6 +28,7 @@ SEEN = Observation(
     elements=1188,
     changed=0,
     max_ulp=0.0,
+    max_row_ulp=0.0,
 )
 
 
@@ -66,15 +67,17 @@ def test_a_damaged_line_is_dropped_by_a_writer_and_told_by_a_reader(tmp_path: Pa
 
 
 def test_the_pages_say_whether_bits_change_where_and_by_how_much(tmp_path: Path) -> None:
-    changed = dataclasses.replace(SEEN, layout="last", changed=5, max_ulp=2.0, paths=["torch-softmax-last"])
+    changed = dataclasses.replace(
+        SEEN, layout="last", changed=5, max_ulp=2.0, max_row_ulp=0.5, paths=["torch-softmax-last"]
+    )
     gradient = dataclasses.replace(changed, quantity="vjp", changed=7, max_ulp=None)
     threads = dataclasses.replace(SEEN, what="the layout in memory", layout="strided")
     run = read_run(run_with(tmp_path / "run", SEEN, changed, gradient, threads))
     layout, found = changes_of(run)
     assert (layout.what, layout.answer, layout.paths) == ("the layout in memory", "no", "")
-    assert found.answer == "yes, values by at most 2 ulp and gradients from a number to none"
+    answer = "yes, values by at most 0.5 ulp of the row (2 of an element) and gradients from a number to none"
+    assert found.answer == answer
     assert found.compared == "2 of 3 comparisons, 12 of 3,564 elements"
     assert found.paths == "torch-softmax-last"
-    row = "| the number of threads | torch/eager | yes, values by at most 2 ulp and gradients from a number to none |"
-    assert row in markdown.render(run)
-    assert "<td>yes, values by at most 2 ulp and gradients from a number to none</td>" in html.render(run)
+    assert f"| the number of threads | torch/eager | {answer} |" in markdown.render(run)
+    assert f"<td>{answer}</td>" in html.render(run)

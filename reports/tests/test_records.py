@@ -14,7 +14,8 @@ import pytest
 from references.formats import BINARY32, FORMATS
 from reports.measurable import measurable
 from reports.measuring import run_measurements
-from reports.records import LONGEST_INLINE, SCHEMA, Manifest, Record, Run, RunError, record_of
+from reports.recording import record_of
+from reports.records import LONGEST_INLINE, SCHEMA, Manifest, Record, Run, RunError
 from reports.run_directory import RunWriter, read_manifest, read_run, write_atomically
 from suites.implementations.catalogue import CATALOGUE
 from suites.inputs.batch import batch_of

@@ -11,7 +11,8 @@ from typing import Any
 import mpmath
 import pytest
 
-from reports.records import Record, Run, record_of
+from reports.recording import record_of
+from reports.records import Record, Run
 from reports.replay import script_for
 from suites.implementations.catalogue import CATALOGUE, versions_of, why_not_measured, why_skipped
 from suites.inputs.layouts import LAYOUTS, means_something_to

@@ -7,6 +7,7 @@ NaN is promised by IEEE 754.  0 and -0 are different, unless a law says otherwis
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -34,6 +35,23 @@ def ulps_apart(format: Format, one: Bits, other: Bits) -> Floats:
     both = np.isnan(format.decode(one)) & np.isnan(format.decode(other))
     distance = np.abs(_ordinal(format, one) - _ordinal(format, other))
     return np.where(far, np.inf, np.where(both, 0.0, distance))
+
+
+def row_ulps_apart(format: Format, one: Bits, other: Bits, vectors: Iterable[Bits] = ()) -> Floats:
+    """How far apart two results [rows, n] are, in ulps of the largest number in their row; infinite beside a NaN or an
+    infinity.
+
+    The row is that of ``one`` and of the ``vectors`` of a derivative.  Where a sum of these cancels, this says what the
+    numbers between an element and what it became can't.
+    """
+    before, after = format.decode(one), format.decode(other)
+    row = np.concatenate([np.abs(before), *(np.abs(format.decode(v)) for v in vectors)], axis=-1)
+    finite = np.where(np.isfinite(row), row, 0.0).max(axis=-1, keepdims=True)
+    ulp = format.ulp_exponents(finite, np.zeros_like(finite), np.zeros(finite.shape, np.int64))
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.ldexp(np.abs(after - before), -ulp.astype(np.int32))
+    agree = (before == after) | (np.isnan(before) & np.isnan(after))
+    return np.where(agree, 0.0, np.where(np.isfinite(apart), apart, np.inf))
 
 
 def _ordinal(format: Format, bits: Bits) -> Floats:

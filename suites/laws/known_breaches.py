@@ -17,7 +17,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from suites.known_defects import FILE, DefectError
+from suites.known_defects import FILE, DefectError, contains
 from suites.laws.catalogue import UnknownLaw, law_named
 from suites.laws.trials import Broken, Trial
 from suites.profiles import DEFAULT
@@ -69,11 +69,11 @@ class LawDefect:
 
     def applies_to(self, version: str) -> bool:
         """Whether the entry speaks of this version of the framework."""
-        return self.has_figures_of(version) or (self.also is not None and _contains(self.also, version))
+        return self.has_figures_of(version) or (self.also is not None and contains(self.also, version))
 
     def has_figures_of(self, version: str) -> bool:
         """Whether the figures were measured with this version of the framework."""
-        return _contains(self.versions, version)
+        return contains(self.versions, version)
 
     def contradictions(self, broken: list[Broken], profile: str, *, complete: bool) -> list[str]:
         """How the breaches that the entry selects differ from what it says; empty if they don't.
@@ -95,10 +95,6 @@ class LawDefect:
                 f"{self.id}: {len(broken)} breaches, not the {self.breaches} that it was measured with, or others"
             )
         return found
-
-
-def _contains(versions: str, version: str) -> bool:
-    return SpecifierSet(versions).contains(version, prereleases=True)
 
 
 def fingerprint(broken: Iterable[Broken]) -> str:

@@ -7,7 +7,7 @@ and by how much.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from references.formats import Bits
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.implementations.implementation import COMPILER
 from suites.inputs.batch import batch_of
-from suites.laws.comparing import same, ulps_apart
+from suites.laws.comparing import row_ulps_apart, same, ulps_apart
 from suites.laws.evaluation import Evaluations
 from suites.laws.inputs import ROWS, Input, Order, given_of, input_of, lengths_of
 from suites.laws.subjects import Subject, memory_layouts
@@ -46,10 +46,11 @@ _ALL_ROWS: Order = np.arange(ROWS)
 
 @dataclass(frozen=True)
 class Observation:
-    """How many elements of a result changed their bits with ``what``, and by how many ulps at most.
+    """How many elements of a result changed their bits with ``what``, and by how much at most.
 
     ``profile`` and ``layout`` are those that were held against the usual ones; ``paths`` are the ids of theirs.
-    ``max_ulp`` is None where a number became none.
+    ``max_ulp`` counts the numbers between two elements, ``max_row_ulp`` ulps of the largest number in the row of its
+    results and vectors; both are None where a number became none.
     """
 
     what: str
@@ -65,6 +66,7 @@ class Observation:
     elements: int
     changed: int
     max_ulp: float | None
+    max_row_ulp: float | None
 
     @property
     def key(self) -> str:
@@ -90,12 +92,15 @@ class Comparison:
         """Evaluate both.  Raises what ``on.bits`` raises."""
         chosen = self.given.rows(self.rows)
         before, after = on.bits(self.usual, self.given)[self.rows], on.bits(self.other, chosen)
-        return self._of(before, after, [step.path.id for step in on.steps(self.other, chosen.shape)])
+        return self._of(
+            before, after, chosen.vectors.values(), [step.path.id for step in on.steps(self.other, chosen.shape)]
+        )
 
-    def _of(self, before: Bits, after: Bits, paths: list[str]) -> Observation:
+    def _of(self, before: Bits, after: Bits, vectors: Iterable[Bits], paths: list[str]) -> Observation:
         format, other = self.other.format, self.other
         changed = ~same(format, after, before)
         farthest = float(np.where(changed, np.maximum(ulps_apart(format, after, before), 1.0), 0.0).max())
+        of_the_row = float(row_ulps_apart(format, before, after, vectors).max())
         return Observation(
             what=self.what,
             framework=other.framework,
@@ -110,6 +115,7 @@ class Comparison:
             elements=int(changed.size),
             changed=int(changed.sum()),
             max_ulp=farthest if np.isfinite(farthest) else None,
+            max_row_ulp=of_the_row if np.isfinite(of_the_row) else None,
         )
 
 

@@ -675,3 +675,10 @@ def test_rows_that_the_oracle_judged_are_told() -> None:
     partly = judged(cell_of("log_softmax", "vjp", "binary64", "equal"), in_binary64(shifted_log_vjp))
     assert partly.oracle == "double-double, 63 of 297 elements by mpmath"
     assert partly.reference_error_ulps <= 2.0**-20
+
+
+def test_what_has_been_judged_keeps_no_batch() -> None:
+    cell = Cell("numpy/shifted", "default", "softmax", "vjp", "binary64", "last", "gauss1", 9)
+    worst = measure(cell).worst
+    assert worst.logits.base is None
+    assert all(vector.base is None for vector in worst.vectors.values())

@@ -1,0 +1,116 @@
+"""What is recorded of a measurement and of the process that it was made in."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from references.formats import Bits, format_named
+from reports.records import LONGEST_INLINE, MeasuredProfile, Record, RunError, Worst, finite
+from suites.disk import reason_of
+from suites.introduction import Introduction
+from suites.measure import Measurement
+from suites.profiles import Profile
+
+
+def record_of(measurement: Measurement, call: str, version: str, device: str, rows: Path) -> Record:
+    """The record of a measurement; long worst rows are written to the directory ``rows``.  Raises RunError."""
+    cell, statistics, judgement = measurement.cell, measurement.statistics, measurement.judgement
+    format, worst = format_named(cell.format), measurement.worst
+
+    def vector(bits: Bits | None) -> Any:
+        if bits is None:
+            return None
+        if bits.size <= LONGEST_INLINE:
+            return [format.hexadecimal(b) for b in bits.tolist()]
+        return {"file": _keep_row(bits, rows), "length": int(bits.size)}
+
+    return Record(
+        implementation=cell.implementation,
+        framework=measurement.framework,
+        version=version,
+        profile=cell.profile,
+        device=device,
+        operation=cell.operation,
+        quantity=cell.quantity,
+        format=cell.format,
+        layout=cell.layout,
+        family=cell.family,
+        row_length=cell.row_length,
+        path=measurement.path,
+        call=call,
+        rows=measurement.rows,
+        elements=statistics.elements,
+        max_ulp=finite(statistics.max_ulp),
+        p99_ulp=finite(statistics.p99_ulp),
+        mean_ulp=finite(statistics.mean_ulp),
+        bias_ulp=finite(statistics.bias_ulp),
+        correctly_rounded_share=statistics.correctly_rounded_share,
+        faithful_share=statistics.faithful_share,
+        bound_ratio=finite(judgement.bound_ratio),
+        storage_ratio=finite(judgement.storage_ratio),
+        conditioning_ratio=finite(judgement.conditioning_ratio),
+        infinite_ratios=judgement.infinite_ratios,
+        order_assumed=judgement.order_assumed,
+        max_abs=finite(statistics.max_abs),
+        max_rel=finite(statistics.max_rel),
+        row_sum_error=finite(measurement.row_sum_error),
+        outcomes=statistics.outcomes,
+        input_sha256=measurement.input_sha256,
+        output_sha256=measurement.output_sha256,
+        verdict=judgement.verdict,
+        evidence="sampled",
+        oracle=measurement.oracle,
+        reference_error_ulps=measurement.reference_error_ulps,
+        flushes=measurement.flushes,
+        worst=Worst(
+            row=worst.row,
+            index=worst.column,
+            logits=vector(worst.logits),
+            cotangent=vector(worst.vectors.get("cotangent")),
+            tangent=vector(worst.vectors.get("tangent")),
+            vector_kind=worst.vector_kind,
+            computed=format.hexadecimal(worst.computed),
+            computed_value=repr(worst.computed_value),
+            exact=worst.exact,
+            ulp_error=worst.ulp_error,
+            bound_ratio=worst.bound_ratio,
+            outcome=worst.outcome,
+            attribution=worst.attribution,
+        ),
+    )
+
+
+def measured_profile(profile: Profile, introduction: Introduction) -> MeasuredProfile:
+    """A profile and what its worker said of itself."""
+    return MeasuredProfile(
+        name=profile.name,
+        framework=profile.framework,
+        device=introduction.device,
+        interpreter=introduction.interpreter,
+        python=introduction.python,
+        packages=introduction.packages,
+        asked=profile.asked(),
+        selected=introduction.selected,
+        card=introduction.card,
+    )
+
+
+def _keep_row(bits: Bits, rows: Path) -> str:
+    name = f"{hashlib.sha256(bits.tobytes()).hexdigest()[:16]}.npy"
+    if not (rows / name).exists():
+        temporary = rows / f"{name}.{os.getpid()}.part"
+        try:
+            with temporary.open("wb") as file:
+                np.save(file, bits, allow_pickle=False)
+            temporary.replace(rows / name)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise RunError(f"{rows} can't be written: {reason_of(error)}; free space and run again") from None
+    return name
