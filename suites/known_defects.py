@@ -81,11 +81,11 @@ class Defect:
 
     def applies_to(self, version: str) -> bool:
         """Whether the entry speaks of this version of the framework."""
-        return self.has_figures_of(version) or (self.also is not None and _contains(self.also, version))
+        return self.has_figures_of(version) or (self.also is not None and contains(self.also, version))
 
     def has_figures_of(self, version: str) -> bool:
         """Whether the figures were measured with this version of the framework."""
-        return _contains(self.versions, version)
+        return contains(self.versions, version)
 
     def contradictions(self, failing: list[Failing], profile: str, *, complete: bool) -> list[str]:
         """How the failing cells among those that the entry selects differ from what it says; empty if they don't.
@@ -112,7 +112,8 @@ class Defect:
         return found
 
 
-def _contains(versions: str, version: str) -> bool:
+def contains(versions: str, version: str) -> bool:
+    """Whether a version is in a range of them, pre-releases included."""
     return SpecifierSet(versions).contains(version, prereleases=True)
 
 

@@ -108,7 +108,7 @@ def test_the_cells_of_the_pilot_are_cells_of_the_run_and_are_measured_once(tmp_p
 
 def test_a_deep_run_is_foretold_and_a_shorter_one_is_not(command: Command) -> None:
     kind = ("--framework", "numpy", "--format", "binary64", "--operation", "softmax", "--quantity", "forward")
-    few = (*kind, "--layout", "inner", "--family", "equal")
+    few = (*kind, "--layout", "inner", "--family", "equal", "--profile", "default")
     deep = command("measure", "--tier", "deep", *few, "--out", "deep")
     assert deep.code == 0
     assert " cells, about " in deep.err

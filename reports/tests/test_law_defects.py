@@ -20,9 +20,11 @@ def test_figures_are_put_into_their_entry_alone() -> None:
     assert 'profile = "new"\nsize = [1, 2]\nbreaches = 7\nfingerprint = "0"\n' in text
 
 
-def test_the_figures_are_those_of_the_breaches(tmp_path: Path) -> None:
+def test_the_figures_are_those_of_the_breaches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reports.law_defects.profile_of", lambda framework: f"a machine with {framework}")
     entry = read(tmp_path)
     fields = measured_fields(entry, [broken(size=4.0), broken("axis", size=math.inf)])
+    assert fields["profile"] == '"a machine with torch"'
     assert fields["size"] == "[4, inf]"
     assert fields["breaches"] == "2"
 

@@ -14,7 +14,7 @@ import pytest
 from reports.recording import record_of
 from reports.records import Record, Run
 from reports.replay import script_for
-from suites.implementations.catalogue import CATALOGUE, versions_of, why_skipped
+from suites.implementations.catalogue import CATALOGUE, versions_of, why_not_measured, why_skipped
 from suites.inputs.layouts import LAYOUTS, means_something_to
 from suites.measure import evaluator_of, input_of, output_of, score
 from suites.plan import Cell
@@ -23,7 +23,7 @@ from suites.plan import Cell
 def recorded(name: str, quantity: str, layout: str, folder: Path, **changes: Any) -> Record:
     """The record of a cell of nine logits, binary32 where the quantity has it."""
     implementation = CATALOGUE[name]
-    reason = why_skipped(implementation)
+    reason = why_not_measured(implementation.framework) or why_skipped(implementation)
     if reason:
         pytest.skip(reason)
     operation = changes.get("operation") or next(iter(implementation.calls))

@@ -17,7 +17,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from suites.known_defects import FILE, DefectError
+from suites.known_defects import FILE, DefectError, contains
 from suites.laws.catalogue import UnknownLaw, law_named
 from suites.laws.trials import Broken, Trial
 from suites.profiles import DEFAULT
@@ -31,7 +31,10 @@ _ROOM = 1e-6
 
 @dataclass(frozen=True)
 class LawDefect:
-    """One entry; ``size`` is the range of its breaches' sizes, ``breaches`` how many there are."""
+    """One entry; ``size`` is the range of its breaches' sizes, ``breaches`` how many there are.
+
+    Its figures are those of ``versions``; in the versions of ``also`` the same law is broken, more or less badly.
+    """
 
     id: str
     title: str
@@ -43,6 +46,7 @@ class LawDefect:
     fingerprint: str
     selectors: dict[str, tuple[str, ...]]
     issue: str | None = None
+    also: str | None = None
 
     def selects(self, broken: Broken) -> bool:
         """Whether the entry speaks of a subject that breaks a law."""
@@ -65,7 +69,11 @@ class LawDefect:
 
     def applies_to(self, version: str) -> bool:
         """Whether the entry speaks of this version of the framework."""
-        return SpecifierSet(self.versions).contains(version, prereleases=True)
+        return self.has_figures_of(version) or (self.also is not None and contains(self.also, version))
+
+    def has_figures_of(self, version: str) -> bool:
+        """Whether the figures were measured with this version of the framework."""
+        return contains(self.versions, version)
 
     def contradictions(self, broken: list[Broken], profile: str, *, complete: bool) -> list[str]:
         """How the breaches that the entry selects differ from what it says; empty if they don't.
@@ -116,6 +124,7 @@ def _entry(fields: dict[str, Any], number: int, file: Path) -> LawDefect:
     try:
         low, high = (float(v) for v in fields.pop("size"))
         SpecifierSet(str(fields["versions"]))
+        SpecifierSet(str(fields.get("also", "")))
         for law in selectors.get("law", ()):
             law_named(law)
         if not low <= high or not set(_NEEDED) <= set(selectors):

@@ -480,7 +480,7 @@ def test_an_answer_of_scipys_own_is_right_for_scipy_alone() -> None:
 
     cell = cell_of("log_softmax", family="special", n=3)
     assert judged(cell, scipys, planted("scipy")).judgement.verdict == "correctly rounded"
-    assert judged(cell, scipys, planted("torch")).judgement.verdict == "wrong"
+    assert judged(cell, scipys, planted("numpy")).judgement.verdict == "wrong"
     assert judged(cell, exactly, planted("scipy")).judgement.verdict == "wrong"
 
 

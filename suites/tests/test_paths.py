@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from references.problem import QUANTITIES
-from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS, Implementation
+from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS, Implementation, versions_of
 from suites.inputs.layouts import LAYOUTS
 from suites.paths import summation
 from suites.paths.conditions import ConditionError, evaluate, names_in
@@ -140,8 +140,10 @@ def test_the_registry_was_read_in_the_versions_that_are_pinned() -> None:
 
 
 def _installed(source: str) -> File | None:
-    """The file of a source path, where this suite or a package that is installed has it."""
+    """The file of a source path, where this suite has it, or a package in the version that the registry was read in."""
     package = source.partition("/")[0].replace("aten", "torch")
+    if package in FRAMEWORKS and versions_of(package).get(package, "").partition("+")[0] != registry().read[package]:
+        return None
     spec = importlib.util.find_spec(package) if package in ("torch", "jax", "scipy", "suites") else None
     if spec is None or spec.origin is None:
         return None

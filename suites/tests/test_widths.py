@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from references.formats import BINARY16, Bits
-from suites.implementations.catalogue import CATALOGUE, why_not_measured
+from suites.implementations.catalogue import CATALOGUE, versions_of, why_not_measured
+from suites.known_defects import known_defects
 from suites.laws import widths
 from suites.laws.evaluation import Evaluations
 from suites.laws.inputs import Input
@@ -145,6 +146,10 @@ def failing(chosen: Subject, n: int, verdict: str) -> Failing:
 
 @pytest.mark.skipif(bool(why_not_measured("jax")), reason="the entries are of JAX")
 def test_a_width_is_left_to_the_entry_that_covers_its_cell_unless_it_is_worse() -> None:
+    (entry,) = (d for d in known_defects() if d.name == "jax-log_softmax-gradient-bfloat16")
+    version = versions_of("jax").get("jax", "0")
+    if not entry.applies_to(version):
+        pytest.skip(f"{entry.id} is not of jax {version}")
     chosen = subject("jax/jit", "log_softmax", "vjp", "bfloat16")
     assert widths._is_known(chosen, failing(chosen, 700, "unstable"))
     assert not widths._is_known(chosen, failing(chosen, 700, "wrong"))
