@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,26 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
             version = "(not installed: run from a clone)"
         click.echo(f"{_PROGRAM} {version}")
         context.exit()
+
+
+# Which cells are measured; `reports.selecting` reads these.
+_SELECTION = (
+    click.option("--tier", default="standard", show_default=True, help="smoke, standard or deep."),
+    click.option("--operation", "operations", multiple=True, help="softmax, log_softmax."),
+    click.option("--quantity", "quantities", multiple=True, help="forward, vjp, jvp, hvp."),
+    click.option("--format", "formats", multiple=True, help="binary64, binary32, binary16, bfloat16."),
+    click.option("--layout", "layouts", multiple=True, help="Axis and memory: last, inner, padded and others."),
+    click.option("--family", "families", multiple=True, help="How the logits are made, such as gauss1 or dominant."),
+    click.option("--profile", "profiles", multiple=True, help="default, threads-2, aten-avx2, ... (docs/profiles.md)."),
+    click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N, or all: the CPU and a card."),
+)
+
+
+def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that choose a tier and cells of it."""
+    for option in reversed(_SELECTION):
+        command = option(command)
+    return command
 
 
 @click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -47,15 +68,8 @@ def cli() -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), default="softmax-accuracy-run", show_default=True, help="Run directory."
 )
-@click.option("--tier", default="standard", show_default=True, help="smoke, standard or deep.")
-@click.option("--operation", "operations", multiple=True, help="softmax, log_softmax.")
-@click.option("--quantity", "quantities", multiple=True, help="forward, vjp, jvp, hvp.")
-@click.option("--format", "formats", multiple=True, help="binary64, binary32, binary16, bfloat16.")
-@click.option("--layout", "layouts", multiple=True, help="Axis and memory: last, inner, padded and others.")
-@click.option("--family", "families", multiple=True, help="How the logits are made, for example gauss1 or dominant.")
+@_selecting
 @click.option("--framework", "frameworks", multiple=True, help="torch, jax, scipy, numpy.")
-@click.option("--profile", "profiles", multiple=True, help="default, threads-2, aten-avx2, ... (docs/profiles.md).")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N, or all: the CPU and a card.")
 @click.option("--require-device", is_flag=True, help="Exit 3 where the device is not there.")
 @click.option("--python", metavar="PATH", help="Measure the frameworks of another Python (3.9 or newer, with NumPy).")
 @click.option("--implementation", metavar="FILE.py:NAME", help="Measure your own NAME(x, axis); needs --framework.")
@@ -238,15 +252,8 @@ def compare(
 @click.option(
     "--out", type=click.Path(path_type=Path), default="softmax-accuracy-audit", show_default=True, help="Directory."
 )
-@click.option("--tier", default="standard", show_default=True, help="smoke, standard or deep.")
-@click.option("--operation", "operations", multiple=True, help="softmax, log_softmax.")
-@click.option("--quantity", "quantities", multiple=True, help="forward, vjp, jvp, hvp.")
-@click.option("--format", "formats", multiple=True, help="binary64, binary32, binary16, bfloat16.")
-@click.option("--layout", "layouts", multiple=True, help="Axis and memory: last, inner, padded and others.")
-@click.option("--family", "families", multiple=True, help="How the logits are made, for example gauss1 or dominant.")
+@_selecting
 @click.option("--framework", "frameworks", multiple=True, help="Only these of what both sides have.")
-@click.option("--profile", "profiles", multiple=True, help="default, threads-2, aten-avx2, ... (docs/profiles.md).")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N, or all: the CPU and a card.")
 @click.option(
     "--fail-on",
     multiple=True,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cachetools import LRUCache
 
 from reports.exits import INCOMPLETE, OK, USAGE
 from reports.manifest import version_text
@@ -23,6 +24,7 @@ from reports.run_directory import RunWriter, read_lost, read_manifest, read_run
 from reports.tests.conftest import Command
 from reports.tests.test_cli import TINY, TINY_CELLS
 from reports.verbs import shares
+from suites import judging
 from suites.implementations.catalogue import CATALOGUE, why_not_measured, why_skipped
 from suites.inputs.batch import batch_of
 from suites.plan import Selection
@@ -345,7 +347,10 @@ def test_shares_of_time_are_of_the_work_and_waiting_is_told_apart() -> None:
     )
 
 
-def test_a_runs_seconds_add_up(finished: Run) -> None:
+def test_a_runs_seconds_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What this process has judged before would be judged without a reference.
+    monkeypatch.setattr(judging, "_JUDGED", LRUCache(1 << 28, getsizeof=judging._size))
+    finished = measured(tmp_path / "run").run
     seconds = finished.manifest.seconds
     assert {"total", "evaluation", "reference", "certification", "judging", "writing", "idle"} <= set(seconds)
     parts = [value for name, value in seconds.items() if name not in ("total", "evaluation")]

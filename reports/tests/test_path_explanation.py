@@ -73,8 +73,8 @@ def test_another_version_than_the_registrys_is_noted(monkeypatch: pytest.MonkeyP
 
 
 def test_numpy_is_told_with_what_this_process_has_chosen() -> None:
-    text = " ".join(shown((64, 1000), 0, "binary16", ["forward"], ["log_softmax"], ["numpy"]).split())
-    assert "64 x 1000, axis 0, binary16" in text
+    text = shown((64, 1000), 0, "binary16", ["forward"], ["log_softmax"], ["numpy"])
+    assert "64 x 1000, axis 0, binary16" in " ".join(text.split())
     assert "numpy-sum-sequential" in text
     assert "numpy/_core/src/umath/loops_arithm_fp.dispatch.c.src: FLOAT_add, DOUBLE_add, HALF_add" in text
     assert "one term after the other; depth 63" in text
@@ -90,10 +90,9 @@ def test_the_json_has_every_fact_and_no_nan() -> None:
     data = json.loads(json.dumps(as_json(explanation), allow_nan=False))
     assert (data["shape"], data["axis"], data["format"]) == ([5, 9, 1], 1, "binary32")
     (numpy,) = data["frameworks"]
-    read, here = registry().read["numpy"], np.__version__
-    assert numpy["notes"] == (
-        [] if here == read else [f"the registry was read and observed in numpy {read}, this is {here}"]
-    )
+    others = [note for note in numpy["notes"] if not note.startswith("the registry was read and observed in numpy ")]
+    assert others == []
+    assert bool(numpy["notes"]) == (np.__version__ != registry().read["numpy"])
     call = next(c for c in numpy["calls"] if c["implementation"] == "numpy/shifted" and c["quantity"] == "vjp")
     assert {"id": "numpy-sum-pairwise", "where": None} in call["paths"]
     told = numpy["paths"]["numpy-sum-pairwise"]

@@ -33,7 +33,7 @@ _ROOM = 1e-6
 class LawDefect:
     """One entry; ``size`` is the range of its breaches' sizes, ``breaches`` how many there are.
 
-    Its figures are those of ``versions``; in the versions of ``also`` the same laws are broken.
+    Its figures are those of ``versions``; in the versions of ``also`` the same law is broken, more or less badly.
     """
 
     id: str

@@ -142,9 +142,7 @@ def test_the_registry_was_read_in_the_versions_that_are_pinned() -> None:
 def _installed(source: str) -> File | None:
     """The file of a source path, where this suite has it, or a package in the version that the registry was read in."""
     package = source.partition("/")[0].replace("aten", "torch")
-    if package not in FRAMEWORKS and package != "suites":
-        return None
-    if package != "suites" and versions_of(package).get(package, "").partition("+")[0] != registry().read[package]:
+    if package in FRAMEWORKS and versions_of(package).get(package, "").partition("+")[0] != registry().read[package]:
         return None
     spec = importlib.util.find_spec(package) if package in ("torch", "jax", "scipy", "suites") else None
     if spec is None or spec.origin is None:
