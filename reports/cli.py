@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,30 @@ _SELECTION = (
 )
 
 
-def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that choose a tier and cells of it."""
-    for option in reversed(_SELECTION):
-        command = option(command)
-    return command
+# What is demanded of a comparison, and where it is written.
+_COMPARISON = (
+    click.option(
+        "--fail-on",
+        multiple=True,
+        metavar="WORD",
+        help="What exits with 1: worse (default), changed, broken, or a verdict that no cell may fall below.",
+    ),
+    click.option("--allow", type=click.Path(path_type=Path), metavar="FILE", help="Accepted changes (TOML)."),
+    click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for stdout)."),
+    click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page."),
+    click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every cell that isn't identical."),
+)
+
+Command = Callable[..., Any]
+
+
+def _with(options: Iterable[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    """Give a command some options, shown in their order."""
+
+    def given(command: Command) -> Command:
+        return functools.reduce(lambda made, option: option(made), reversed(tuple(options)), command)
+
+    return given
 
 
 @click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -68,7 +88,7 @@ def cli() -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), default="softmax-accuracy-run", show_default=True, help="Run directory."
 )
-@_selecting
+@_with(_SELECTION)
 @click.option("--framework", "frameworks", multiple=True, help="torch, jax, scipy, numpy.")
 @click.option("--require-device", is_flag=True, help="Exit 3 where the device is not there.")
 @click.option("--python", metavar="PATH", help="Measure the frameworks of another Python (3.9 or newer, with NumPy).")
@@ -195,16 +215,7 @@ def baseline(run: Path, out: Path) -> int:
 @cli.command()
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
-@click.option(
-    "--fail-on",
-    multiple=True,
-    metavar="WORD",
-    help="What exits with 1: worse (default), changed, broken, or a verdict that no cell may fall below.",
-)
-@click.option("--allow", type=click.Path(path_type=Path), metavar="FILE", help="Accepted changes (TOML).")
-@click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for stdout).")
-@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every cell that isn't identical.")
+@_with(_COMPARISON)
 @click.option("--framework", multiple=True, help="Compare only torch, jax, scipy, numpy.")
 @click.option("--operation", multiple=True, help="Only softmax, log_softmax.")
 @click.option("--quantity", multiple=True, help="Only forward, vjp, jvp.")
@@ -252,18 +263,9 @@ def compare(
 @click.option(
     "--out", type=click.Path(path_type=Path), default="softmax-accuracy-audit", show_default=True, help="Directory."
 )
-@_selecting
+@_with(_SELECTION)
 @click.option("--framework", "frameworks", multiple=True, help="Only these of what both sides have.")
-@click.option(
-    "--fail-on",
-    multiple=True,
-    metavar="WORD",
-    help="What exits with 1: worse (default), changed, broken, or a verdict that no cell may fall below.",
-)
-@click.option("--allow", type=click.Path(path_type=Path), metavar="FILE", help="Accepted changes (TOML).")
-@click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for stdout).")
-@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every cell that isn't identical.")
+@_with(_COMPARISON)
 @click.option(
     "--bisect", metavar="CELL", help="Find the first version in which this cell changed: worst, a key, or its sha256."
 )

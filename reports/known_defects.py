@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from pathlib import Path
 
 from references.verdict import VERDICTS, at_least
+from reports.defect_file import rewritten
 from reports.records import Run, RunError
 from reports.run_directory import read_run
 from suites.environment import profile_of
@@ -43,17 +43,6 @@ def measured_fields(defect: Defect, failing: list[Failing]) -> dict[str, str]:
     return {"profile": f'"{profile_of(defect.framework)}"', **figures}
 
 
-def rewritten(text: str, fields: dict[str, dict[str, str]]) -> str:
-    """The file with the measured lines of the entries replaced."""
-    blocks = re.split(r"(?m)^(?=\[\[)", text)
-    for index, block in enumerate(blocks):
-        match = re.search(r'(?m)^id = "(.+)"$', block)
-        for name, value in fields.get(match.group(1), {}).items() if match else ():
-            block = re.sub(rf"(?m)^{re.escape(name)} = .*$", lambda _, line=f"{name} = {value}": line, block)
-        blocks[index] = block
-    return "".join(blocks)
-
-
 def main(arguments: list[str]) -> int:
     """Print every entry's figures and the failures that are new; 1 where there are any."""
     write = "--write" in arguments
@@ -73,15 +62,20 @@ def main(arguments: list[str]) -> int:
         failing = [f for f in failing if not defect.selects(f.cell)]
         if mine:
             measured = measured_fields(defect, mine)
-            fields.setdefault(defect.id, {}).update(measured)
             print(defect.name, *measured.values(), sep="  ")
+            if defect.has_figures_of(_version(run, defect.framework)):  # those of `also` are not the entry's
+                fields.setdefault(defect.id, {}).update(measured)
         else:
             print(f"{defect.name}  no cell of this run fails")
     for (implementation, *rest), count in sorted(Counter(_group(f) for f in failing).items()):
         print("NEW", implementation, *rest, f"{count} cells", sep="  ")
     if write:
-        FILE.write_text(rewritten(FILE.read_text(encoding="utf-8"), fields), encoding="utf-8")
+        FILE.write_text(rewritten(FILE.read_text(encoding="utf-8"), "defect", fields), encoding="utf-8")
     return 1 if failing else 0
+
+
+def _version(run: Run, framework: str) -> str:
+    return run.manifest.packages.get(framework, "0")
 
 
 def _group(failing: Failing) -> tuple[str, ...]:

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 
+from reports.defect_file import rewritten
 from suites.environment import profile_of
 from suites.implementations.catalogue import FRAMEWORKS, of_frameworks, versions_of
 from suites.known_defects import FILE
@@ -27,19 +27,6 @@ def measured_fields(defect: LawDefect, broken: list[Broken]) -> dict[str, str]:
         "breaches": str(len(broken)),
         "fingerprint": f'"{fingerprint(broken)}"',
     }
-
-
-def rewritten(text: str, fields: dict[str, dict[str, str]]) -> str:
-    """The file with the measured lines of the law_defect entries replaced."""
-    blocks = re.split(r"(?m)^(?=\[\[)", text)
-    for index, block in enumerate(blocks):
-        match = re.search(r'(?m)^id = "(.+)"$', block)
-        if not match or not block.startswith(f"[[{TABLE}]]"):
-            continue
-        for name, value in fields.get(match.group(1), {}).items():
-            block = re.sub(rf"(?m)^{re.escape(name)} = .*$", lambda _, line=f"{name} = {value}": line, block)
-        blocks[index] = block
-    return "".join(blocks)
 
 
 def main(arguments: list[str]) -> int:
@@ -72,7 +59,7 @@ def main(arguments: list[str]) -> int:
         print("NEW", name, *rest, f"{count} subjects", f"{largest.size:.6g} {largest.unit}", sep="  ")
         print(largest.text)
     if write:
-        FILE.write_text(rewritten(FILE.read_text(encoding="utf-8"), fields), encoding="utf-8")
+        FILE.write_text(rewritten(FILE.read_text(encoding="utf-8"), TABLE, fields), encoding="utf-8")
     return 1 if new else 0
 
 

@@ -54,5 +54,5 @@ def interpreter_named(python: str | None, option: str = "--python") -> str:
         return sys.executable
     found = shutil.which(python)
     if found is None:
-        raise UsageError(f"{option} {python!r} is no program; give the path of an interpreter")
+        raise UsageError(f"{option} {python!r} is no program; give the path of a Python")
     return str(Path(found).absolute())

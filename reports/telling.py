@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reports.estimate import Estimate
@@ -17,6 +17,10 @@ from suites.plan import Cell
 
 # So many cells that were lost for one reason are named; more are counted.
 _MOST_NAMED = 5
+
+
+# What tells a line to whoever waits.
+Say = Callable[[str], None]
 
 
 def say(message: str) -> None:

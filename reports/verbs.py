@@ -60,32 +60,18 @@ def measure_verb(
     tier: str,
     require: str | None,
     *,
-    operations: tuple[str, ...],
-    quantities: tuple[str, ...],
-    formats: tuple[str, ...],
-    layouts: tuple[str, ...],
-    families: tuple[str, ...],
-    profiles: tuple[str, ...],
     frameworks: tuple[str, ...],
     device: str,
     require_device: bool,
     implementation: str | None,
     python: str | None = None,
+    **filters: tuple[str, ...],
 ) -> int:
     """Measure into a run directory and say in one sentence what came out, and in another where the time went."""
-    selection = selection_of(
-        tier,
-        device,
-        operations=operations,
-        quantities=quantities,
-        formats=formats,
-        layouts=layouts,
-        families=families,
-        profiles=profiles,
-    )
+    selection = selection_of(tier, device, **filters)
     if require is not None:
         one_of("verdict", [require], VERDICTS)
-    implementations = _implementations(frameworks, implementation, operations)
+    implementations = _implementations(frameworks, implementation, selection.operations)
     if not cells(implementations, selection):
         raise no_cell()
     with cell_progress() as show:

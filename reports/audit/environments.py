@@ -16,18 +16,18 @@ import json
 import os
 import secrets
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from reports.audit.installers import Failed, Installer, installer_named, python_in
-from reports.audit.interpreters import Interpreter, clean_environment, interpreter_at
+from reports.audit.interpreters import Interpreter, NoAnswer, answer_of, interpreter_at
 from reports.audit.requirements import Requirements, requirements_of
 from reports.options import UsageError
 from reports.run_directory import write_atomically
+from reports.telling import Say
 
 _VARIABLE = "SOFTMAX_ACCURACY_ENVIRONMENTS"
 _MARKER = "audit.json"
@@ -45,11 +45,13 @@ print(json.dumps({d.metadata["Name"].lower().replace("_", "-"): d.version for d 
 """
 _TOOLS = ("pip", "setuptools", "wheel")
 
-Say = Callable[[str], None]
-
 
 class EnvironmentFailed(UsageError):
-    """An environment that can't be had; the message is one line with the installer's reason and the log."""
+    """An environment that can't be had: ``reason`` in one line, and the message with it and the remedy."""
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason or message
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def environment_of(
                 raise EnvironmentFailed(
                     f"{asked.text!r} can't be installed for Python {interpreter.version}: "
                     f"{str(failure).rstrip('.')}; {log} has all that {tool.name} said, "
-                    "and --python names another Python"
+                    "and --python names another Python",
+                    str(failure),
                 ) from None
     except OSError as error:
         reason = error.strerror or str(error)
@@ -226,15 +229,7 @@ def _read(place: Path, *, cached: bool = True) -> Environment | None:
 def installed_in(python: Path) -> dict[str, str]:
     """The packages of an environment by name, without what installs them.  Raises EnvironmentFailed."""
     try:
-        told = subprocess.run(
-            [str(python), "-I", "-c", _CONTENT],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-            env=clean_environment(),
-        )
-        found: dict[str, str] = json.loads(told.stdout.splitlines()[-1])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
-        raise EnvironmentFailed(f"{python} can't list its packages: {error}") from None
+        found: dict[str, str] = answer_of(python, _CONTENT)
+    except NoAnswer as reason:
+        raise EnvironmentFailed(f"{python} can't list its packages: {reason}") from None
     return {name: version for name, version in sorted(found.items()) if name not in _TOOLS}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from reports.options import UsageError
+from reports.selecting import interpreter_named
 from suites.profiles import OF_THIS_PYTHON
 
 OLDEST = (3, 9)
@@ -40,13 +41,26 @@ def interpreter_at(python: str, option: str = "--python") -> Interpreter:
 
     Raises UsageError where there is none, where it can't be started, and where it is older than the worker needs.
     """
-    found = shutil.which(python)
-    if found is None:
-        raise UsageError(f"{option} {python!r} is no program; give the path of a Python")
-    path = Path(found).absolute()
+    path = Path(interpreter_named(python, option))
+    try:
+        *names, major, minor = answer_of(path, _QUESTION)
+        executable, implementation, version, platform = map(str, names)
+    except (NoAnswer, TypeError, ValueError) as reason:
+        raise UsageError(f"{option} {python!r} does not run as a Python: {reason}") from None
+    if (major, minor) < OLDEST:
+        raise UsageError(f"{option} {python!r} is Python {version}; the worker needs {_text(OLDEST)} or newer")
+    return Interpreter(path, executable, implementation, version, platform)
+
+
+class NoAnswer(Exception):
+    """A program that doesn't answer as a Python does; the message is one line."""
+
+
+def answer_of(python: Path, question: str) -> Any:
+    """What a Python prints for some lines of code, as JSON, apart from what this one has.  Raises NoAnswer."""
     try:
         asked = subprocess.run(
-            [str(path), "-I", "-c", _QUESTION],
+            [str(python), "-I", "-c", question],
             capture_output=True,
             text=True,
             errors="replace",
@@ -56,14 +70,10 @@ def interpreter_at(python: str, option: str = "--python") -> Interpreter:
         )
         if not asked.stdout:
             raise ValueError("it prints nothing")
-        *names, major, minor = json.loads(asked.stdout.splitlines()[-1])
-        executable, implementation, version, platform = map(str, names)
+        return json.loads(asked.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        told = (getattr(error, "stderr", None) or str(error)).splitlines()[0]
-        raise UsageError(f"{option} {python!r} does not run as a Python: {told}") from None
-    if (major, minor) < OLDEST:
-        raise UsageError(f"{option} {python!r} is Python {version}; the worker needs {_text(OLDEST)} or newer")
-    return Interpreter(path, executable, implementation, version, platform)
+        told = getattr(error, "stderr", None) or str(error)
+        raise NoAnswer(told.splitlines()[0]) from None
 
 
 def clean_environment() -> dict[str, str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.audit.environments import EnvironmentFailed, Say, environment_of, installed_in
+from reports.audit.environments import EnvironmentFailed, environment_of, installed_in
 from reports.audit.interpreters import Interpreter, interpreter_at
 from reports.audit.requirements import Requirements, requirements_of
 from reports.options import UsageError, one_of
+from reports.telling import Say
 from suites.implementations.catalogue import FRAMEWORKS
 from suites.introduction import Introduction, Unavailable
 from suites.pool import introduction_of, stop_workers

@@ -20,12 +20,11 @@ from reports.facts.wording import listing, significant
 from reports.measuring import run_measurements
 from reports.options import UsageError
 from reports.records import Record, RunError
+from reports.telling import Say
 from suites.implementations.catalogue import CATALOGUE
 from suites.plan import Cell, Selection
 
 WORST = "worst"
-
-Say = Callable[[str], None]
 
 # A cell, an interpreter and a directory that keeps the run -> the cell's record, and the packages of the run.  Raises
 # Unmeasurable.

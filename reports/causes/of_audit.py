@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from reports.audit.environments import EnvironmentFailed, Say, environment_of
+from reports.audit.environments import EnvironmentFailed, environment_of
 from reports.audit.sides import Side
 from reports.causes.bisect import Bisection
 from reports.causes.bits import evaluated
@@ -21,6 +21,7 @@ from reports.causes.swapping import Sides, Unresolvable, swapped
 from reports.causes.view import Part, View
 from reports.compare.comparison import Comparison
 from reports.options import UsageError
+from reports.telling import Say
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,7 @@ class Audited:
         try:
             made = environment_of(text, python=self.python, log=self.log, installer=self.installer, say=self.say)
         except EnvironmentFailed as failure:
-            # The installer's own reason; the rest of the message is advice for the two sides of an audit.
-            raise Unresolvable(str(failure.__context__ or failure)) from None
+            raise Unresolvable(failure.reason) from None
         return str(made.interpreter)
 
 

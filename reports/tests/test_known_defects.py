@@ -9,6 +9,7 @@ import pytest
 
 from references.verdict import VERDICTS
 from reports import known_defects as program
+from reports.defect_file import rewritten
 from reports.records import Run
 from suites.known_defects import Defect, Failing, fingerprint, known_defects
 
@@ -98,7 +99,7 @@ def test_written_figures_are_those_of_the_run_and_contradict_nothing(finished: R
 
 
 def test_rewriting_changes_the_measured_lines_of_the_named_entry_alone() -> None:
-    changed = program.rewritten(ENTRY, {"naive": {"cells": "7", "bound_ratio": "[1.5, inf]", "profile": r'"a\\1"'}})
+    changed = rewritten(ENTRY, "defect", {"naive": {"cells": "7", "bound_ratio": "[1.5, inf]", "profile": r'"a\\1"'}})
     old, new = ENTRY.splitlines(), changed.splitlines()
     assert [(a, b) for a, b in zip(old, new, strict=True) if a != b] == [
         ('profile = "old"', r'profile = "a\\1"'),

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from reports.law_defects import main, measured_fields, rewritten
+from reports.defect_file import rewritten
+from reports.law_defects import main, measured_fields
 from suites.known_defects import FILE
+from suites.laws.known_breaches import TABLE
 from suites.tests.test_known_breaches import ENTRY, broken, read
 
 OTHER = '# A comment that stays.\n\n[[defect]]\nid = "one"\nprofile = "kept"\nfingerprint = "kept"\n'
 
 
 def test_figures_are_put_into_their_entry_alone() -> None:
-    text = rewritten(OTHER + ENTRY, {"one": {"profile": '"new"', "size": "[1, 2]", "breaches": "7"}})
+    text = rewritten(OTHER + ENTRY, TABLE, {"one": {"profile": '"new"', "size": "[1, 2]", "breaches": "7"}})
     assert text.startswith(OTHER)
     assert 'profile = "new"\nsize = [1, 2]\nbreaches = 7\nfingerprint = "0"\n' in text
 
@@ -54,7 +56,7 @@ def test_figures_of_a_version_without_any_are_shown_and_not_written(
 
 def test_nothing_is_changed_without_figures() -> None:
     text = FILE.read_text(encoding="utf-8")
-    assert rewritten(text, {}) == text
+    assert rewritten(text, TABLE, {}) == text
 
 
 def test_an_unknown_framework_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
