@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -106,6 +107,17 @@ def test_rewriting_changes_the_measured_lines_of_the_named_entry_alone() -> None
         ("bound_ratio = [0, 0]", "bound_ratio = [1.5, inf]"),
         ("cells = 0", "cells = 7"),
     ]
+
+
+def test_figures_of_a_version_that_has_none_are_shown_and_not_written(
+    finished: Run, entries: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = known_defects(entries)
+    elsewhere = tuple(dataclasses.replace(d, versions="<1", also=">=1") for d in old)
+    monkeypatch.setattr(program, "known_defects", lambda: elsewhere)
+    program.main([str(finished.path), "--write"])
+    assert "naive  " in capsys.readouterr().out
+    assert entries.read_text(encoding="utf-8") == ENTRY
 
 
 def test_a_run_in_which_every_failure_is_known_exits_with_0(
