@@ -16,6 +16,7 @@ from reports.facts.tally import ordinary, special_values
 from reports.facts.unpromised import Change, changes_of
 from reports.facts.wording import MEANINGS, listing, significant, whole
 from reports.facts.worst_cases import WorstCases, worst_cases
+from reports.facts.wrong_today import WrongToday, wrong_today
 from reports.records import Run
 
 
@@ -24,6 +25,7 @@ class Page:
     """Tables of facts are (name, value) pairs; every value is text, ready to be read."""
 
     summary: Summary
+    wrong: WrongToday
     legend: tuple[tuple[str, str], ...]
     matrices: tuple[Matrix, ...]
     worst: WorstCases
@@ -42,6 +44,7 @@ def page_of(run: Run) -> Page:
     legend = [*reversed(VERDICTS), *(["n/a"] if any(r.verdict == "n/a" for r in run.records) else [])]
     return Page(
         summary=summary_of(run, plain),
+        wrong=wrong_today(run),
         legend=tuple((verdict, MEANINGS[verdict]) for verdict in legend),
         matrices=matrices_of(plain),
         worst=worst_cases(run, plain),

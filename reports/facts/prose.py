@@ -41,6 +41,15 @@ PROFILES = (
     "depend on it."
 )
 
+WRONG = (
+    "Failing cells of every profile, gathered by the entries of `suites/known_defects.toml`; errors are in units of "
+    "the bound. The test suite asserts each entry, so that what is mended or gets worse is noticed."
+)
+WRONG_LAWS = (
+    "What these versions were recorded to break of the laws that results keep (`docs/laws.md`): sizes are times the "
+    "bound, or ulps where bits should be equal. `pytest` asserts them; this run does not measure them."
+)
+
 CHANGES = (
     "No framework promises the same bits from one environment, layout or batch to another. Each line compares results "
     "for the same rows, in circumstances that differ in one thing alone. The largest difference is that of the rows "

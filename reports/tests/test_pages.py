@@ -444,6 +444,8 @@ def test_the_same_run_gives_the_same_pages() -> None:
 
 def test_both_pages_have_the_sections_in_order() -> None:
     sections = [
+        "What is wrong today",
+        "All cells by verdict",
         "Matrix",
         "Worst cases",
         "Special values",
