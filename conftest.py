@@ -17,11 +17,11 @@ from references.verdict import VERDICTS
 from reports.baseline import conditions, read_baseline
 from reports.compare.figures import figures_of_measurement
 from reports.compare.judgement import BROKEN, WORSE
-from reports.manifest import manifest_of, version_text
 from reports.ratchet import Ratchet, Told, WorseThanBaseline, failure
-from reports.recording import measured_profile, record_of
-from reports.records import MeasuredProfile, Record, RunError, Worst
-from reports.run_directory import RunWriter
+from reports.run.from_measurement import measured_profile, record_of
+from reports.run.manifest import manifest_of, version_text
+from reports.run.records import MeasuredProfile, Record, RunError, Worst
+from reports.run.writer import RunWriter
 from suites import environment
 from suites.implementations.catalogue import (
     FRAMEWORKS,

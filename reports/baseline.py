@@ -23,7 +23,7 @@ from reports.compare.figures import Figures
 from reports.compare.pairing import Side, Stored, stored
 from reports.exits import INCOMPLETE, OK
 from reports.facts.tally import LADDER
-from reports.records import Manifest, RunError
+from reports.run.records import Manifest, RunError
 from reports.writing import write_page
 from suites.plan import Cell
 

@@ -17,7 +17,7 @@ from references.oracle import Certified, accurate
 from references.problem import OPERATIONS, Problem
 from references.reference import as_pair
 from reports.measurable import measurable
-from reports.records import Unmeasured
+from reports.run.records import Unmeasured
 from suites.implementations.call import Call
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.measure import evaluator_of

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from reports.facts import prose
 from reports.facts.page import page_of
-from reports.records import Run
+from reports.run.records import Run
 
 _CODE = re.compile(r"`([^`]+)`")
 _POWER = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?)e(-?\d+)(?![\w.])")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from references.verdict import VERDICTS, at_least
 from reports.defect_file import rewritten
-from reports.records import Run, RunError
-from reports.run_directory import read_run
+from reports.run.reader import read_run
+from reports.run.records import Run, RunError
 from suites.environment import profile_of
 from suites.known_defects import FILE, REQUIRED, Defect, Failing, fingerprint, known_defects
 from suites.profiles import DEFAULT

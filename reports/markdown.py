@@ -6,7 +6,7 @@ import jinja2
 
 from reports.facts import prose
 from reports.facts.page import page_of
-from reports.records import Run
+from reports.run.records import Run
 
 
 def render(run: Run) -> str:

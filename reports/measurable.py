@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.records import Unmeasured
+from reports.run.records import Unmeasured
 from suites.implementations.catalogue import Implementation, why_not_measured, why_skipped
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from references.formats import BINARY32, Bits
 from reports.estimate import Cost, Estimate, estimate_of, pilot_of
-from reports.manifest import manifest_of, version_text
 from reports.observing import observe
-from reports.recording import record_of
-from reports.records import LostCell, Run, Timing
-from reports.run_directory import RunWriter, read_run
+from reports.run.from_measurement import record_of
+from reports.run.manifest import manifest_of, version_text
+from reports.run.reader import read_run
+from reports.run.records import LostCell, Run, Timing
+from reports.run.writer import RunWriter
 from suites.implementations.catalogue import Implementation, why_skipped
 from suites.implementations.placement import processors
 from suites.inputs.batch import Batch

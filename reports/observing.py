@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import Executor
 
-from reports.run_directory import RunWriter
+from reports.run.writer import RunWriter
 from suites.implementations.catalogue import Implementation
 from suites.introduction import Unavailable
 from suites.laws.evaluation import Evaluations

@@ -27,8 +27,7 @@ from reports.compare.judgement import (
 from reports.compare.pairing import Maxima
 from reports.compare.statistics import level_of_each, sign_test, signs_of
 from reports.facts.wording import count, significant, whole
-from reports.records import lane_name
-from reports.run_directory import MOST_ROWS
+from reports.run.records import MOST_ROWS, lane_name
 from suites.plan import Cell, Selection
 
 # Cells of one kind that the end of a session names.

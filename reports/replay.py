@@ -10,7 +10,7 @@ from types import FunctionType
 import numpy as np
 
 from references.formats import format_named
-from reports.records import Record, Run, RunError
+from reports.run.records import Record, Run, RunError
 from reports.script_text import batch_source, function_source, pick_source
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special

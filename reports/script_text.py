@@ -5,7 +5,7 @@ A call is what the catalogue says that a user writes, with what that text leaves
 
 from __future__ import annotations
 
-from reports.records import Record
+from reports.run.records import Record
 
 _NAN = "np.iinfo(bits.dtype).max >> 1"
 _WIDE = f"np.full({{}}, {_NAN}, bits.dtype)"

@@ -12,7 +12,7 @@ from reports.facts.wording import count
 from reports.measuring import Outcome
 from reports.measuring import Progress as Show
 from reports.progress import progress_bar
-from reports.run_directory import read_lost
+from reports.run.reader import read_lost
 from suites.plan import Cell
 
 # So many cells that were lost for one reason are named; more are counted.

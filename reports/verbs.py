@@ -18,9 +18,9 @@ from reports.explain import ExplainError, as_json, explained, tables
 from reports.golden import GoldenError
 from reports.measuring import run_measurements
 from reports.options import UsageError, one_of
-from reports.records import Record, Run, RunError
 from reports.replay import replayed, script_for
-from reports.run_directory import read_run
+from reports.run.reader import read_run
+from reports.run.records import Record, Run, RunError
 from reports.selecting import interpreter_named, no_cell, selection_of
 from reports.telling import cell_progress, foretell, say, say_lost
 from reports.writing import need_templates, write_page

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from reports.files import write_atomically
 from reports.options import UsageError
-from reports.run_directory import write_atomically
 
 
 def need_templates() -> None:

@@ -25,8 +25,8 @@ from filelock import FileLock, Timeout
 from reports.audit.installers import Failed, Installer, installer_named, python_in
 from reports.audit.interpreters import Interpreter, NoAnswer, answer_of, interpreter_at
 from reports.audit.requirements import Requirements, requirements_of
+from reports.files import write_atomically
 from reports.options import UsageError
-from reports.run_directory import write_atomically
 from reports.telling import Say
 
 _VARIABLE = "SOFTMAX_ACCURACY_ENVIRONMENTS"

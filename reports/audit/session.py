@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from reports.audit.sides import Side
+from reports.files import write_atomically
 from reports.measuring import run_measurements
-from reports.records import RunError
-from reports.run_directory import write_atomically
+from reports.run.records import RunError
 from reports.telling import cell_progress, foretell, say, say_lost
 from suites.implementations.catalogue import Implementation
 from suites.plan import Selection

@@ -10,7 +10,7 @@ from reports.compare.comparison import Comparison
 from reports.compare.figures import cell_of_line
 from reports.compare.judgement import Change
 from reports.compare.pairing import Maxima, Stored
-from reports.run_directory import read_lines
+from reports.run.reader import read_lines
 
 # Changed cells of a part that are looked at: those with the largest errors.
 MOST_OF_A_PART = 8

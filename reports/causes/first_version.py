@@ -19,7 +19,7 @@ from reports.compare.page import worst_first
 from reports.facts.wording import listing, significant
 from reports.measuring import run_measurements
 from reports.options import UsageError
-from reports.records import Record, RunError
+from reports.run.records import Record, RunError
 from reports.telling import Say
 from suites.implementations.catalogue import CATALOGUE
 from suites.plan import Cell, Selection

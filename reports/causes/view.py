@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from reports.compare.comparison import Comparison
 from reports.compare.judgement import Change
-from reports.records import Manifest, MeasuredProfile
+from reports.run.records import Manifest, MeasuredProfile
 from suites.plan import Cell
 
 Paths = tuple[str, ...]

@@ -17,7 +17,7 @@ from reports.compare.judgement import Change, Rows
 from reports.compare.page import replay_line
 from reports.compare.pairing import Stored
 from reports.compare.signoff import Group
-from reports.records import finite
+from reports.run.records import finite
 
 SCHEMA = 1
 

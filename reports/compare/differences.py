@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from reports.compare.pairing import Stored
 from reports.facts.wording import count, listing
-from reports.records import Manifest
-from reports.run_directory import read_lost
+from reports.run.reader import read_lost
+from reports.run.records import Manifest
 from suites.introduction import is_picked
 
 _NONE = "none"

@@ -14,7 +14,7 @@ from reports.compare.figures import Figures
 from reports.compare.judgement import Rows
 from reports.compare.pairing import Maxima
 from reports.compare.statistics import beyond_chance, sign_test, signs_of
-from reports.run_directory import MOST_ROWS
+from reports.run.records import MOST_ROWS
 from suites.inputs import special
 from suites.plan import Cell
 

@@ -30,7 +30,7 @@ from reports.compare.judgement import (
 from reports.compare.signoff import Group
 from reports.facts.tally import rank
 from reports.facts.wording import OUTCOMES, count, lengths, listing, significant, whole
-from reports.records import Manifest
+from reports.run.records import Manifest
 from suites.inputs import special
 
 # Cells that a page shows of one kind before it counts the rest.

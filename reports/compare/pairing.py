@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from reports.compare.figures import Figures, cell_of_line, figures_of_line
-from reports.records import Manifest, RunError
-from reports.run_directory import read_lines, read_manifest
+from reports.run.reader import read_lines, read_manifest
+from reports.run.records import Manifest, RunError
 from suites.plan import Cell
 
 Maxima = list[float | None]

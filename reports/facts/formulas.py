@@ -9,7 +9,7 @@ from reports.facts.matrix import Matrix, matrix_of
 from reports.facts.summary import families
 from reports.facts.tally import FAILED, GRADIENTS, Tally
 from reports.facts.wording import count, whole
-from reports.records import Record, Run
+from reports.run.records import Record, Run
 
 FORMULAS = (
     ("numpy/naive", "softmax"),

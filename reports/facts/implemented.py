@@ -8,7 +8,7 @@ from reports.facts.matrix import MatrixCell, cell_of
 from reports.facts.summary import families
 from reports.facts.tally import FAILED, Tally, entry_of
 from reports.facts.wording import count, whole
-from reports.records import Record
+from reports.run.records import Record
 from suites.paths.registry import Path, registry
 from suites.paths.summation import ORDERS
 

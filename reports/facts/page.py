@@ -17,7 +17,7 @@ from reports.facts.unpromised import Change, changes_of
 from reports.facts.wording import MEANINGS, listing, significant, whole
 from reports.facts.worst_cases import WorstCases, worst_cases
 from reports.facts.wrong_today import WrongToday, wrong_today
-from reports.records import Run
+from reports.run.records import Run
 
 
 @dataclass(frozen=True)

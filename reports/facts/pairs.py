@@ -10,7 +10,7 @@ from reports.facts.formulas import VALUES_AND_GRADIENTS
 from reports.facts.matrix import MatrixCell, cell_of
 from reports.facts.tally import FAILED, Tally, entry_of, rank
 from reports.facts.wording import count, listing, whole
-from reports.records import Record, Run
+from reports.run.records import Record, Run
 
 # framework, the composed call, the fused one
 PAIRS = (

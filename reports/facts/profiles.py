@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reports.facts.tally import FAILED, main_profile
 from reports.facts.wording import count, significant, whole
-from reports.records import MeasuredProfile, Record, Run
+from reports.run.records import MeasuredProfile, Record, Run
 
 
 @dataclass(frozen=True)

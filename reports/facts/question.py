@@ -13,7 +13,7 @@ from reports.facts.pairs import PAIRS, Pair, answer_on_errors, pair_of
 from reports.facts.tally import Tally
 from reports.facts.timing_lines import TimingLine, answer_on_time, timing_line
 from reports.facts.wording import listing
-from reports.records import Run
+from reports.run.records import Run
 
 
 @dataclass(frozen=True)

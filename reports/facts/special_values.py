@@ -12,7 +12,7 @@ from references.verdict import VERDICTS
 from reports.facts.tally import FAILED, Tally
 from reports.facts.wording import decimal, lengths, listing, outcome_words, shortened, vector_text
 from reports.facts.worst_cases import replay_line
-from reports.records import Record, Run
+from reports.run.records import Record, Run
 from suites.inputs import special
 
 _SHOWN_LENGTH = 3

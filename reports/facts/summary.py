@@ -10,7 +10,7 @@ from references.formats import FORMATS
 from references.problem import QUANTITIES
 from reports.facts.tally import BELOW_STABLE, FAILED, GRADIENTS, LADDER, Tally, entry_of, main_profile, rank
 from reports.facts.wording import count, lengths, listing, whole
-from reports.records import Record, Run
+from reports.run.records import Record, Run
 from suites.implementations.catalogue import CATALOGUE
 from suites.inputs import special
 from suites.inputs.layouts import LAYOUTS

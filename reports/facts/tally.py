@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from references.formats import FORMATS
 from references.problem import OPERATIONS, QUANTITIES
 from references.verdict import NOT_APPLICABLE, VERDICTS
-from reports.records import Record, Run
+from reports.run.records import Record, Run
 from suites.inputs import special
 from suites.profiles import DEFAULT
 

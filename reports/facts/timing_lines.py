@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reports.facts.wording import count, listing, significant
-from reports.records import Timing
+from reports.run.records import Timing
 
 # A median ratio means little on a shared machine; the middle half of the pairs has to lie on one side.
 SLOWER, FASTER = 1.05, 0.95

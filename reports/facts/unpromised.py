@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from reports.facts.wording import listing, significant, whole
-from reports.records import Run
-from reports.run_directory import read_observations
+from reports.run.reader import read_observations
+from reports.run.records import Run
 from suites.laws.unpromised import Observation
 
 _MOST_PATHS = 4

@@ -10,7 +10,7 @@ from references.attribution import described
 from references.formats import Format, format_named
 from reports.facts.tally import BELOW_STABLE, Entry, Tally, ratio_of, severity
 from reports.facts.wording import OUTCOMES, significant, vector_text
-from reports.records import Record, Run, RunError
+from reports.run.records import Record, Run, RunError
 
 # Entries that a page shows before it folds the rest away.
 MOST_SHOWN = 120

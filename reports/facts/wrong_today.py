@@ -10,7 +10,7 @@ from typing import NamedTuple
 from references.verdict import VERDICTS, at_least
 from reports.facts.summary import is_written_out
 from reports.facts.wording import count, lengths, listing, significant
-from reports.records import Record, Run
+from reports.run.records import Record, Run
 from suites.known_defects import REQUIRED, Defect, defect_of
 from suites.laws.known_breaches import LawDefect, law_defects
 

@@ -12,8 +12,8 @@ import pytest
 
 from reports.cli import main
 from reports.measuring import run_measurements
-from reports.records import Run
-from reports.run_directory import read_run
+from reports.run.reader import read_run
+from reports.run.records import Run
 from suites.implementations.catalogue import CATALOGUE, of_frameworks
 from suites.plan import Selection
 

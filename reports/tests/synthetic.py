@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.records import Manifest
+from reports.run.records import Manifest
 from suites.plan import Cell, rows_of
 
 Line = tuple[dict[str, Any], list[float | None]]

@@ -17,7 +17,8 @@ import pytest
 from reports.audit.environments import Environment
 from reports.exits import INCOMPLETE, OK, USAGE, WORSE
 from reports.measuring import run_measurements
-from reports.run_directory import RunWriter, read_run
+from reports.run.reader import read_run
+from reports.run.writer import RunWriter
 from reports.tests.conftest import Command
 from suites.pool import stop_workers
 

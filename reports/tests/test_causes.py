@@ -13,7 +13,7 @@ from reports.causes.causes import Causes, causes_of
 from reports.causes.finding import Finding
 from reports.causes.subnormals import rows_with_subnormals
 from reports.compare.comparison import compare_runs
-from reports.records import MeasuredProfile
+from reports.run.records import MeasuredProfile
 from reports.tests.conftest import Command
 from reports.tests.synthetic import WORST, Line, cell, line, write_run
 from suites.measure import input_of

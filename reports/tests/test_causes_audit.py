@@ -79,7 +79,7 @@ def _make_old(path: Path) -> None:
 
 
 def _records(path: Path) -> Any:
-    from reports.run_directory import read_run
+    from reports.run.reader import read_run
 
     return read_run(path).records
 

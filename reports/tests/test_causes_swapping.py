@@ -16,7 +16,7 @@ from reports.causes.subnormals import elements_subnormal
 from reports.causes.swapping import MOST_CELLS, Sides, Swaps, Unresolvable, swapped
 from reports.causes.view import Part, View
 from reports.compare.comparison import compare_runs
-from reports.records import Run
+from reports.run.records import Run
 from reports.tests.synthetic import cell, line, write_run
 from suites.measure import input_of
 from suites.plan import Cell

@@ -19,7 +19,7 @@ from yamllint import linter
 from yamllint.config import YamlLintConfig
 
 from reports.cli import cli
-from reports.records import Run
+from reports.run.records import Run
 from suites.plan import Selection
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from reports.exits import INCOMPLETE, OK, USAGE, WORSE
-from reports.records import Run
-from reports.run_directory import read_run
+from reports.run.reader import read_run
+from reports.run.records import Run
 from reports.tests.conftest import Command
 from suites.implementations.catalogue import why_not_measured
 from suites.measure import score

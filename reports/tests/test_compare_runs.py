@@ -14,7 +14,7 @@ from reports.compare.evidence import ALIKE, LEVEL
 from reports.compare.judgement import CHANGED, DIFFERENT, IDENTICAL, IMPROVED, WORSE
 from reports.exits import INCOMPLETE, NOTHING_COMPARED, OK
 from reports.exits import WORSE as EXIT_WORSE
-from reports.records import MeasuredProfile, Run, RunError, Unmeasured
+from reports.run.records import MeasuredProfile, Run, RunError, Unmeasured
 from reports.tests.synthetic import Line, cell, drawn_cells, drawn_lines, line, write_run
 from suites.inputs.families import FAMILIES
 from suites.plan import Cell

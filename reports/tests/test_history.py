@@ -13,7 +13,7 @@ from reports.exits import INCOMPLETE, OK, USAGE
 from reports.history.chart import HEIGHT, WIDTH, panel, sparkline
 from reports.history.page import MOST_CELLS, MOST_GROUPS, page_of
 from reports.history.timeline import Timeline, timelines_of
-from reports.records import Run
+from reports.run.records import Run
 from reports.tests.conftest import Command
 from reports.tests.synthetic import Line, cell, line, write_run
 

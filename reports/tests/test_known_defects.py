@@ -11,7 +11,7 @@ import pytest
 from references.verdict import VERDICTS
 from reports import known_defects as program
 from reports.defect_file import rewritten
-from reports.records import Run
+from reports.run.records import Run
 from suites.known_defects import Defect, Failing, fingerprint, known_defects
 
 ENTRY = """# A comment that stays.

@@ -16,11 +16,12 @@ import pytest
 from cachetools import LRUCache
 
 from reports.exits import INCOMPLETE, OK, USAGE
-from reports.manifest import version_text
 from reports.measuring import Outcome, run_measurements
-from reports.records import LostCell, Run, RunError
 from reports.replay import replayed
-from reports.run_directory import RunWriter, read_lost, read_manifest, read_run
+from reports.run.manifest import version_text
+from reports.run.reader import read_lost, read_manifest, read_run
+from reports.run.records import LostCell, Run, RunError
+from reports.run.writer import RunWriter
 from reports.tests.conftest import Command
 from reports.tests.test_cli import TINY, TINY_CELLS
 from reports.verbs import shares
@@ -155,7 +156,7 @@ def test_a_disk_that_fills_up_between_cells_ends_the_run_and_loses_nothing(
 
     def adding(self: RunWriter, *arguments: Any) -> None:
         if len(added) == 7:
-            monkeypatch.setattr("reports.run_directory.json.dumps", full)
+            monkeypatch.setattr("reports.run.writer.json.dumps", full)
         add(self, *arguments)
         added.append(arguments[0].key)
 
@@ -184,7 +185,7 @@ def test_a_worst_row_that_can_not_be_kept_is_told_and_leaves_no_part(
         file.write(b"half")
         raise OSError("1000 requested and 17 written")
 
-    monkeypatch.setattr("reports.records.np.save", cut)
+    monkeypatch.setattr("reports.run.records.np.save", cut)
     ran = command("measure", *TINY, "--out", "run")
     assert ran.code == USAGE
     assert ran.complaint() == "run/rows can't be written: No space left on device; free space and run again"

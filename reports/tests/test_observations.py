@@ -9,8 +9,9 @@ import pytest
 
 from reports import html, markdown
 from reports.facts.unpromised import changes_of
-from reports.records import Run, RunError
-from reports.run_directory import RunWriter, read_observations, read_run
+from reports.run.reader import read_observations, read_run
+from reports.run.records import Run, RunError
+from reports.run.writer import RunWriter
 from reports.tests.synthetic import MANIFEST
 from suites.laws.unpromised import Observation
 

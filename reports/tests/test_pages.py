@@ -22,7 +22,7 @@ from reports.facts.tally import entry_of, ordinary, special_values
 from reports.facts.timing_lines import conclusion_of, timing_line
 from reports.facts.wording import MEANINGS, decimal, lengths, listing, shortened, significant
 from reports.facts.worst_cases import MOST_SHOWN, worst_cases
-from reports.records import Manifest, Record, Run, Timing, Unmeasured, Worst
+from reports.run.records import Manifest, Record, Run, Timing, Unmeasured, Worst
 
 WORST = Worst(
     row=0,

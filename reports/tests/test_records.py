@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from references.formats import BINARY32, FORMATS
+from reports.files import write_atomically
 from reports.measurable import measurable
 from reports.measuring import run_measurements
-from reports.recording import record_of
-from reports.records import LONGEST_INLINE, SCHEMA, Manifest, Record, Run, RunError
-from reports.run_directory import RunWriter, read_manifest, read_run, write_atomically
+from reports.run.from_measurement import record_of
+from reports.run.reader import read_manifest, read_run
+from reports.run.records import LONGEST_INLINE, SCHEMA, Manifest, Record, Run, RunError
+from reports.run.writer import RunWriter
 from suites.implementations.catalogue import CATALOGUE
 from suites.inputs.batch import batch_of
 from suites.measure import measure

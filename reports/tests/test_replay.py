@@ -14,8 +14,8 @@ import mpmath
 import pytest
 
 from references.formats import format_named
-from reports.records import Record, Run, RunError
 from reports.replay import replayed, script_for
+from reports.run.records import Record, Run, RunError
 from suites.plan import Selection
 
 Measured = Callable[[str, Selection], Run]

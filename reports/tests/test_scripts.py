@@ -11,9 +11,9 @@ from typing import Any
 import mpmath
 import pytest
 
-from reports.recording import record_of
-from reports.records import Record, Run
 from reports.replay import script_for
+from reports.run.from_measurement import record_of
+from reports.run.records import Record, Run
 from suites.implementations.catalogue import CATALOGUE, versions_of, why_not_measured, why_skipped
 from suites.inputs.layouts import LAYOUTS, means_something_to
 from suites.measure import evaluator_of, input_of, output_of, score

@@ -7,7 +7,7 @@ from typing import Any
 
 from reports import html, markdown
 from reports.facts.wrong_today import Issue, wrong_today
-from reports.records import Record, Run
+from reports.run.records import Record, Run
 
 PACKAGES = {"torch": "2.13.0", "jax": "0.10.2", "numpy": "2.4.6", "scipy": "1.17.1"}
 

@@ -24,8 +24,13 @@ from suites.profiles import DEFAULT
 
 SCHEMA = 1
 
+OBSERVATIONS = "observations.jsonl"
+
 # Worst rows longer than this are kept in rows/, by reference.
 LONGEST_INLINE = 32
+
+# Row maxima kept of a cell.
+MOST_ROWS = 64
 
 
 class RunError(Exception):

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from types import MappingProxyType
 
-from reports.recording import measured_profile
-from reports.records import SCHEMA, Manifest, Unmeasured
+from reports.run.from_measurement import measured_profile
+from reports.run.records import SCHEMA, Manifest, Unmeasured
 from suites import environment
 from suites.implementations.catalogue import Implementation
 from suites.introduction import Introduction

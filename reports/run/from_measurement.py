@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from references.formats import Bits, format_named
-from reports.records import LONGEST_INLINE, MeasuredProfile, Record, RunError, Worst, finite
+from reports.run.records import LONGEST_INLINE, MeasuredProfile, Record, RunError, Worst, finite
 from suites.disk import reason_of
 from suites.introduction import Introduction
 from suites.measure import Measurement

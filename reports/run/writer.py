@@ -1,4 +1,4 @@
-"""Run directories on disk: written so that an interruption loses nothing, read so that damage is noticed."""
+"""A run directory being written: an interruption loses nothing, and a run goes on only as the run that it is."""
 
 from __future__ import annotations
 
@@ -6,36 +6,24 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from reports.records import (
-    SCHEMA,
+from reports.files import write_atomically
+from reports.run.reader import DAMAGE, read_manifest, record_in
+from reports.run.records import (
+    MOST_ROWS,
+    OBSERVATIONS,
     LostCell,
     Manifest,
     MeasuredProfile,
     Record,
-    Run,
     RunError,
-    Timing,
-    Unmeasured,
-    Worst,
     finite,
 )
 from suites.laws.unpromised import Observation
 from suites.plan import Cell
-
-OBSERVATIONS = "observations.jsonl"
-
-# Row maxima kept of a cell.
-MOST_ROWS = 64
-
-Made = TypeVar("Made")
-
-# -- writing ---------------------------------------------------------------------------------------------------------
-
 
 # What has to be equal for a run to go on: anything else would mix records of two measurements.
 _SAME = ("tier", "selection", "implementations", "packages", "python", "gpu", "settings", "environment", "git_commit")
@@ -78,7 +66,7 @@ class RunWriter:
                 )
             self._keep(profile)
         # Maxima are written before their record, so a record always has them.
-        cells = dict(_undamaged(self.path / "cells.jsonl", lambda line: _parsed(line).key))
+        cells = dict(_undamaged(self.path / "cells.jsonl", lambda line: record_in(line).key))
         maxima = dict(_undamaged(self.rows / "maxima.jsonl", lambda line: str(json.loads(line)["key"])))
         done = {key: line for key, line in cells.items() if key in maxima}
         _replace_lines(self.path / "cells.jsonl", done.values())
@@ -152,21 +140,6 @@ def _identity(profile: MeasuredProfile) -> tuple[str, str]:
     return profile.framework, profile.name
 
 
-def write_atomically(path: Path, text: str | Iterable[str]) -> None:
-    """Replace a file as a whole, so that a reader sees the old text or the new; a long one may come in parts.
-
-    Raises RunError.
-    """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.writelines([text] if isinstance(text, str) else text)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(f"{path} can't be written: {error.strerror or error}; choose another place") from None
-
-
 def _replace_lines(path: Path, lines: Iterable[str]) -> None:
     write_atomically(path, "".join(f"{line}\n" for line in lines))
 
@@ -196,91 +169,10 @@ def _undamaged(path: Path, key: Callable[[str], str]) -> Iterator[tuple[str, str
     for line in _whole_lines(path):
         try:
             yield key(line), line
-        except _DAMAGE:
+        except DAMAGE:
             continue
 
 
 def _key_of(line: dict[str, Any]) -> str:
     names = [f.name for f in dataclasses.fields(Cell)]
     return Cell(**{name: line[name] for name in names}).key
-
-
-# -- reading ---------------------------------------------------------------------------------------------------------
-
-
-def read_manifest(path: Path) -> Manifest:
-    """The manifest of a run directory.  Raises RunError."""
-    file = path / "manifest.json"
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"{path} is no run directory: it has no manifest.json; make one with 'measure --out'") from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{file} can't be read ({error}); measure again") from None
-    found = data.get("schema") if isinstance(data, dict) else None
-    if found != SCHEMA:
-        raise RunError(f"{file} has schema version {found}, this program reads {SCHEMA}; measure again")
-    try:
-        data["unmeasured"] = [Unmeasured(**u) for u in data["unmeasured"]]
-        data["timings"] = [Timing(**t) for t in data["timings"]]
-        data["profiles"] = [MeasuredProfile(**p) for p in data.get("profiles", [])]
-        return Manifest(**data)
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{file} is not a manifest of schema {SCHEMA} ({error}); measure again") from None
-
-
-# What a line that is no record raises.
-_DAMAGE = (ValueError, KeyError, TypeError)
-
-
-def _parsed(line: str) -> Record:
-    """The record of a line.  Raises what _DAMAGE names."""
-    return _record(json.loads(line))
-
-
-def _record(data: dict[str, Any]) -> Record:
-    data["worst"] = Worst(**data["worst"])
-    return Record(**data)
-
-
-def read_run(path: Path) -> Run:
-    """A run directory.  Raises RunError for another schema, a line that was cut off or damaged, or missing files."""
-    manifest = read_manifest(path)
-    return Run(path, manifest, sorted(read_lines(path, "cells.jsonl", _record), key=lambda r: r.key))
-
-
-def read_lines(path: Path, name: str, made: Callable[[dict[str, Any]], Made]) -> Iterator[Made]:
-    """What ``made`` makes of each line of a file of a run directory, one line at a time.
-
-    Raises RunError for a line that was cut off or damaged, and a file that can't be read.
-    """
-    number = 1
-    try:
-        with (path / name).open(encoding="utf-8") as file:
-            for line in file:
-                if not line.endswith("\n"):
-                    raise ValueError("cut off")
-                yield made(json.loads(line))
-                number += 1
-    except _DAMAGE as error:
-        remedy = f"run 'measure --out {path}' again to complete it"
-        raise RunError(f"{path / name}, line {number} is damaged ({error}); {remedy}") from None
-    except OSError as error:
-        raise RunError(f"{path / name} can't be read ({error}); measure again") from None
-
-
-def read_observations(path: Path) -> list[Observation]:
-    """Whether bits changed; none in a run that didn't look.  Raises RunError for a file that is damaged."""
-    if not (path / OBSERVATIONS).exists():
-        return []
-    return list(read_lines(path, OBSERVATIONS, lambda data: Observation(**data)))
-
-
-def read_lost(path: Path) -> list[LostCell]:
-    """The cells that a run could not measure.  Raises RunError for a file that is damaged."""
-    file = path / "lost.jsonl"
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        return [LostCell(**json.loads(line)) for line in lines]
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{file} can't be read ({error}); measure again") from None
