@@ -1,4 +1,4 @@
-"""What this process computes with, by content: sha256 of files, not names and versions, which an edit leaves as they are.
+"""What a process computes with, by content: the sha256 of files, since an edit leaves names and versions as they are.
 
 Standard library alone, and fit for Python 3.9: a worker runs it beside any framework.
 """
