@@ -18,6 +18,7 @@ from reports.baseline import conditions, read_baseline
 from reports.compare.figures import figures_of_measurement
 from reports.compare.judgement import BROKEN, WORSE
 from reports.ratchet import Ratchet, Told, WorseThanBaseline, failure
+from reports.run.content import content_of_run, own_content
 from reports.run.from_measurement import measured_profile, record_of
 from reports.run.manifest import manifest_of, version_text
 from reports.run.records import MeasuredProfile, Record, RunError, Worst
@@ -302,8 +303,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         current = session.config.stash[_SESSION]
         roster = current.roster()
         planned = [cell for cell in current.cells() if current.profile(cell) not in roster.refused]
-        manifest = manifest_of(current.implementations, current.selection, len(planned), roster)
         try:
+            own = own_content(current.implementations)
+            content = content_of_run(current.implementations, roster.present, own, None)
+            manifest = manifest_of(current.implementations, current.selection, len(planned), roster, content=content)
             session.config.stash[_WRITER] = RunWriter(Path(directory), manifest)
         except RunError as error:
             raise pytest.UsageError(str(error)) from None

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from references.formats import BINARY32, Bits
 from reports.estimate import Cost, Estimate, estimate_of, pilot_of
+from reports.facts.wording import listing
 from reports.observing import observe
+from reports.run.content import OWN, Content, changed, content_of_run, described, own_now
 from reports.run.from_measurement import record_of
 from reports.run.manifest import manifest_of, version_text
 from reports.run.reader import read_run
-from reports.run.records import LostCell, Run, Timing
+from reports.run.records import LostCell, Run, RunError, Timing
 from reports.run.writer import RunWriter
 from suites.implementations.catalogue import Implementation, why_skipped
 from suites.implementations.placement import processors
@@ -45,10 +48,11 @@ class Lost:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished run and the cells that it lost."""
+    """A finished run, the cells that it lost, and where the time of this measurement went."""
 
     run: Run
     lost: list[Lost]
+    seconds: dict[str, float]
 
 
 # How many inputs are with the workers at most: few enough that their exact results stay shared.
@@ -85,14 +89,17 @@ def run_measurements(
     interpreter: str = sys.executable,
     engine: Executor | None = None,
     foretell: Callable[[Estimate], None] | None = None,
+    own_content: Mapping[str, str] = MappingProxyType({}),
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Measure what is not there yet and finish the run directory.
 
     ``interpreter`` is the Python whose frameworks are measured.  ``engine`` runs the functions of suites.pool; the
     workers of this machine do where none is given.  ``foretell`` is called with what the run will take, once some cells
-    of each kind have been measured.  Raises RunError for the directory, ScratchError where arrays can't
-    be handed over, CertificationError where the oracle contradicts the reference.  An implementation that raises, and
-    one that costs its worker twice, costs its cell.
+    of each kind have been measured; ``own_content`` has the sha256 of a user's files by name, and ``tell`` is told
+    where they have changed since the run was begun.  Raises RunError for the directory, and where what is measured
+    changes meanwhile; ScratchError where arrays can't be handed over, CertificationError where the oracle contradicts
+    the reference.  An implementation that raises, and one that costs its worker twice, costs its cell.
     """
     WATCH.restart()
     with nullcontext(engine) if engine else WorkerPool() as crew:
@@ -104,25 +111,47 @@ def run_measurements(
         skipped = _skipped(every, by_name, profiles, roster)
         offered = [c for c in every if profiles[_lane(c, by_name)] not in roster.refused]
         planned = [c for c in offered if c.implementation not in skipped]
-        manifest = manifest_of(implementations, selection, len(planned), roster, skipped)
-        writer = RunWriter(path, manifest)
+        measured = [i for i in implementations if i.name not in skipped]
+        with WATCH.spent_on("reading packages"):
+            content = content_of_run(measured, roster.present, own_content, crew)
+        manifest = manifest_of(implementations, selection, len(planned), roster, skipped, content=content)
+        writer = RunWriter(path, manifest, {cell.key for cell in planned})
         run = _Measuring(writer, by_name, profiles, roster, progress, planned)
         try:
+            if writer.anew:
+                tell(f"{listing(writer.anew)} changed since {path} was begun: what was found of it is measured anew")
             run.measure(crew, foretell)
             with WATCH.spent_on("observing"):
-                measured = [i for i in implementations if i.name not in skipped]
                 observe(measured, selection, roster, crew, writer, interpreter)
             timings = _timings(implementations, roster, crew) if timing else []
+            with WATCH.spent_on("reading packages"):
+                own_after = own_now(measured, own_content)
+                _settle(writer, content, lambda: content_of_run(measured, roster.present, own_after, crew))
+            unsupported = sum(lost.unsupported for lost in run.lost)
+            seconds = run.seconds()
+            writer.finish(
+                planned=len(planned) - unsupported,
+                finished=unsupported == len(run.lost),
+                timings=timings,
+                seconds=seconds,
+            )
         finally:
             writer.close()
-    unsupported = sum(lost.unsupported for lost in run.lost)
-    writer.finish(
-        planned=len(planned) - unsupported,
-        finished=unsupported == len(run.lost),
-        timings=timings,
-        seconds=run.seconds(),
-    )
-    return Outcome(read_run(path), run.lost)
+    return Outcome(read_run(path), run.lost, seconds)
+
+
+def _settle(writer: RunWriter, before: Content, reread: Callable[[], Content]) -> None:
+    """Raises RunError where what was measured is no longer what it was; no later run believes those records."""
+    try:
+        now = reread()
+    except RunError:  # a worker is lost, and its cells have told of it
+        return
+    moved = list(changed(before, now))
+    if moved:
+        writer.unsettle(moved)
+        what = listing(described(name, writer.manifest.packages) for name in moved)
+        remedy = "run again" if all(name.startswith(OWN) for name in moved) else "choose another --out and run again"
+        raise RunError(f"{what} changed while {writer.path} was measured; {remedy}")
 
 
 _Lane = tuple[str, str]

@@ -19,6 +19,7 @@ from reports.golden import GoldenError
 from reports.measuring import run_measurements
 from reports.options import UsageError, one_of
 from reports.replay import replayed, script_for
+from reports.run.content import own_content
 from reports.run.reader import read_run
 from reports.run.records import Record, Run, RunError
 from reports.selecting import interpreter_named, no_cell, selection_of
@@ -83,6 +84,8 @@ def measure_verb(
                 show,
                 interpreter=interpreter_named(python),
                 foretell=foretell if tier == "deep" else None,
+                own_content=own_content(implementations),
+                tell=say,
             )
         except KeyboardInterrupt:
             say(f"interrupted; the finished cells are kept in {out}: the same command goes on from there")
@@ -91,7 +94,7 @@ def measure_verb(
     say_lost(outcome)
     for unmeasured in run.manifest.unmeasured:
         say(f"not measured: {unmeasured.name}: {unmeasured.reason}")
-    for sentence in (_sentence(run), shares(run.manifest.seconds)):
+    for sentence in (_sentence(run), shares(outcome.seconds)):
         Console().print(sentence, highlight=False, soft_wrap=True)
     absent = [u for u in run.manifest.unmeasured if u.profile is None and u.framework in frameworks]
     no_card = [u for u in run.manifest.unmeasured if u.profile and is_card(u.profile)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -21,11 +21,16 @@ def sha256_of(file: Path) -> str:
     return digest.hexdigest()
 
 
+def together(found: Mapping[str, str]) -> str:
+    """One sha256 for many things by name, whatever order they were found in."""
+    return hashlib.sha256("".join(f"{name}\0{found[name]}\n" for name in sorted(found)).encode()).hexdigest()
+
+
 def of_modules(names: Iterable[str]) -> dict[str, str]:
     """The sha256 of the file of each of these modules that was loaded from one, by the module's name."""
     found = {}
     for name in sorted(names):
-        file = _file_of(sys.modules.get(name))
+        file = file_of(sys.modules.get(name))
         if file is not None:
             try:
                 found[name] = sha256_of(file)
@@ -34,6 +39,7 @@ def of_modules(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _file_of(module: ModuleType | None) -> Path | None:
+def file_of(module: ModuleType | None) -> Path | None:
+    """The file that a module was loaded from, if it was loaded from one."""
     named = getattr(module, "__file__", None)
     return Path(named) if isinstance(named, str) and Path(named).is_file() else None

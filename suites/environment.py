@@ -18,7 +18,8 @@ JUDGES = ("mpmath", "gmpy2")
 
 # Environment variables of these families can change what a framework computes.
 _FLAGS = re.compile(
-    r"^(XLA_|JAX_|TORCH_|PYTORCH_|ATEN_|TORCHINDUCTOR_|NPY_|MKL_|OMP_|OPENBLAS_|CUDA_|NVIDIA_TF32|DNNL_|SCIPY_ARRAY_API|CXX$)"
+    r"^(XLA_|JAX_|TORCH_|PYTORCH_|ATEN_|TORCHINDUCTOR_|NPY_|MKL_|OMP_|KMP_|OPENBLAS_|CUDA_|CUBLAS_|CUDNN_|NVIDIA_TF32|"
+    r"DNNL_|SCIPY_ARRAY_API|CXX$|LD_PRELOAD$|LD_LIBRARY_PATH$|DYLD_|GLIBC_TUNABLES$)"
 )
 
 _FEATURES = {"sse4_2", "avx2", "fma", "avx512f"}
@@ -61,19 +62,37 @@ def features() -> list[str]:
 
 
 def git_commit() -> str | None:
-    """The commit of the checkout that this module lies in, with a mark for uncommitted changes."""
-    here = Path(__file__).resolve().parent.parent
+    """The commit of the checkout that this suite is, with a mark for uncommitted changes.
+
+    None where it is no checkout of its own: installed into an environment, it may lie below anybody's repository.
+    """
+    return commit_of(Path(__file__).resolve().parent.parent)
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit of a checkout whose top is this folder; None for any other folder, and without git."""
+    if _git(folder, "rev-parse", "--show-prefix") != "":
+        return None
+    return _git(folder, "describe", "--always", "--dirty", "--abbrev=12") or None
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git says; None where it can't.  It takes no lock there, and a hook's own variables don't lead it away."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        head = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
+        told = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            env={**variables, "GIT_OPTIONAL_LOCKS": "0"},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             check=True,
             timeout=10,
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return head.stdout.strip() or None
+    return told.stdout.strip()
 
 
 def profile_text(settings: dict[str, str], isa: str, processor: str) -> str:

@@ -1,8 +1,8 @@
 """Worker processes behind concurrent.futures: what runs where, and what a worker's death costs.
 
-``evaluate``, ``introduction_of`` and ``timings_of`` are plain functions of values that can be pickled, each on one
-profile; they use the workers of the process that they run in.  Any Executor may run them, on this machine or on others
-that have the same checkout; WorkerPool is the one for this machine.
+``evaluate``, ``introduction_of``, ``content_of`` and ``timings_of`` are plain functions of values that can be pickled,
+each on one profile; they use the workers of the process that they run in.  Any Executor may run them, on this machine
+or on others that have the same checkout; WorkerPool is the one for this machine.
 """
 
 from __future__ import annotations
@@ -53,6 +53,11 @@ def introduction_of(profile: Profile) -> Introduction:
     return _HERE.of(profile).introduction()
 
 
+def content_of(profile: Profile, packages: Sequence[str], memory: str | None) -> dict[str, str]:
+    """The sha256 of the files of packages beside the profile's interpreter (suites.installed).  Raises the same."""
+    return _HERE.of(profile).content(packages, memory)
+
+
 def timings_of(profile: Profile, batches: Sequence[Rows]) -> list[TimeRatio]:
     """Time ratios of the profile's framework on batches of binary32 rows.  Raises as ``evaluate`` does."""
     return _HERE.of(profile).timings(batches)
@@ -76,6 +81,10 @@ class _Lane:
     def introduction(self) -> Introduction:
         with self._turn:
             return self._running().introduction
+
+    def content(self, packages: Sequence[str], memory: str | None) -> dict[str, str]:
+        with self._turn, self._mourning():
+            return self._running().content(packages, memory)
 
     def timings(self, batches: Sequence[Rows]) -> list[TimeRatio]:
         with self._turn, self._mourning():

@@ -13,6 +13,8 @@ of unsigned integers.  First comes {"introduction": ...} or {"unavailable": reas
            {"scratch"}, the last three with a reason
     {"time": [files]}
         -> {"timings": [...]}
+    {"content": {"packages": [names], "memory": folder or null}}
+        -> {"content": {name: sha256}}
 
 The end of the input ends the process, whatever it is doing.
 """
@@ -191,6 +193,14 @@ def _timings(framework: str, files: list[str]) -> list[dict[str, Any]]:
     return [asdict(ratio) for ratio in time_ratios(framework, [np.load(file) for file in files])]
 
 
+def _content(packages: list[str], memory: str | None) -> dict[str, str]:
+    from pathlib import Path
+
+    from suites.installed import of_packages
+
+    return of_packages(packages, Path(memory) if memory else None)
+
+
 def main() -> None:
     """Introduce this process, then answer until the driver closes the pipe."""
     config = json.loads(sys.argv[1])
@@ -214,6 +224,8 @@ def main() -> None:
         request = link.next()
         if "evaluate" in request:
             evaluations.answer(request["evaluate"])
+        elif "content" in request:
+            link.reply(content=_content(**request["content"]))
         else:
             link.reply(timings=_timings(config["framework"], request["time"]))
 

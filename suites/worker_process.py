@@ -135,6 +135,12 @@ class WorkerProcess:
         reply = self._reply(self.profile.limits.first_call, "timing")
         return [TimeRatio(**{**ratio, "shape": tuple(ratio["shape"])}) for ratio in reply["timings"]]
 
+    def content(self, packages: Sequence[str], memory: str | None) -> dict[str, str]:
+        """The sha256 of the files of packages beside its interpreter, by name.  Raises WorkerDied."""
+        self._send({"content": {"packages": list(packages), "memory": memory}})
+        reply = self._reply(self.profile.limits.start, "reading its packages")
+        return {str(name): str(sha256) for name, sha256 in reply["content"].items()}
+
     def _kept(self, name: str, bits: np.typing.NDArray[Any]) -> str:
         file = self._scratch / f"{name}.npy"
         with _scratch_errors():

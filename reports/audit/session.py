@@ -32,7 +32,7 @@ def begin(out: Path, sides: tuple[Side, Side]) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{out} can't be written: {error.strerror or error}; choose another --out") from None
-    write_atomically(file, json.dumps(mine, indent=1) + "\n")
+    write_atomically(file, json.dumps(mine, indent=1) + "\n", durable=True)
 
 
 def _told(held: object) -> str:

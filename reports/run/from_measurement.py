@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from references.formats import Bits, format_named
-from reports.run.records import LONGEST_INLINE, MeasuredProfile, Record, RunError, Worst, finite
-from suites.disk import reason_of
+from reports.run.records import LONGEST_INLINE, MeasuredProfile, Record, Worst, finite
+from reports.run.rows import keep_row
 from suites.introduction import Introduction
 from suites.measure import Measurement
 from suites.profiles import Profile
@@ -28,7 +23,7 @@ def record_of(measurement: Measurement, call: str, version: str, device: str, ro
             return None
         if bits.size <= LONGEST_INLINE:
             return [format.hexadecimal(b) for b in bits.tolist()]
-        return {"file": _keep_row(bits, rows), "length": int(bits.size)}
+        return {"file": keep_row(bits, rows), "length": int(bits.size)}
 
     return Record(
         implementation=cell.implementation,
@@ -99,18 +94,3 @@ def measured_profile(profile: Profile, introduction: Introduction) -> MeasuredPr
         selected=introduction.selected,
         card=introduction.card,
     )
-
-
-def _keep_row(bits: Bits, rows: Path) -> str:
-    name = f"{hashlib.sha256(bits.tobytes()).hexdigest()[:16]}.npy"
-    if not (rows / name).exists():
-        temporary = rows / f"{name}.{os.getpid()}.part"
-        try:
-            with temporary.open("wb") as file:
-                np.save(file, bits, allow_pickle=False)
-            temporary.replace(rows / name)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise RunError(f"{rows} can't be written: {reason_of(error)}; free space and run again") from None
-    return name

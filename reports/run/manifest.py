@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from types import MappingProxyType
 
+from reports.run.content import Content
 from reports.run.from_measurement import measured_profile
 from reports.run.records import SCHEMA, Manifest, Unmeasured
 from suites import environment
@@ -32,8 +33,11 @@ def manifest_of(
     planned: int,
     roster: Roster,
     skipped: Mapping[str, str] = MappingProxyType({}),
+    *,
+    content: Content,
 ) -> Manifest:
-    """The manifest of a run that is about to begin; ``skipped`` has a reason for each implementation left out."""
+    """The manifest of a run that is about to begin; ``skipped`` has a reason for each implementation left out,
+    ``content`` is what content_of_run gives."""
     chosen = {name: list(value) for name, value in asdict(selection).items() if name != "tier"}
     introductions = list(roster.present.values())
     measured = [measured_profile(p, i) for p, i in roster.present.items()]
@@ -62,6 +66,7 @@ def manifest_of(
             if i.name in skipped and i.framework not in roster.absent
         ],
         profiles=sorted(measured, key=lambda p: (p.framework, p.name)),
+        content=content,
     )
 
 

@@ -189,6 +189,8 @@ class Manifest:
     """What a run is of; ``planned`` counts its cells and ``finished`` says that all of them are there.
 
     Cells that this version of a framework doesn't support are not among those planned, once that is known.
+    ``content`` has the sha256 of what was measured and of what judged (reports/run/content.py); None in a run of an
+    older version, which doesn't say.
     """
 
     schema: int
@@ -212,6 +214,7 @@ class Manifest:
     profiles: list[MeasuredProfile] = field(default_factory=list)
     timings: list[Timing] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    content: dict[str, str] | None = None
 
     @property
     def conditions(self) -> dict[str, dict[str, str]]:

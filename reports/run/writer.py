@@ -1,4 +1,4 @@
-"""A run directory being written: an interruption loses nothing, and a run goes on only as the run that it is."""
+"""A run directory being written: by one writer at a time, and an interruption loses nothing that was finished."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from reports.files import write_atomically
-from reports.run.reader import DAMAGE, read_manifest, record_in
+from filelock import FileLock, Timeout
+
+from reports.files import sync, write_atomically
+from reports.run.content import UNSETTLED
 from reports.run.records import (
     MOST_ROWS,
     OBSERVATIONS,
@@ -22,68 +26,101 @@ from reports.run.records import (
     RunError,
     finite,
 )
+from reports.run.resuming import CELLS, LOCK, LOST, MANIFEST, MAXIMA, held, identity, refuse_others, whole_lines
+from reports.run.rows import is_row, rows_named
 from suites.laws.unpromised import Observation
 from suites.plan import Cell
 
-# What has to be equal for a run to go on: anything else would mix records of two measurements.
-_SAME = ("tier", "selection", "implementations", "packages", "python", "gpu", "settings", "environment", "git_commit")
+# What a power cut may cost: the cells of so many seconds, which are measured again.
+_SYNC_SECONDS = 5.0
+
+# Facts of a manifest that are no part of what was found: a run that lacked nothing keeps its own.
+_INCIDENTAL = ("created", "timings", "seconds")
 
 
 class RunWriter:
     """A run directory being filled: finished cells are on disk at once, the order is mended at the end.
 
-    Raises RunError where the directory can't be written, or holds a run of something else.
+    ``planned`` are the keys of all cells that may be there, None where that isn't known.  ``done`` are those that are
+    there; ``anew`` names the user's files that have changed since, whose cells no longer are.  Raises RunError where
+    the directory can't be written, holds a run of something else, or is being written by another.
     """
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
+    def __init__(self, path: Path, manifest: Manifest, planned: Collection[str] | None = None) -> None:
         self.path, self.manifest = path, manifest
         self.rows = path / "rows"
+        self._lock = FileLock(path / LOCK, thread_local=False)
         try:
+            refuse_others(path)
             self.rows.mkdir(parents=True, exist_ok=True)
-            self.done = self._resume() if (path / "manifest.json").exists() else {}
-            (path / "lost.jsonl").unlink(missing_ok=True)  # they are tried again
-            self.observed = dict(_undamaged(path / OBSERVATIONS, lambda line: Observation(**json.loads(line)).key))
-            if self.observed:
-                _replace_lines(path / OBSERVATIONS, self.observed.values())
-            self._write_manifest(self.manifest)
-            self._cells = (path / "cells.jsonl").open("a", encoding="utf-8")
-            self._maxima = (self.rows / "maxima.jsonl").open("a", encoding="utf-8")
+            self._lock_or_refuse()
+            self._take_up(planned)
+            self._open_lines()
         except OSError as error:
+            self._lock.release()
             raise RunError(f"{path} can't be written: {error.strerror or error}; choose another --out") from None
+        except BaseException:
+            self._lock.release()
+            raise
+        self._replaced: dict[str, list[str]] = {}  # maxima and record, by key
+        self._kept_rows: set[str] = set()
+        self._synced = time.monotonic()
 
-    def _resume(self) -> dict[str, str]:
-        """The cells that are there, by key, after dropping what an interruption cut off or anything has damaged."""
-        old = read_manifest(self.path)
-        for name in _SAME:
-            if getattr(old, name) != getattr(self.manifest, name):
-                raise RunError(f"{self.path} holds a run with another {name}; choose another --out, or remove it")
-        for profile in old.profiles:
-            mine = next((p for p in self.manifest.profiles if _identity(p) == _identity(profile)), profile)
-            if mine != profile:
-                raise RunError(
-                    f"{self.path} holds a run whose profile {profile.name} of {profile.framework} selected something "
-                    "else; choose another --out, or remove it"
-                )
-            self._keep(profile)
-        # Maxima are written before their record, so a record always has them.
-        cells = dict(_undamaged(self.path / "cells.jsonl", lambda line: record_in(line).key))
-        maxima = dict(_undamaged(self.rows / "maxima.jsonl", lambda line: str(json.loads(line)["key"])))
-        done = {key: line for key, line in cells.items() if key in maxima}
-        _replace_lines(self.path / "cells.jsonl", done.values())
-        _replace_lines(self.rows / "maxima.jsonl", (maxima[key] for key in done))
-        return done
+    def _lock_or_refuse(self) -> None:
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise RunError(
+                f"{self.path} is being written by another process; wait for its end, or choose another --out"
+            ) from None
+        except NotImplementedError:
+            raise RunError(f"{self.path} is on a file system without locks; choose another --out") from None
+
+    def _take_up(self, planned: Collection[str] | None) -> None:
+        """Go on from what is there, or begin; nothing that is out of date outlives the manifest that it belongs to."""
+        kept = held(self.path, self.manifest, planned)
+        self._old, self.anew = (None if kept.dropped else kept.manifest), kept.anew
+        self.done: dict[str, None] = dict.fromkeys(kept.cells)
+        self.observed = kept.observed
+        for profile in kept.manifest.profiles if kept.manifest else ():
+            if profile not in self.manifest.profiles:
+                self._keep(profile)
+        for leftover in (*self.path.glob("*.part"), *self.rows.glob("*.part")):
+            leftover.unlink(missing_ok=True)
+        if kept.manifest:
+            for name, lines in ((CELLS, kept.cells), (MAXIMA, kept.maxima), (OBSERVATIONS, kept.observed)):
+                if name != OBSERVATIONS or (self.path / name).exists():
+                    _replace_lines(self.path / name, lines.values())
+        if not self.observed:
+            (self.path / OBSERVATIONS).unlink(missing_ok=True)
+        (self.path / LOST).unlink(missing_ok=True)  # they are tried again
+        self._write_manifest(self.manifest)
 
     def add(self, record: Record, maxima: list[float | None]) -> None:
-        """Write one cell; it is safe once this returns.  Raises RunError where it can't be written."""
+        """Write one cell; it outlives this process once this returns.
+
+        A record that is there is replaced, and until that reaches the disk, within seconds, the older one stands.
+        Raises RunError where it can't be written.
+        """
         row = {"key": record.key, "max_ulp": [finite(m) for m in maxima[:MOST_ROWS]]}
+        values = row, dataclasses.asdict(record)
         with self._told():
-            for file, value in ((self._maxima, row), (self._cells, dataclasses.asdict(record))):
-                file.write(json.dumps(value, allow_nan=False) + "\n")
-                file.flush()
+            lines = [json.dumps(value, allow_nan=False) for value in values]
+            if record.key in self.done:
+                self._replaced[record.key] = lines
+            else:
+                for file, line in zip((self._maxima, self._cells), lines, strict=True):
+                    file.write(line + "\n")
+                    file.flush()
+            self.done[record.key] = None
+            self._kept_rows.update(name for name, _ in rows_named(values[1]["worst"]))
+            self._old = None
+            if time.monotonic() - self._synced > _SYNC_SECONDS:
+                self._sync()
 
     def lose(self, lost: LostCell) -> None:
         """Write down a cell that could not be measured.  Raises RunError where it can't be written."""
-        with self._told(), (self.path / "lost.jsonl").open("a", encoding="utf-8") as file:
+        with self._told(), (self.path / LOST).open("a", encoding="utf-8") as file:
             file.write(json.dumps(dataclasses.asdict(lost), allow_nan=False) + "\n")
 
     def observe(self, observation: Observation) -> None:
@@ -94,6 +131,7 @@ class RunWriter:
         with self._told(), (self.path / OBSERVATIONS).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         self.observed[observation.key] = line
+        self._old = None
 
     def note(self, profile: MeasuredProfile) -> None:
         """Write down a profile that was started, once.  Raises RunError where it can't be written."""
@@ -101,9 +139,18 @@ class RunWriter:
             self._keep(profile)
             self._write_manifest(self.manifest)
 
+    def unsettle(self, names: Iterable[str]) -> None:
+        """Write down that these contents changed meanwhile: the records may be of either, and no run goes on from them.
+
+        Raises RunError where it can't be written.
+        """
+        content = {**(self.manifest.content or {}), **dict.fromkeys(names, UNSETTLED)}
+        self.manifest = dataclasses.replace(self.manifest, content=content)
+        self._write_manifest(self.manifest)
+
     def _keep(self, profile: MeasuredProfile) -> None:
-        others = [p for p in self.manifest.profiles if _identity(p) != _identity(profile)]
-        self.manifest = dataclasses.replace(self.manifest, profiles=sorted([*others, profile], key=_identity))
+        others = [p for p in self.manifest.profiles if identity(p) != identity(profile)]
+        self.manifest = dataclasses.replace(self.manifest, profiles=sorted([*others, profile], key=identity))
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -114,63 +161,98 @@ class RunWriter:
                 f"{self.path} can't be written: {error.strerror or error}; free space and run again"
             ) from None
 
-    def finish(self, **changes: Any) -> None:
-        """Sort the lines by key and write the manifest with the last facts, a fingerprint of all inputs among them."""
-        self.close()
-        cells = _sorted_lines(self.path / "cells.jsonl", _key_of)
-        _sorted_lines(self.rows / "maxima.jsonl", lambda line: str(line["key"]))
-        if (self.path / "lost.jsonl").exists():
-            _sorted_lines(self.path / "lost.jsonl", lambda line: str(line["key"]))
-        if self.observed:
-            _replace_lines(self.path / OBSERVATIONS, (self.observed[key] for key in sorted(self.observed)))
-        digest = hashlib.sha256("".join(sorted({cell["input_sha256"] for cell in cells})).encode()).hexdigest()
-        self._write_manifest(dataclasses.replace(self.manifest, inputs_sha256=digest, **changes))
+    def _sync(self) -> None:
+        """Have the disk keep what is there, rows before the records that refer to them."""
+        if self._replaced:
+            self._put_in_place()
+        for name in sorted(self._kept_rows):
+            with contextlib.suppress(FileNotFoundError):
+                sync(self.rows / name)
+        for file in (self._maxima, self._cells):
+            os.fsync(file.fileno())
+        sync(self.rows)
+        sync(self.path)
+        self._kept_rows.clear()
+        self._synced = time.monotonic()
 
-    def close(self) -> None:
-        """Close the files; a line that could not be flushed was told when it was added."""
+    def _put_in_place(self) -> None:
+        """Write the records that replace older ones, and their maxima, over those."""
+        for place, (name, key_of) in enumerate(((MAXIMA, _key_in), (CELLS, _key_of))):
+            fresh = {key: lines[place] for key, lines in self._replaced.items()}
+            old = ((key_of(json.loads(line)), line) for line in whole_lines(self.path / name))
+            _replace_lines(self.path / name, [fresh.get(key, line) for key, line in old])
+        self._close_lines()
+        self._open_lines()
+        self._replaced.clear()
+
+    def _open_lines(self) -> None:
+        self._cells = (self.path / CELLS).open("a", encoding="utf-8")
+        self._maxima = (self.path / MAXIMA).open("a", encoding="utf-8")
+
+    def _close_lines(self) -> None:
         for file in (self._cells, self._maxima):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # a line that could not be flushed was told when it was added
                 file.close()
 
+    def finish(self, **changes: Any) -> None:
+        """Sort the lines by key and write the manifest with the last facts, a fingerprint of all inputs among them.
+
+        A finished run to which nothing was added keeps the manifest that it had.  Raises RunError where it can't be
+        written.
+        """
+        with self._told():
+            self._sync()
+            cells = _sorted_lines(self.path / CELLS, _key_of)
+            _sorted_lines(self.path / MAXIMA, _key_in)
+            if (self.path / LOST).exists():
+                _sorted_lines(self.path / LOST, _key_in)
+            if self.observed:
+                _replace_lines(self.path / OBSERVATIONS, (self.observed[key] for key in sorted(self.observed)))
+            digest = hashlib.sha256("".join(sorted({cell["input_sha256"] for cell in cells})).encode()).hexdigest()
+            self._remove_rows_but({name for cell in cells for name, _ in rows_named(cell["worst"])})
+        self._write_manifest(self._last(dataclasses.replace(self.manifest, inputs_sha256=digest, **changes)))
+        self.close()
+
+    def _last(self, manifest: Manifest) -> Manifest:
+        old = self._old
+        if old is None or manifest != dataclasses.replace(old, **{n: getattr(manifest, n) for n in _INCIDENTAL}):
+            return manifest
+        return old
+
+    def _remove_rows_but(self, names: set[str]) -> None:
+        """Remove rows that no record refers to: an interruption left them, or their records were replaced."""
+        for file in self.rows.iterdir():
+            if is_row(file.name) and file.name not in names:
+                file.unlink()
+
+    def close(self) -> None:
+        """Have the disk keep what was added, and let another write here."""
+        if self._cells.closed:
+            return
+        with contextlib.suppress(OSError, RunError):  # what can't be kept now was told, or is measured again
+            self._sync()
+        self._close_lines()
+        self._lock.release()
+
     def _write_manifest(self, manifest: Manifest) -> None:
-        write_atomically(self.path / "manifest.json", json.dumps(dataclasses.asdict(manifest), indent=1) + "\n")
-
-
-def _identity(profile: MeasuredProfile) -> tuple[str, str]:
-    return profile.framework, profile.name
+        text = json.dumps(dataclasses.asdict(manifest), indent=1) + "\n"
+        write_atomically(self.path / MANIFEST, text, durable=True)
 
 
 def _replace_lines(path: Path, lines: Iterable[str]) -> None:
-    write_atomically(path, "".join(f"{line}\n" for line in lines))
+    write_atomically(path, (f"{line}\n" for line in lines), durable=True)
 
 
 def _sorted_lines(path: Path, key: Callable[[dict[str, Any]], str]) -> list[dict[str, Any]]:
-    lines = sorted(((json.loads(line), line) for line in _whole_lines(path)), key=lambda pair: key(pair[0]))
-    _replace_lines(path, (line for _, line in lines))
-    return [parsed for parsed, _ in lines]
+    """Sort a file by key, the last line of each kept, and return what it holds."""
+    parsed = ((json.loads(line), line) for line in whole_lines(path))
+    by_key = {key(found): (found, line) for found, line in parsed}
+    _replace_lines(path, (by_key[name][1] for name in sorted(by_key)))
+    return [by_key[name][0] for name in sorted(by_key)]
 
 
-def _whole_lines(path: Path) -> Iterator[str]:
-    """The lines that were written to their end; a cut last one is left out."""
-    if not path.exists():
-        return
-    text = path.read_text(encoding="utf-8", errors="replace")
-    for line in text.splitlines(keepends=True):
-        if line.endswith("\n"):
-            try:
-                json.loads(line)
-            except ValueError:
-                continue
-            yield line.rstrip("\n")
-
-
-def _undamaged(path: Path, key: Callable[[str], str]) -> Iterator[tuple[str, str]]:
-    """Key and line of the lines that can be read."""
-    for line in _whole_lines(path):
-        try:
-            yield key(line), line
-        except DAMAGE:
-            continue
+def _key_in(line: dict[str, Any]) -> str:
+    return str(line["key"])
 
 
 def _key_of(line: dict[str, Any]) -> str:

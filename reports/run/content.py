@@ -1,0 +1,172 @@
+"""What a run is made of, by content: frameworks, a user's own files, what judges, and the suite's own sources.
+
+A name and a version don't tell an edited file, a patched package or another file of the same name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+
+from references.cached import VARIABLE
+from reports.run.records import RunError
+from suites.content import file_of, of_modules, sha256_of, together
+from suites.environment import JUDGES
+from suites.implementations.catalogue import Implementation, cxx_compiler
+from suites.implementations.implementation import COMPILER
+from suites.installed import START, of_packages
+from suites.introduction import Introduction, Unavailable
+from suites.pool import content_of
+from suites.profiles import DEFAULT, Profile
+from suites.worker_process import WorkerDied
+
+Content = dict[str, str]
+
+# How the entries begin that are no package under test.
+OWN, JUDGE = "own ", "judge "
+SUITE, COMPILED_BY = "suite", "compiler"
+
+# Stands for a content that changed while it was measured: equal to no other.
+UNSETTLED = "changed while it was measured"
+
+# The packages that each framework computes with, or carries arrays with.
+_USES = {"jax": ("jax", "jaxlib", "ml_dtypes", "numpy")}
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_LAYERS = ("references", "suites", "reports")
+_NOT_RUN = {"tests", "benchmarks", "__pycache__"}
+_SOURCES = {".py", ".toml"}
+
+
+def content_of_run(
+    implementations: Iterable[Implementation],
+    present: Mapping[Profile, Introduction],
+    own: Mapping[str, str],
+    crew: Executor | None,
+) -> Content:
+    """The sha256 of all that the cells of a run depend on, by name.
+
+    ``present`` are the profiles that are measured, whose workers are asked; ``own`` is a user's files by name;
+    ``crew`` runs the functions of suites.pool, this process where it is None.  Raises RunError where a worker is lost.
+    """
+    chosen, memory = list(implementations), _memory()
+    questions = [
+        (profile, _packages(framework, chosen), str(memory) if memory else None)
+        for framework, profile in _asked(present).items()
+    ]
+    try:
+        if crew is None:
+            answers = [content_of(*question) for question in questions]
+        else:
+            answers = [future.result() for future in [crew.submit(content_of, *question) for question in questions]]
+    except (WorkerDied, Unavailable) as failure:
+        raise RunError(f"the files of the frameworks can't be read: {failure}; run again") from None
+    found = {name: sha256 for answer in answers for name, sha256 in answer.items()}
+    judges = of_packages((*JUDGES, "numpy"), memory)
+    found.update({f"{JUDGE}{name}": sha256 for name, sha256 in judges.items() if name != START})
+    found.update({f"{OWN}{name}": sha256 for name, sha256 in own.items()})
+    if any(COMPILER in i.needs for i in chosen):
+        found.update(_compiler())
+    return {**found, SUITE: suite_content(_ROOT)}
+
+
+def own_content(implementations: Iterable[Implementation]) -> dict[str, str]:
+    """A user's files by name: each function's own, and the modules of its folder that importing it has loaded here."""
+    found = {}
+    for file in (Path(i.own[0]) for i in implementations if i.own):
+        beside = [name for name, module in list(sys.modules.items()) if _lies_in(file.parent, file_of(module))]
+        found.update({**of_modules(beside), file.name: sha256_of(file)})
+    return found
+
+
+def _lies_in(folder: Path, file: Path | None) -> bool:
+    if file is None or "site-packages" in file.parts:
+        return False
+    parents = file.resolve().parents
+    return folder in parents and _ROOT not in parents
+
+
+def own_now(implementations: Iterable[Implementation], before: Mapping[str, str]) -> dict[str, str]:
+    """The same files once they were measured: those of the functions themselves are read again."""
+    files = [Path(i.own[0]) for i in implementations if i.own]
+    return {**before, **{file.name: _read_again(file) for file in files if file.name in before}}
+
+
+def _read_again(file: Path) -> str:
+    try:
+        return sha256_of(file)
+    except OSError:
+        return UNSETTLED
+
+
+def _asked(present: Mapping[Profile, Introduction]) -> dict[str, Profile]:
+    """One profile of each framework, the default one where it is there: all of them load the same files."""
+    found: dict[str, Profile] = {}
+    for profile in present:
+        if profile.framework not in found or profile.name == DEFAULT:
+            found[profile.framework] = profile
+    return found
+
+
+def _packages(framework: str, implementations: Iterable[Implementation]) -> tuple[str, ...]:
+    """The packages that a framework's implementations compute with; NumPy carries the bits of all."""
+    needed = [name for i in implementations if i.framework == framework for name in i.needs if name != COMPILER]
+    used = [package for name in (framework, *needed) for package in _USES.get(name, (name,))]
+    return tuple(sorted({*used, "numpy"}))
+
+
+def _memory() -> Path | None:
+    """Where the sha256 of installed files are kept between processes: beside the references, and off with them."""
+    place = os.environ.get(VARIABLE, "")
+    if place.lower() == "off":
+        return None
+    if place:
+        return Path(place).expanduser().absolute() / "content"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("softmax-accuracy", appauthor=False) / "content"
+
+
+def suite_content(root: Path) -> str:
+    """One sha256 for the sources below a checkout, and the tables that they read; tests and benchmarks don't count."""
+    found = {}
+    for layer in _LAYERS:
+        for place, below, names in os.walk(root / layer):
+            below[:] = [name for name in below if name not in _NOT_RUN]
+            for file in (Path(place, name) for name in names if Path(name).suffix in _SOURCES):
+                found[file.relative_to(root).as_posix()] = sha256_of(file)
+    return together(found)
+
+
+def _compiler() -> Content:
+    """The C++ compiler that torch.compile calls."""
+    found = shutil.which(cxx_compiler())
+    return {COMPILED_BY: sha256_of(Path(found).resolve())} if found else {}
+
+
+# -- what differs ----------------------------------------------------------------------------------------------------
+
+
+def changed(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    """The names of what differs, or is on one side alone."""
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name) or UNSETTLED in (old.get(name), new.get(name)):
+            yield name
+
+
+def described(name: str, packages: Mapping[str, str]) -> str:
+    """What an entry is the content of, in words."""
+    if name.startswith(OWN):
+        return name[len(OWN) :]
+    if name.startswith(JUDGE):
+        return f"the files of {name[len(JUDGE) :]}, which judges"
+    told = {
+        SUITE: "this suite's own sources",
+        COMPILED_BY: "the C++ compiler",
+        START: "what Python runs as it starts (.pth files, sitecustomize)",
+    }
+    return told.get(name) or f"the files of {name} {packages.get(name, '')}".rstrip()

@@ -1,0 +1,177 @@
+"""What a run directory holds already, and whether a run may go on from it: decided before anything is measured."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from reports.run.content import OWN, changed, described
+from reports.run.reader import DAMAGE, read_manifest, record_in
+from reports.run.records import OBSERVATIONS, Manifest, MeasuredProfile, RunError
+from reports.run.rows import is_intact, rows_named
+from suites.implementations.catalogue import CATALOGUE
+from suites.laws.unpromised import Observation
+
+MANIFEST, CELLS, LOST, MAXIMA, LOCK = "manifest.json", "cells.jsonl", "lost.jsonl", "rows/maxima.jsonl", ".lock"
+
+# What has to be equal for a run to go on: anything else would mix records of two measurements.
+_SAME = (
+    *("tier", "selection", "implementations", "packages", "python"),
+    *("platform", "cpu", "gpu", "settings", "environment"),
+)
+
+_REMEDY = "choose another --out, or remove it"
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a run directory holds and may keep: lines by key, each record with its row maxima.
+
+    ``manifest`` is None in a new one.  ``anew`` names a user's files that have changed: nothing of theirs is kept.
+    ``dropped``: something of the run was cut off, damaged or out of date.
+    """
+
+    manifest: Manifest | None = None
+    cells: dict[str, str] = field(default_factory=dict)
+    maxima: dict[str, str] = field(default_factory=dict)
+    observed: dict[str, str] = field(default_factory=dict)
+    anew: tuple[str, ...] = ()
+    dropped: bool = False
+
+
+def refuse_others(path: Path) -> None:
+    """Raises RunError for a place that holds something of a run's names and is no run, or has them as no plain files.
+
+    Nothing is written or locked for it.
+    """
+    there = [name for name in (MANIFEST, CELLS, LOST, OBSERVATIONS, MAXIMA, LOCK) if _is_there(path / name)]
+    for name in there:
+        if not stat.S_ISREG((path / name).lstat().st_mode):
+            raise RunError(f"{path / name} is no plain file; {_REMEDY}")
+    if set(there) - {LOCK} and MANIFEST not in there:
+        raise RunError(f"{path} has {there[0]} and no {MANIFEST}, which says what was measured; {_REMEDY}")
+
+
+def _is_there(file: Path) -> bool:
+    return file.exists() or file.is_symlink()
+
+
+def held(path: Path, wanted: Manifest, planned: Collection[str] | None) -> Held:
+    """What can be kept of a run directory for the run of this manifest, and of the planned cells.
+
+    Raises RunError where it holds another run, or cells beside those planned.
+    """
+    refuse_others(path)
+    if not (path / MANIFEST).exists():
+        return Held()
+    try:
+        old = read_manifest(path)
+    except RunError as error:
+        raise RunError(f"{path} can't be gone on with ({error}); {_REMEDY}") from None
+    anew = _anew(path, old, wanted)
+    keeps = _catalogued if anew else _everything
+    cells = {k: line for k, line in _undamaged(path / CELLS, _key_of_intact(path / "rows")) if keeps(k)}
+    # Maxima are written before their record, so a record always has them.
+    maxima = dict(_undamaged(path / MAXIMA, _key_of_maxima))
+    cells = {key: line for key, line in cells.items() if key in maxima}
+    if planned is not None:
+        for key in cells.keys() - set(planned):
+            raise RunError(f"{path} holds {key}, which is not planned here now; {_REMEDY}")
+    observed = {k: line for k, line in _undamaged(path / OBSERVATIONS, _key_of_observation) if keeps(_cell_in(k))}
+    kept = Held(old, cells, {key: maxima[key] for key in cells}, observed, anew)
+    counted = _lines(path / CELLS), _lines(path / MAXIMA), _lines(path / OBSERVATIONS)
+    return replace(kept, dropped=counted != (len(cells), len(cells), len(observed)))
+
+
+def _anew(path: Path, old: Manifest, wanted: Manifest) -> tuple[str, ...]:
+    """A user's files that have changed since.  Raises RunError where anything else has."""
+    for name in _SAME:
+        if getattr(old, name) != getattr(wanted, name):
+            raise RunError(f"{path} holds a run with another {name}; {_REMEDY}")
+    for profile in old.profiles:
+        mine = next((p for p in wanted.profiles if identity(p) == identity(profile)), profile)
+        if mine != profile:
+            raise RunError(
+                f"{path} holds a run whose profile {profile.name} of {profile.framework} selected something "
+                f"else; {_REMEDY}"
+            )
+    if old.content is None or wanted.content is None:
+        raise RunError(f"{path} holds a run that doesn't say by content what it measured; {_REMEDY}")
+    other = list(changed(old.content, wanted.content))
+    for name in other:
+        if not name.startswith(OWN):
+            raise RunError(f"{path} holds a run begun before {described(name, old.packages)} changed; {_REMEDY}")
+    return tuple(described(name, old.packages) for name in other)
+
+
+def identity(profile: MeasuredProfile) -> tuple[str, str]:
+    """What a profile goes by within a run."""
+    return profile.framework, profile.name
+
+
+# -- lines -----------------------------------------------------------------------------------------------------------
+
+
+def whole_lines(path: Path) -> Iterator[str]:
+    """The lines that were written to their end; a cut last one is left out.  Raises OSError."""
+    if not path.exists():
+        return
+    text = path.read_text(encoding="utf-8", errors="replace")
+    for line in text.splitlines(keepends=True):
+        if line.endswith("\n"):
+            try:
+                json.loads(line)
+            except ValueError:
+                continue
+            yield line.rstrip("\n")
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def _undamaged(path: Path, key: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    """Key and line of the lines that can be read."""
+    for line in whole_lines(path):
+        try:
+            yield key(line), line
+        except DAMAGE:
+            continue
+
+
+def _key_of_intact(rows: Path) -> Callable[[str], str]:
+    """The key of a record whose rows are there as they were; any other is as good as lost."""
+
+    def key(line: str) -> str:
+        record = record_in(line)
+        for name, length in rows_named(json.loads(line)["worst"]):
+            if length != record.row_length or not is_intact(rows, name, length):
+                raise ValueError(f"{name} is not what was kept")
+        return record.key
+
+    return key
+
+
+def _key_of_maxima(line: str) -> str:
+    return str(json.loads(line)["key"])
+
+
+def _key_of_observation(line: str) -> str:
+    return Observation(**json.loads(line)).key
+
+
+def _cell_in(observation: str) -> str:
+    """The part of an observation's key that begins with the implementation."""
+    return observation.partition(": ")[2]
+
+
+def _catalogued(key: str) -> bool:
+    """Whether a key is of one of the suite's implementations, and none of a user's."""
+    return any(key.startswith(f"{name}/") for name in CATALOGUE)
+
+
+def _everything(key: str) -> bool:
+    return True
