@@ -15,11 +15,11 @@ from references.formats import BINARY32, Bits
 from reports.estimate import Cost, Estimate, estimate_of, pilot_of
 from reports.facts.wording import listing
 from reports.observing import observe
-from reports.run.content import OWN, Content, changed, content_of_run, described, own_now
+from reports.run.content import ContentUnknown, content_of_run, own_now
 from reports.run.from_measurement import record_of
 from reports.run.manifest import manifest_of, version_text
 from reports.run.reader import read_run
-from reports.run.records import LostCell, Run, RunError, Timing
+from reports.run.records import LostCell, Run, Timing
 from reports.run.writer import RunWriter
 from suites.implementations.catalogue import Implementation, why_skipped
 from suites.implementations.placement import processors
@@ -124,9 +124,9 @@ def run_measurements(
             with WATCH.spent_on("observing"):
                 observe(measured, selection, roster, crew, writer, interpreter)
             timings = _timings(implementations, roster, crew) if timing else []
-            with WATCH.spent_on("reading packages"):
-                own_after = own_now(measured, own_content)
-                _settle(writer, content, lambda: content_of_run(measured, roster.present, own_after, crew))
+            with WATCH.spent_on("reading packages"), suppress(ContentUnknown):  # its cells have told of it
+                now = content_of_run(measured, roster.present, own_now(measured, own_content), crew)
+                writer.confirm(now)
             unsupported = sum(lost.unsupported for lost in run.lost)
             seconds = run.seconds()
             writer.finish(
@@ -138,20 +138,6 @@ def run_measurements(
         finally:
             writer.close()
     return Outcome(read_run(path), run.lost, seconds)
-
-
-def _settle(writer: RunWriter, before: Content, reread: Callable[[], Content]) -> None:
-    """Raises RunError where what was measured is no longer what it was; no later run believes those records."""
-    try:
-        now = reread()
-    except RunError:  # a worker is lost, and its cells have told of it
-        return
-    moved = list(changed(before, now))
-    if moved:
-        writer.unsettle(moved)
-        what = listing(described(name, writer.manifest.packages) for name in moved)
-        remedy = "run again" if all(name.startswith(OWN) for name in moved) else "choose another --out and run again"
-        raise RunError(f"{what} changed while {writer.path} was measured; {remedy}")
 
 
 _Lane = tuple[str, str]

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FunctionType
 
 import numpy as np
 
 from references.formats import format_named
+from reports.facts.wording import listing
+from reports.run.content import changed, content_of_run, described
 from reports.run.records import Record, Run, RunError
 from reports.script_text import batch_source, function_source, pick_source
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
 from suites.inputs.batch import Batch
 from suites.inputs.layouts import axis_of
+from suites.introduction import Introduction
 from suites.judging import Worst
 from suites.measure import input_of_rows, request_of, score
 from suites.pool import evaluate
@@ -27,10 +31,11 @@ from suites.worker_process import WorkerDied
 
 @dataclass(frozen=True)
 class Replay:
-    """The recorded worst element and the same element now."""
+    """The recorded worst element and the same element now; ``moved`` names the files that changed in between."""
 
     record: Record
     now: Worst
+    moved: tuple[str, ...]
 
     @property
     def same(self) -> bool:
@@ -54,6 +59,8 @@ class Replay:
             f"  now       {bits} = {now.computed_value!r}, {_figures(now.ulp_error, now.bound_ratio)}",
             "  the same figures" if self.same else f"  differs: recorded with {record.framework} {record.version}",
         ]
+        if self.moved:
+            lines.append(f"  since then changed: {listing(self.moved)}")
         return "\n".join(lines)
 
 
@@ -92,7 +99,13 @@ def replayed(run: Run, record: Record, interpreter: str = sys.executable) -> Rep
     now = score(
         record.cell, implementation, batch, answer.bits, place, introduction=introduction, touched=answer.touched
     )
-    return Replay(record, now.worst)
+    return Replay(record, now.worst, _moved(run, implementation, {profile: introduction}))
+
+
+def _moved(run: Run, implementation: Implementation, present: Mapping[Profile, Introduction]) -> tuple[str, ...]:
+    """What of that which the run and this machine both know has other files now, in words."""
+    then, now = run.manifest.content or {}, content_of_run([implementation], present, {}, None)
+    return tuple(described(name, run.manifest.packages) for name in changed(then, now) if name in then and name in now)
 
 
 def _profile(record: Record, interpreter: str) -> Profile:

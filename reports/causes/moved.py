@@ -7,8 +7,11 @@ from typing import NamedTuple
 
 from reports.causes.finding import Finding, because
 from reports.causes.view import Slice, View
+from reports.compare.differences import contents, suites_differ, told_suite
 from reports.facts.wording import listing
+from reports.run.content import COMPILED_BY, OWN
 from suites.implementations.catalogue import CATALOGUE
+from suites.installed import START
 from suites.introduction import is_picked
 
 # What a framework computes with.  PyTorch's worker uses NumPy to carry bits, and nothing of it to compute.
@@ -24,6 +27,7 @@ CONSEQUENCES = ("XLA options", "flushes subnormals")
 
 # XLA has other options in every release, and their fingerprint tells of no setting.
 PACKAGE = "package"
+FILES = "files"
 SETTING = "setting"
 CHOICE = "choice"
 MACHINE = "machine"
@@ -61,6 +65,7 @@ def moved_packages(view: View, of: Slice) -> list[Moved]:
 def moved(view: View, of: Slice) -> Iterator[Moved]:
     """All that differs, packages first."""
     yield from moved_packages(view, of)
+    yield from _files(view, of)
     old, new = view.selected(of.framework, of.profile)
     for name in old:
         if old[name] != new[name] and name not in CONSEQUENCES:
@@ -76,10 +81,20 @@ def moved(view: View, of: Slice) -> Iterator[Moved]:
         (MACHINE, "platform", view.old.platform, view.new.platform),
         (MACHINE, "GPU", view.old.gpu or "none", view.new.gpu or "none"),
         (MACHINE, "Python", view.old.python, view.new.python),
-        (SUITE, "this suite", view.old.git_commit or "none", view.new.git_commit or "none"),
     ):
         if before != after:
             yield Moved(kind, name, before, after)
+    if suites_differ(view.old, view.new):
+        yield Moved(SUITE, "this suite", told_suite(view.old), told_suite(view.new))
+
+
+def _files(view: View, of: Slice) -> Iterator[Moved]:
+    """Packages of the same version with other files, a user's own files, and what Python runs as it starts."""
+    used = packages_of(of.framework, of.implementation)
+    own = of.implementation not in CATALOGUE
+    for name, found in contents(view.old, view.new):
+        if name in used or name in (START, COMPILED_BY) or (own and name.startswith(OWN)):
+            yield Moved(FILES, found.what, found.old, found.new)
 
 
 def candidates(view: View, of: Slice) -> Iterator[Finding]:

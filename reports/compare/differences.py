@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from reports.compare.pairing import Stored
 from reports.facts.wording import count, listing
+from reports.run.content import COMPILED_BY, JUDGE, SUITE, UNSETTLED, changed, described
 from reports.run.reader import read_lost
 from reports.run.records import Manifest
+from suites.installed import START
 from suites.introduction import is_picked
 
 _NONE = "none"
@@ -40,6 +42,7 @@ def _facts(old: Manifest, new: Manifest) -> Iterator[Difference]:
     for package in dict.fromkeys([*old.packages, *new.packages]):
         before, after = old.packages.get(package, _NONE), new.packages.get(package, _NONE)
         yield Difference(package, before, after, subject=package in _SUBJECTS)
+    yield from (found for _, found in contents(old, new))
     yield fact("Python", lambda m: m.python)
     yield fact("platform", lambda m: m.platform)
     yield fact("processor", lambda m: m.cpu)
@@ -49,7 +52,41 @@ def _facts(old: Manifest, new: Manifest) -> Iterator[Difference]:
         yield Difference(flag, old.environment.get(flag, _NONE), new.environment.get(flag, _NONE))
     yield fact("tier", lambda m: m.tier)
     yield fact("selection", _selection)
-    yield fact("this suite's commit", lambda m: m.git_commit)
+    suite = told_suite(old), told_suite(new)
+    yield Difference("this suite", *(suite if suites_differ(old, new) else ("", "")))
+
+
+def contents(old: Manifest, new: Manifest) -> Iterator[tuple[str, Difference]]:
+    """What has other files on each side though its version is the same, by the name of its content.
+
+    The suite itself is left out, and everything where one side doesn't say.
+    """
+    before, after = old.content or {}, new.content or {}
+    for name in changed(before, after) if before and after else ():
+        package = name.removeprefix(JUDGE)
+        renewed = old.packages.get(package) != new.packages.get(package) and name != f"{JUDGE}numpy"
+        if name != SUITE and not renewed:
+            subject = not name.startswith(JUDGE) and name not in (START, COMPILED_BY)
+            what = described(name, new.packages)
+            yield name, Difference(what, short(before.get(name)), short(after.get(name)), subject)
+
+
+def short(sha256: str | None) -> str:
+    """The beginning of a sha256; a word in its place is told as it is."""
+    return _NONE if sha256 is None else sha256 if sha256 == UNSETTLED else sha256[:12]
+
+
+def suites_differ(old: Manifest, new: Manifest) -> bool:
+    """Whether two runs were made by other sources of this suite; by its commits where one doesn't say its content."""
+    if old.content is None or new.content is None:
+        return old.git_commit != new.git_commit
+    return SUITE in changed(old.content, new.content)
+
+
+def told_suite(manifest: Manifest) -> str:
+    """The suite that made a run: its commit, and its sources where they are told."""
+    sources = f"sources {short(manifest.content.get(SUITE))}" if manifest.content else ""
+    return ", ".join(word for word in (manifest.git_commit, sources) if word) or _NONE
 
 
 _Values = tuple[str, str]
@@ -105,6 +142,9 @@ def notes(old: Stored, new: Stored, found: tuple[Difference, ...]) -> Iterator[s
         yield "More than the packages under test differs, so a change need not come from them."
     elif others:
         yield "The packages under test are the same: what changed comes from the other differences."
+    silent = [f"{name} ({run.path})" for name, run in (("OLD", old), ("NEW", new)) if run.manifest.content is None]
+    if silent and not subjects:
+        yield f"What was measured is not told by content in {listing(silent)}: an edited file would not be noticed."
     elif not found:
         yield "Packages, machine, settings and flags are the same: every cell should be identical."
     yield from _unmeasured(old, new)

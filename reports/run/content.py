@@ -33,6 +33,11 @@ SUITE, COMPILED_BY = "suite", "compiler"
 # Stands for a content that changed while it was measured: equal to no other.
 UNSETTLED = "changed while it was measured"
 
+
+class ContentUnknown(RunError):
+    """What a run is made of can't be read, since a worker was lost over it."""
+
+
 # The packages that each framework computes with, or carries arrays with.
 _USES = {"jax": ("jax", "jaxlib", "ml_dtypes", "numpy")}
 
@@ -51,7 +56,7 @@ def content_of_run(
     """The sha256 of all that the cells of a run depend on, by name.
 
     ``present`` are the profiles that are measured, whose workers are asked; ``own`` is a user's files by name;
-    ``crew`` runs the functions of suites.pool, this process where it is None.  Raises RunError where a worker is lost.
+    ``crew`` runs the functions of suites.pool, this process where it is None.  Raises ContentUnknown.
     """
     chosen, memory = list(implementations), _memory()
     questions = [
@@ -64,7 +69,7 @@ def content_of_run(
         else:
             answers = [future.result() for future in [crew.submit(content_of, *question) for question in questions]]
     except (WorkerDied, Unavailable) as failure:
-        raise RunError(f"the files of the frameworks can't be read: {failure}; run again") from None
+        raise ContentUnknown(f"the files of the frameworks can't be read: {failure}; run again") from None
     found = {name: sha256 for answer in answers for name, sha256 in answer.items()}
     judges = of_packages((*JUDGES, "numpy"), memory)
     found.update({f"{JUDGE}{name}": sha256 for name, sha256 in judges.items() if name != START})

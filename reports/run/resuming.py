@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reports.run.content import OWN, changed, described
-from reports.run.reader import DAMAGE, read_manifest, record_in
+from reports.run.lines import count_of, key_in, undamaged
+from reports.run.reader import read_manifest, record_in
 from reports.run.records import OBSERVATIONS, Manifest, MeasuredProfile, RunError
 from reports.run.rows import is_intact, rows_named
 from suites.implementations.catalogue import CATALOGUE
@@ -73,16 +74,16 @@ def held(path: Path, wanted: Manifest, planned: Collection[str] | None) -> Held:
         raise RunError(f"{path} can't be gone on with ({error}); {_REMEDY}") from None
     anew = _anew(path, old, wanted)
     keeps = _catalogued if anew else _everything
-    cells = {k: line for k, line in _undamaged(path / CELLS, _key_of_intact(path / "rows")) if keeps(k)}
+    cells = {k: line for k, line in undamaged(path / CELLS, _key_of_intact(path / "rows")) if keeps(k)}
     # Maxima are written before their record, so a record always has them.
-    maxima = dict(_undamaged(path / MAXIMA, _key_of_maxima))
+    maxima = dict(undamaged(path / MAXIMA, lambda line: key_in(json.loads(line))))
     cells = {key: line for key, line in cells.items() if key in maxima}
     if planned is not None:
         for key in cells.keys() - set(planned):
             raise RunError(f"{path} holds {key}, which is not planned here now; {_REMEDY}")
-    observed = {k: line for k, line in _undamaged(path / OBSERVATIONS, _key_of_observation) if keeps(_cell_in(k))}
+    observed = {k: line for k, line in undamaged(path / OBSERVATIONS, _key_of_observation) if keeps(_cell_in(k))}
     kept = Held(old, cells, {key: maxima[key] for key in cells}, observed, anew)
-    counted = _lines(path / CELLS), _lines(path / MAXIMA), _lines(path / OBSERVATIONS)
+    counted = count_of(path / CELLS), count_of(path / MAXIMA), count_of(path / OBSERVATIONS)
     return replace(kept, dropped=counted != (len(cells), len(cells), len(observed)))
 
 
@@ -98,9 +99,9 @@ def _anew(path: Path, old: Manifest, wanted: Manifest) -> tuple[str, ...]:
                 f"{path} holds a run whose profile {profile.name} of {profile.framework} selected something "
                 f"else; {_REMEDY}"
             )
-    if old.content is None or wanted.content is None:
+    if (old.content is None) != (wanted.content is None):
         raise RunError(f"{path} holds a run that doesn't say by content what it measured; {_REMEDY}")
-    other = list(changed(old.content, wanted.content))
+    other = list(changed(old.content or {}, wanted.content or {}))
     for name in other:
         if not name.startswith(OWN):
             raise RunError(f"{path} holds a run begun before {described(name, old.packages)} changed; {_REMEDY}")
@@ -110,36 +111,6 @@ def _anew(path: Path, old: Manifest, wanted: Manifest) -> tuple[str, ...]:
 def identity(profile: MeasuredProfile) -> tuple[str, str]:
     """What a profile goes by within a run."""
     return profile.framework, profile.name
-
-
-# -- lines -----------------------------------------------------------------------------------------------------------
-
-
-def whole_lines(path: Path) -> Iterator[str]:
-    """The lines that were written to their end; a cut last one is left out.  Raises OSError."""
-    if not path.exists():
-        return
-    text = path.read_text(encoding="utf-8", errors="replace")
-    for line in text.splitlines(keepends=True):
-        if line.endswith("\n"):
-            try:
-                json.loads(line)
-            except ValueError:
-                continue
-            yield line.rstrip("\n")
-
-
-def _lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def _undamaged(path: Path, key: Callable[[str], str]) -> Iterator[tuple[str, str]]:
-    """Key and line of the lines that can be read."""
-    for line in whole_lines(path):
-        try:
-            yield key(line), line
-        except DAMAGE:
-            continue
 
 
 def _key_of_intact(rows: Path) -> Callable[[str], str]:
@@ -153,10 +124,6 @@ def _key_of_intact(rows: Path) -> Callable[[str], str]:
         return record.key
 
     return key
-
-
-def _key_of_maxima(line: str) -> str:
-    return str(json.loads(line)["key"])
 
 
 def _key_of_observation(line: str) -> str:

@@ -25,8 +25,8 @@ def keep_row(bits: Bits, rows: Path) -> str:
     name = _name_of(bits)
     if not is_intact(rows, name, bits.size):
         content = io.BytesIO()
-        np.save(content, bits, allow_pickle=False)
         try:
+            np.save(content, bits, allow_pickle=False)
             replace_file(rows / name, [content.getvalue()])
         except OSError as error:
             raise RunError(f"{rows} can't be written: {reason_of(error)}; free space and run again") from None

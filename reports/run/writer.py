@@ -8,14 +8,16 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from reports.facts.wording import listing
 from reports.files import sync, write_atomically
-from reports.run.content import UNSETTLED
+from reports.run.content import OWN, UNSETTLED, Content, changed, described
+from reports.run.lines import key_in, key_of, replace_lines, sort_lines, whole_lines
 from reports.run.records import (
     MOST_ROWS,
     OBSERVATIONS,
@@ -26,10 +28,9 @@ from reports.run.records import (
     RunError,
     finite,
 )
-from reports.run.resuming import CELLS, LOCK, LOST, MANIFEST, MAXIMA, held, identity, refuse_others, whole_lines
+from reports.run.resuming import CELLS, LOCK, LOST, MANIFEST, MAXIMA, held, identity, refuse_others
 from reports.run.rows import is_row, rows_named
 from suites.laws.unpromised import Observation
-from suites.plan import Cell
 
 # What a power cut may cost: the cells of so many seconds, which are measured again.
 _SYNC_SECONDS = 5.0
@@ -90,7 +91,7 @@ class RunWriter:
         if kept.manifest:
             for name, lines in ((CELLS, kept.cells), (MAXIMA, kept.maxima), (OBSERVATIONS, kept.observed)):
                 if name != OBSERVATIONS or (self.path / name).exists():
-                    _replace_lines(self.path / name, lines.values())
+                    replace_lines(self.path / name, lines.values())
         if not self.observed:
             (self.path / OBSERVATIONS).unlink(missing_ok=True)
         (self.path / LOST).unlink(missing_ok=True)  # they are tried again
@@ -139,14 +140,21 @@ class RunWriter:
             self._keep(profile)
             self._write_manifest(self.manifest)
 
-    def unsettle(self, names: Iterable[str]) -> None:
-        """Write down that these contents changed meanwhile: the records may be of either, and no run goes on from them.
+    def confirm(self, now: Content) -> None:
+        """Hold what was measured against what is there now: if it changed meanwhile, the records may be of either.
 
-        Raises RunError where it can't be written.
+        Raises RunError then, after writing down that no run may go on from them.
         """
-        content = {**(self.manifest.content or {}), **dict.fromkeys(names, UNSETTLED)}
-        self.manifest = dataclasses.replace(self.manifest, content=content)
-        self._write_manifest(self.manifest)
+        before = self.manifest.content or {}
+        moved = list(changed(before, now))
+        if moved:
+            content = {**before, **dict.fromkeys(moved, UNSETTLED)}
+            self.manifest = dataclasses.replace(self.manifest, content=content)
+            self._write_manifest(self.manifest)
+            what = listing(described(name, self.manifest.packages) for name in moved)
+            own = all(name.startswith(OWN) for name in moved)
+            remedy = "run the same command again" if own else "choose another --out and run again"
+            raise RunError(f"{what} changed while {self.path} was measured; {remedy}")
 
     def _keep(self, profile: MeasuredProfile) -> None:
         others = [p for p in self.manifest.profiles if identity(p) != identity(profile)]
@@ -177,10 +185,10 @@ class RunWriter:
 
     def _put_in_place(self) -> None:
         """Write the records that replace older ones, and their maxima, over those."""
-        for place, (name, key_of) in enumerate(((MAXIMA, _key_in), (CELLS, _key_of))):
-            fresh = {key: lines[place] for key, lines in self._replaced.items()}
-            old = ((key_of(json.loads(line)), line) for line in whole_lines(self.path / name))
-            _replace_lines(self.path / name, [fresh.get(key, line) for key, line in old])
+        for place, (name, key) in enumerate(((MAXIMA, key_in), (CELLS, key_of))):
+            fresh = {of: lines[place] for of, lines in self._replaced.items()}
+            old = ((key(json.loads(line)), line) for line in whole_lines(self.path / name))
+            replace_lines(self.path / name, [fresh.get(of, line) for of, line in old])
         self._close_lines()
         self._open_lines()
         self._replaced.clear()
@@ -202,12 +210,12 @@ class RunWriter:
         """
         with self._told():
             self._sync()
-            cells = _sorted_lines(self.path / CELLS, _key_of)
-            _sorted_lines(self.path / MAXIMA, _key_in)
+            cells = sort_lines(self.path / CELLS, key_of)
+            sort_lines(self.path / MAXIMA, key_in)
             if (self.path / LOST).exists():
-                _sorted_lines(self.path / LOST, _key_in)
+                sort_lines(self.path / LOST, key_in)
             if self.observed:
-                _replace_lines(self.path / OBSERVATIONS, (self.observed[key] for key in sorted(self.observed)))
+                replace_lines(self.path / OBSERVATIONS, (self.observed[key] for key in sorted(self.observed)))
             digest = hashlib.sha256("".join(sorted({cell["input_sha256"] for cell in cells})).encode()).hexdigest()
             self._remove_rows_but({name for cell in cells for name, _ in rows_named(cell["worst"])})
         self._write_manifest(self._last(dataclasses.replace(self.manifest, inputs_sha256=digest, **changes)))
@@ -237,24 +245,3 @@ class RunWriter:
     def _write_manifest(self, manifest: Manifest) -> None:
         text = json.dumps(dataclasses.asdict(manifest), indent=1) + "\n"
         write_atomically(self.path / MANIFEST, text, durable=True)
-
-
-def _replace_lines(path: Path, lines: Iterable[str]) -> None:
-    write_atomically(path, (f"{line}\n" for line in lines), durable=True)
-
-
-def _sorted_lines(path: Path, key: Callable[[dict[str, Any]], str]) -> list[dict[str, Any]]:
-    """Sort a file by key, the last line of each kept, and return what it holds."""
-    parsed = ((json.loads(line), line) for line in whole_lines(path))
-    by_key = {key(found): (found, line) for found, line in parsed}
-    _replace_lines(path, (by_key[name][1] for name in sorted(by_key)))
-    return [by_key[name][0] for name in sorted(by_key)]
-
-
-def _key_in(line: dict[str, Any]) -> str:
-    return str(line["key"])
-
-
-def _key_of(line: dict[str, Any]) -> str:
-    names = [f.name for f in dataclasses.fields(Cell)]
-    return Cell(**{name: line[name] for name in names}).key
