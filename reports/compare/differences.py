@@ -143,8 +143,11 @@ def notes(old: Stored, new: Stored, found: tuple[Difference, ...]) -> Iterator[s
     elif others:
         yield "The packages under test are the same: what changed comes from the other differences."
     silent = [f"{name} ({run.path})" for name, run in (("OLD", old), ("NEW", new)) if run.manifest.content is None]
-    if silent and not subjects:
-        yield f"What was measured is not told by content in {listing(silent)}: an edited file would not be noticed."
+    if not found and silent:
+        yield (
+            "Versions, machine, settings and flags are the same; what was measured is not told by content in "
+            f"{listing(silent)}, so an edited file would not be noticed."
+        )
     elif not found:
         yield "Packages, machine, settings and flags are the same: every cell should be identical."
     yield from _unmeasured(old, new)
