@@ -73,7 +73,10 @@ def commit_of(folder: Path) -> str | None:
     """The commit of a checkout whose top is this folder; None for any other folder, and without git."""
     if _git(folder, "rev-parse", "--show-prefix") != "":
         return None
-    return _git(folder, "describe", "--always", "--dirty", "--abbrev=12") or None
+    commit = _git(folder, "describe", "--always", "--abbrev=12")
+    # describe --dirty rewrites the index, whatever it is told of locks.
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}-dirty" if commit and changes != "" else commit or None
 
 
 def _git(folder: Path, *words: str) -> str | None:
