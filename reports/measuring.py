@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from references.float_state import require_sound_arithmetic
 from references.formats import BINARY32, Bits
 from reports.estimate import Cost, Estimate, estimate_of, pilot_of
 from reports.observing import observe
@@ -24,12 +25,13 @@ from suites.inputs.batch import Batch
 from suites.inputs.families import logits_of
 from suites.introduction import Unavailable
 from suites.measure import input_of, request_of, score
+from suites.own import declared
 from suites.plan import Cell, Selection, cells
-from suites.pool import WorkerPool, evaluate, timings_of
+from suites.pool import WorkerPool, declaration_of, evaluate, timings_of
 from suites.profiles import DEFAULT, Profile, profile_named
 from suites.roster import Roster, roster_of
 from suites.stopwatch import WATCH
-from suites.tasks import Answer, Loss, Task, task_of
+from suites.tasks import Answer, Declaration, Loss, Task, task_of
 from suites.timing import SHAPES
 from suites.worker_process import WorkerDied, loss_of
 
@@ -45,10 +47,11 @@ class Lost:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished run and the cells that it lost."""
+    """A finished run, the cells that it lost, and what should be known of the processes that evaluated."""
 
     run: Run
     lost: list[Lost]
+    remarks: list[str]
 
 
 # How many inputs are with the workers at most: few enough that their exact results stay shared.
@@ -91,9 +94,11 @@ def run_measurements(
     ``interpreter`` is the Python whose frameworks are measured.  ``engine`` runs the functions of suites.pool; the
     workers of this machine do where none is given.  ``foretell`` is called with what the run will take, once some cells
     of each kind have been measured.  Raises RunError for the directory, ScratchError where arrays can't
-    be handed over, CertificationError where the oracle contradicts the reference.  An implementation that raises, and
-    one that costs its worker twice, costs its cell.
+    be handed over, CertificationError where the oracle contradicts the reference, UnknownName for a user's file that
+    can't be had, before anything is written, and UnsoundArithmetic.  An implementation that raises, and one that costs
+    its worker twice, costs its cell.
     """
+    require_sound_arithmetic()
     WATCH.restart()
     with nullcontext(engine) if engine else WorkerPool() as crew:
         every = cells(implementations, selection)
@@ -101,6 +106,9 @@ def run_measurements(
         profiles = _profiles(every, by_name, interpreter)
         with WATCH.spent_on("starting"):
             roster = roster_of(profiles.values(), crew)
+            remarks = [*_remarks_on(roster)]
+            implementations = _declared(implementations, profiles, roster, crew, remarks)
+            by_name = {i.name: i for i in implementations}
         skipped = _skipped(every, by_name, profiles, roster)
         offered = [c for c in every if profiles[_lane(c, by_name)] not in roster.refused]
         planned = [c for c in offered if c.implementation not in skipped]
@@ -115,6 +123,7 @@ def run_measurements(
             timings = _timings(implementations, roster, crew) if timing else []
         finally:
             writer.close()
+    require_sound_arithmetic()
     unsupported = sum(lost.unsupported for lost in run.lost)
     writer.finish(
         planned=len(planned) - unsupported,
@@ -122,7 +131,45 @@ def run_measurements(
         timings=timings,
         seconds=run.seconds(),
     )
-    return Outcome(read_run(path), run.lost)
+    return Outcome(read_run(path), run.lost, remarks)
+
+
+def _declared(
+    implementations: list[Implementation],
+    profiles: Mapping[_Lane, Profile],
+    roster: Roster,
+    crew: Executor,
+    remarks: list[str],
+) -> list[Implementation]:
+    """The same, users' own with what a worker has found them to consist of; where none can be had, nothing runs."""
+
+    def ask(profile: Profile, own: tuple[str, str, str]) -> Declaration:
+        return crew.submit(declaration_of, profile, own).result()
+
+    found = []
+    for implementation in implementations:
+        here = [p for (framework, _), p in profiles.items() if framework == implementation.framework]
+        present = [p for p in here if p in roster.present]
+        if implementation.own and present:
+            with suppress(WorkerDied, Unavailable):  # its cells tell of it
+                implementation, state = declared(implementation, present[0], ask)
+                if state:
+                    remarks.append(
+                        f"importing {implementation.name.partition('/')[0]}.py changes the arithmetic of its process: "
+                        f"{state}; its results are judged as they are"
+                    )
+        found.append(implementation)
+    return found
+
+
+def _remarks_on(roster: Roster) -> Iterator[str]:
+    """Of the processes whose arithmetic is another one before anything has run in them."""
+    for profile, introduction in roster.present.items():
+        if introduction.arithmetic:
+            yield (
+                f"{profile.framework} in profile {profile.name} doesn't compute as IEEE 754 says: "
+                f"{introduction.arithmetic}; its results are judged as they are"
+            )
 
 
 _Lane = tuple[str, str]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from references.float_state import UnsoundArithmetic
 from references.formats import FormatError
 from references.oracle import OracleError
 from references.verdict import VERDICTS, at_least
@@ -52,6 +53,7 @@ KNOWN_ERRORS: dict[type[Exception], int] = {
     GoldenError: USAGE,
     OracleError: INCOMPLETE,
     CertificationError: INCOMPLETE,
+    UnsoundArithmetic: USAGE,
 }
 
 
@@ -88,6 +90,8 @@ def measure_verb(
             say(f"interrupted; the finished cells are kept in {out}: the same command goes on from there")
             return INCOMPLETE
     run = outcome.run
+    for remark in outcome.remarks:
+        say(remark)
     say_lost(outcome)
     for unmeasured in run.manifest.unmeasured:
         say(f"not measured: {unmeasured.name}: {unmeasured.reason}")

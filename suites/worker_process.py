@@ -216,8 +216,8 @@ class WorkerProcess:
     def _kept(self, name: str, bits: np.typing.NDArray[Any]) -> str:
         file = self._scratch / f"{name}.npy"
         try:
-            with _scratch_errors(), file.open("wb") as stream:
-                np.save(stream, bits, allow_pickle=False)
+            with _scratch_errors():
+                np.save(file, bits, allow_pickle=False)
         except ScratchError:
             if self._scratch.is_dir():
                 raise
@@ -357,12 +357,17 @@ def _started(profile: Profile) -> subprocess.Popen[bytes]:
         raise Unavailable(f"{profile.interpreter} can't be started: {error.strerror or error}") from None
 
 
+# Where there have been folders before.
+_USED: set[str] = set()
+
+
 def _new_folder() -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix="softmax-accuracy-"))
-    except FileNotFoundError:  # a function may have removed all that it found there, and the folder with it
-        os.makedirs(tempfile.gettempdir(), exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="softmax-accuracy-"))
+    place = tempfile.gettempdir()
+    if place in _USED:  # a function may have removed all that it found there, and the place with it
+        os.makedirs(place, exist_ok=True)
+    found = Path(tempfile.mkdtemp(prefix="softmax-accuracy-", dir=place))
+    _USED.add(place)
+    return found
 
 
 def _result_in(file: Path, like: Bits) -> Bits:

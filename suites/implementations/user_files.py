@@ -75,7 +75,7 @@ def described(error: BaseException, file: str | None = None) -> str:
     """The first line of an exception that somebody else raised, and the line of ``file`` that it comes from."""
     name = getattr(type(error), "__name__", "exception")
     try:
-        text = (f"{name}: {error}".splitlines() or [name])[0][:_MOST]
+        text = (f"{name}: {error}".splitlines() or [name])[0][:_MOST].rstrip(": ")
     except BaseException:  # its own __str__ can raise anything, too
         text = f"{name} (its text can't be had)"
     if file is None or isinstance(error, SyntaxError):  # which names file and line itself
