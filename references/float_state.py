@@ -42,13 +42,13 @@ def _numbers(dtype: Any, *values: float) -> Any:
     return np.array(values, dtype)
 
 
-# Format, bits of the significand, smallest normal number, smallest subnormal number.
-_FORMATS = ((np.float64, 53, 2.0**-1022, 2.0**-1074), (np.float32, 24, 2.0**-126, 2.0**-149))
+# Format, its bits as integers, bits of the significand, smallest normal number.
+_FORMATS = ((np.float64, np.uint64, 53, 2.0**-1022), (np.float32, np.uint32, 24, 2.0**-126))
 
 
 def _rounding() -> str:
     """A tie and three quarters of the way between two numbers, on either side of zero."""
-    for dtype, precision, _, _ in _FORMATS:
+    for dtype, _, precision, _ in _FORMATS:
         unit = 2.0**-precision
         ones = _numbers(dtype, 1.0, 1.0, -1.0, -1.0)
         steps = ones + _numbers(dtype, unit, 1.5 * unit, -unit, -1.5 * unit)
@@ -67,11 +67,11 @@ def _rounding() -> str:
 
 def _subnormals(where: str) -> list[str]:
     """Whether a subnormal number survives as a result, or as an operand whose result is normal."""
-    for dtype, _, normal, subnormal in _FORMATS:
+    for dtype, integer, _, normal in _FORMATS:
         if where == "results":
             kept = _numbers(dtype, normal) * _numbers(dtype, 0.5)
-        else:
-            kept = _numbers(dtype, subnormal) * _numbers(dtype, 2.0**100)
-        if not kept.view(np.uint64 if dtype is np.float64 else np.uint32).any():
+        else:  # made of bits, because a conversion flushes, too
+            kept = _numbers(integer, 1).view(dtype) * _numbers(dtype, 2.0**100)
+        if not kept.view(integer).any():
             return [f"subnormal {where} are flushed to zero"]
     return []

@@ -24,7 +24,7 @@ _HIGH = 200
 
 
 class Link:
-    """The two pipes: requests come in, one JSON object a line, and answers go out, each to the request that it names."""
+    """The two pipes: requests come in, one JSON object a line, and answers go out, each naming its request."""
 
     def __init__(self) -> None:
         requests, self._replies = moved(0), moved(1)

@@ -1,4 +1,4 @@
-"""A user's function, asked of a worker: what it consists of, before anything is evaluated.  The driver imports no file."""
+"""A user's function, asked of a worker: what it consists of, before anything is evaluated; never imported here."""
 
 from __future__ import annotations
 

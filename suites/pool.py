@@ -1,8 +1,8 @@
 """Worker processes behind concurrent.futures: what runs where, and what a worker's death costs.
 
 ``evaluate``, ``declaration_of``, ``introduction_of`` and ``timings_of`` are plain functions of values that can be
-pickled, each on one profile; they use the workers of the process that they run in.  Any Executor may run them, on this machine or on others
-that have the same checkout; WorkerPool is the one for this machine.
+pickled, each on one profile; they use the workers of the process that they run in.  Any Executor may run them, on this
+machine or on others that have the same checkout; WorkerPool is the one for this machine.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def reply_on(line: bytes, token: str, to: int) -> dict[str, Any] | None:
 
 
 def made(kind: type[T], reply: Any) -> T:
-    """A dataclass from the fields of an answer.  Raises Nonsense for one that is missing, unknown or of another type."""
+    """A dataclass from the fields of an answer.  Raises Nonsense for a missing, an unknown or one of another type."""
     if not isinstance(reply, dict):
         raise Nonsense(f"{printable(repr(reply), 60)} in place of fields")
     hints = get_type_hints(kind)

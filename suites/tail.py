@@ -1,4 +1,4 @@
-"""What a process prints, read as it comes: the beginning and the end are kept, so that none of it fills memory or disk."""
+"""What a process prints, read as it comes: its beginning and end are kept, and fill neither memory nor disk."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ answered by {"here": true}, and then {"introduction": ...} or {"unavailable": re
 
     {"id", "declare": {"own"}}
         -> {"content", "state"}, or {"refused": reason}
-    {"id", "evaluate": {"format", "logits", "vectors": {name: file}, "content", "calls": [{"implementation", "operation",
-                        "quantity", "layout", "vectors": {role: name}, "output", "own"}]}}
+    {"id", "evaluate": {"format", "logits", "vectors": {name: file}, "content", "calls": [{"implementation",
+                        "operation", "quantity", "layout", "vectors": {role: name}, "output", "own"}]}}
         -> for each call {"call", "seconds", "resident", "state"} and one of {"touched"}, {"raised", "unsupported"},
            {"memory"}, {"scratch", "errno"}, the last three with a reason
     {"id", "time": [files]}

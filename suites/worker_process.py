@@ -7,16 +7,12 @@ format and shape of its input, text is cleaned and bounded.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import secrets
 import selectors
-import shutil
 import signal
-import stat
 import subprocess
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,12 +22,13 @@ from typing import Any
 import numpy as np
 
 from references.formats import Bits
-from suites.disk import reason_in, reason_of
 from suites.implementations.user_files import UnknownName
 from suites.introduction import Introduction, Unavailable
 from suites.printable import printable
 from suites.profiles import Profile
 from suites.replies import Declared, Evaluated, Nonsense, made, reply_on
+from suites.scratch import Scratch, ScratchRemoved, blame_disk, result_in
+from suites.scratch import ScratchError as ScratchError
 from suites.tail import Printed
 from suites.tasks import Answer, Declaration, Loss, Owner, Request, Task, owner_of
 from suites.timing import Rows, TimeRatio
@@ -50,12 +47,6 @@ _GRACE = 30.0
 # How often a process is looked at that is waited for: what it has started may keep its pipes open when it is gone.
 _LOOK = 0.25
 
-# A disk's or a file system's fault; anything else that keeps a result from its file is the function's own doing.
-_OF_THE_DISK = (None, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-
-# The header of an .npy file is shorter than this.
-_HEADER = 1 << 12
-
 
 class WorkerDied(Exception):
     """A worker ended, was ended, or has to be: ``loss`` says why, ``late`` that it did not answer in time."""
@@ -68,10 +59,6 @@ class WorkerDied(Exception):
 def loss_of(failure: WorkerDied | Unavailable) -> Loss:
     """The loss of an evaluation that no worker could be had for."""
     return failure.loss if isinstance(failure, WorkerDied) else Loss(str(failure))
-
-
-class ScratchError(Exception):
-    """The folder that arrays travel through can't be written; one line with the remedy."""
 
 
 class WorkerProcess:
@@ -95,12 +82,11 @@ class WorkerProcess:
         self._lines: deque[bytes] = deque()  # received, and not looked at yet
         self._rest = b""  # the beginning of another
         self._over = False
-        with _scratch_errors():
-            self._scratch = _new_folder()
+        self._scratch = Scratch()
         try:
             self._process = _started(profile)
         except BaseException:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.remove()
             raise
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -113,7 +99,7 @@ class WorkerProcess:
 
     def greet(self) -> None:
         """Wait for its introduction.  Raises WorkerDied, and Unavailable where its framework or device isn't there."""
-        self._send({**_config(self.profile, self._scratch), "token": self._token})
+        self._send({**_config(self.profile, self._scratch.path), "token": self._token})
         start = self.profile.limits.start
         if self._reply(min(start, _FIRST_SIGN), "its start").get("here") is not True:
             raise WorkerDied(self._put_down("the worker sent nonsense: no sign of its start"))
@@ -148,7 +134,7 @@ class WorkerProcess:
 
         Raises WorkerDied, ScratchError.
         """
-        outputs = [self._scratch / f"{secrets.token_hex(8)}.npy" for _ in requests]
+        outputs = [self._scratch.place() for _ in requests]
         calls = [
             {
                 "implementation": r.implementation,
@@ -189,8 +175,7 @@ class WorkerProcess:
     def _answer(self, reply: Evaluated, output: Path, like: Bits) -> Answer:
         self.resident, self.spoilt = reply.resident, bool(reply.state)
         if reply.scratch is not None:
-            if reply.errno in _OF_THE_DISK:
-                raise ScratchError(_scratch_text(printable(reason_in(reply.scratch))))
+            blame_disk(reply.scratch, reply.errno)
             raise WorkerDied(self._put_down(f"its result can't be written: {printable(reply.scratch)}"))
         if reply.memory is not None:  # what is left of this process is of no use
             raise WorkerDied(self._put_down(f"out of memory: {printable(reply.memory)}"))
@@ -198,7 +183,7 @@ class WorkerProcess:
             return Answer(None, reply.seconds, Loss(printable(reply.raised), unsupported=reply.unsupported))
         if reply.touched is None:
             raise Nonsense("neither a result nor a reason")
-        bits = _result_in(output, like)
+        bits = result_in(output, like)
         if reply.state:
             changed = f"it changed the floating-point state of its process: {printable(reply.state)}"
             return Answer(None, reply.seconds, Loss(f"{changed}; set it back before the function returns"))
@@ -214,15 +199,10 @@ class WorkerProcess:
             return [made(TimeRatio, ratio) for ratio in reply]
 
     def _kept(self, name: str, bits: np.typing.NDArray[Any]) -> str:
-        file = self._scratch / f"{name}.npy"
         try:
-            with _scratch_errors():
-                np.save(file, bits, allow_pickle=False)
-        except ScratchError:
-            if self._scratch.is_dir():
-                raise
+            return self._scratch.keep(name, bits)
+        except ScratchRemoved:
             raise WorkerDied(self._put_down("the folder that arrays travel through was removed")) from None
-        return str(file)
 
     def _ask(self, message: Mapping[str, Any]) -> None:
         self._asked += 1
@@ -324,7 +304,7 @@ class WorkerProcess:
             for pipe in (self._requests, self._replies):
                 with contextlib.suppress(OSError):  # a request may be stuck in it
                     pipe.close()
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.remove()
 
 
 def _config(profile: Profile, scratch: Path) -> dict[str, Any]:
@@ -357,40 +337,6 @@ def _started(profile: Profile) -> subprocess.Popen[bytes]:
         raise Unavailable(f"{profile.interpreter} can't be started: {error.strerror or error}") from None
 
 
-# Where there have been folders before.
-_USED: set[str] = set()
-
-
-def _new_folder() -> Path:
-    place = tempfile.gettempdir()
-    if place in _USED:  # a function may have removed all that it found there, and the place with it
-        os.makedirs(place, exist_ok=True)
-    found = Path(tempfile.mkdtemp(prefix="softmax-accuracy-", dir=place))
-    _USED.add(place)
-    return found
-
-
-def _result_in(file: Path, like: Bits) -> Bits:
-    """A worker's output, which is removed.  Raises Nonsense where it is no array of the format and shape of ``like``."""
-    try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as stream:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > like.nbytes + _HEADER:
-                raise Nonsense("its result is no file of the size that it should have")
-            bits = np.load(stream, allow_pickle=False)
-        file.unlink()
-    except Nonsense:
-        raise
-    except Exception as error:  # a damaged header can raise anything in NumPy's reader
-        text = reason_of(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        raise Nonsense(f"its result can't be read: {printable(text, 100)}") from None
-    if not isinstance(bits, np.ndarray) or bits.dtype != like.dtype or bits.shape != like.shape:
-        raise Nonsense(f"its result is {bits.dtype} {bits.shape}, not {like.dtype} {like.shape}")
-    result: Bits = bits
-    return result
-
-
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
@@ -400,15 +346,3 @@ def _signal_name(number: int) -> str:
 
 def _physical_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-@contextlib.contextmanager
-def _scratch_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ScratchError(_scratch_text(reason_of(error))) from None
-
-
-def _scratch_text(reason: str) -> str:
-    return f"{tempfile.gettempdir()} can't be written: {reason}; free space there, or set TMPDIR to another folder"

@@ -12,7 +12,7 @@ from suites.implementations.numpy_settings import settings as settings
 
 
 def details() -> dict[str, str]:
-    """Whether SciPy takes arrays of other frameworks, and whether NumPy, or JAX if it then computes, flushes subnormals."""
+    """Whether SciPy takes other frameworks' arrays, and whether NumPy, or then JAX, flushes subnormals."""
     found = {**numpy_settings.details(), "array API": _takes_other_arrays()}
     if found["array API"] == "True" and importlib.util.find_spec("jax"):
         from suites.implementations.jax_nn import flushes_subnormals

@@ -19,7 +19,6 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-
 # Characters of an exception's text that are worth their way.
 _MOST = 2000
 
