@@ -17,6 +17,7 @@ from pathlib import Path
 import mpmath
 import numpy as np
 
+from references.float_state import require_sound_arithmetic
 from references.formats import Floats, Format
 from references.problem import OPERATIONS
 from references.reference import BINARY64, Reference
@@ -47,11 +48,12 @@ def cached(
     """What ``compute`` gives, or gave before for the same question; rows [rows, n].
 
     ``check`` raises where a reference contradicts the oracle.  It sees every reference before it is kept or returned;
-    one that was read and fails is removed and computed again.
+    one that was read and fails is removed and computed again.  Raises UnsoundArithmetic, and keeps nothing, where this
+    thread doesn't compute as IEEE 754 says.
     """
     store = _store(os.environ.get(VARIABLE, ""))
     if store is None or not keeping_pays(quantity, format):
-        return _checked(compute(), check)
+        return _checked(_soundly(compute), check)
     key = key_of(operation, quantity, logits, format, cotangent=cotangent, tangent=tangent)
     found = _reference_of(store.read(key), logits.shape)
     if found is not None:
@@ -60,7 +62,7 @@ def cached(
         except ArithmeticError:
             store.remove(key)
     start = time.thread_time()
-    made = compute()
+    made = _soundly(compute)
     seconds = time.thread_time() - start
     _checked(made, check)
     entry = {field.name: getattr(made, field.name) for field in fields(made)}
@@ -120,6 +122,13 @@ def keeping_pays(quantity: str, format: Format) -> bool:
 def _pays(seconds: float, size: int) -> bool:
     """Whether what took so long is worth ``size`` bytes."""
     return seconds > max(_WORTH_SECONDS, _WORTH * (_READ_SECONDS + _READ_SECONDS_PER_BYTE * size))
+
+
+def _soundly(compute: Callable[[], Reference]) -> Reference:
+    """Looked at afterwards: what sets the arithmetic otherwise in the midst of it is noticed, too."""
+    made = compute()
+    require_sound_arithmetic()
+    return made
 
 
 def _checked(found: Reference, check: Callable[[Reference], None]) -> Reference:

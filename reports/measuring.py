@@ -9,13 +9,13 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
+from references.float_state import require_sound_arithmetic
 from references.formats import BINARY32, Bits
 from reports.estimate import Cost, Estimate, estimate_of, pilot_of
 from reports.facts.wording import listing
 from reports.observing import observe
-from reports.run.content import ContentUnknown, content_of_run, own_now
+from reports.run.content import ContentUnknown, content_of_run
 from reports.run.from_measurement import record_of
 from reports.run.manifest import manifest_of, version_text
 from reports.run.reader import read_run
@@ -27,12 +27,13 @@ from suites.inputs.batch import Batch
 from suites.inputs.families import logits_of
 from suites.introduction import Unavailable
 from suites.measure import input_of, request_of, score
+from suites.own import declared
 from suites.plan import Cell, Selection, cells
-from suites.pool import WorkerPool, evaluate, timings_of
+from suites.pool import WorkerPool, declaration_of, evaluate, timings_of
 from suites.profiles import DEFAULT, Profile, profile_named
 from suites.roster import Roster, roster_of
 from suites.stopwatch import WATCH
-from suites.tasks import Answer, Loss, Task, task_of
+from suites.tasks import Answer, Declaration, Loss, Task, task_of
 from suites.timing import SHAPES
 from suites.worker_process import WorkerDied, loss_of
 
@@ -48,10 +49,12 @@ class Lost:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished run, the cells that it lost, and where the time of this measurement went."""
+    """A finished run, the cells that it lost, what should be known of the processes that evaluated, and where the time
+    of this measurement went."""
 
     run: Run
     lost: list[Lost]
+    remarks: list[str]
     seconds: dict[str, float]
 
 
@@ -89,18 +92,19 @@ def run_measurements(
     interpreter: str = sys.executable,
     engine: Executor | None = None,
     foretell: Callable[[Estimate], None] | None = None,
-    own_content: Mapping[str, str] = MappingProxyType({}),
     tell: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Measure what is not there yet and finish the run directory.
 
     ``interpreter`` is the Python whose frameworks are measured.  ``engine`` runs the functions of suites.pool; the
     workers of this machine do where none is given.  ``foretell`` is called with what the run will take, once some cells
-    of each kind have been measured; ``own_content`` has the sha256 of a user's files by name, and ``tell`` is told
-    where they have changed since the run was begun.  Raises RunError for the directory, and where what is measured
-    changes meanwhile; ScratchError where arrays can't be handed over, CertificationError where the oracle contradicts
-    the reference.  An implementation that raises, and one that costs its worker twice, costs its cell.
+    of each kind have been measured, and ``tell`` where a user's files have changed since the run was begun.  Raises
+    RunError for the directory, and where what is measured changes meanwhile; ScratchError where arrays can't be handed
+    over, CertificationError where the oracle contradicts the reference, UnknownName for a user's file that can't be
+    had, before anything is written, and UnsoundArithmetic.  An implementation that raises, and one that costs its
+    worker twice, costs its cell.
     """
+    require_sound_arithmetic()
     WATCH.restart()
     with nullcontext(engine) if engine else WorkerPool() as crew:
         every = cells(implementations, selection)
@@ -108,12 +112,15 @@ def run_measurements(
         profiles = _profiles(every, by_name, interpreter)
         with WATCH.spent_on("starting"):
             roster = roster_of(profiles.values(), crew)
+            remarks = [*_remarks_on(roster)]
+            implementations = _declared(implementations, profiles, roster, crew, remarks)
+            by_name = {i.name: i for i in implementations}
         skipped = _skipped(every, by_name, profiles, roster)
         offered = [c for c in every if profiles[_lane(c, by_name)] not in roster.refused]
         planned = [c for c in offered if c.implementation not in skipped]
         measured = [i for i in implementations if i.name not in skipped]
         with WATCH.spent_on("reading packages"):
-            content = content_of_run(measured, roster.present, own_content, crew)
+            content = content_of_run(measured, roster.present, crew)
         manifest = manifest_of(implementations, selection, len(planned), roster, skipped, content=content)
         writer = RunWriter(path, manifest, {cell.key for cell in planned})
         run = _Measuring(writer, by_name, profiles, roster, progress, planned)
@@ -125,8 +132,7 @@ def run_measurements(
                 observe(measured, selection, roster, crew, writer, interpreter)
             timings = _timings(implementations, roster, crew) if timing else []
             with WATCH.spent_on("reading packages"), suppress(ContentUnknown):  # its cells have told of it
-                now = content_of_run(measured, roster.present, own_now(measured, own_content), crew)
-                writer.confirm(now)
+                writer.confirm(content_of_run(measured, roster.present, crew))
             unsupported = sum(lost.unsupported for lost in run.lost)
             seconds = run.seconds()
             writer.finish(
@@ -137,7 +143,45 @@ def run_measurements(
             )
         finally:
             writer.close()
-    return Outcome(read_run(path), run.lost, seconds)
+    return Outcome(read_run(path), run.lost, remarks, seconds)
+
+
+def _declared(
+    implementations: list[Implementation],
+    profiles: Mapping[_Lane, Profile],
+    roster: Roster,
+    crew: Executor,
+    remarks: list[str],
+) -> list[Implementation]:
+    """The same, users' own with what a worker has found them to consist of; where none can be had, nothing runs."""
+
+    def ask(profile: Profile, own: tuple[str, str, str]) -> Declaration:
+        return crew.submit(declaration_of, profile, own).result()
+
+    found = []
+    for implementation in implementations:
+        here = [p for (framework, _), p in profiles.items() if framework == implementation.framework]
+        present = [p for p in here if p in roster.present]
+        if implementation.own and present:
+            with suppress(WorkerDied, Unavailable):  # its cells tell of it
+                implementation, state = declared(implementation, present[0], ask)
+                if state:
+                    remarks.append(
+                        f"importing {implementation.name.partition('/')[0]}.py changes the arithmetic of its process: "
+                        f"{state}; its results are judged as they are"
+                    )
+        found.append(implementation)
+    return found
+
+
+def _remarks_on(roster: Roster) -> Iterator[str]:
+    """Of the processes whose arithmetic is another one before anything has run in them."""
+    for profile, introduction in roster.present.items():
+        if introduction.arithmetic:
+            yield (
+                f"{profile.framework} in profile {profile.name} doesn't compute as IEEE 754 says: "
+                f"{introduction.arithmetic}; its results are judged as they are"
+            )
 
 
 _Lane = tuple[str, str]

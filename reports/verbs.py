@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from references.float_state import UnsoundArithmetic
 from references.formats import FormatError
 from references.oracle import OracleError
 from references.verdict import VERDICTS, at_least
@@ -19,7 +20,6 @@ from reports.golden import GoldenError
 from reports.measuring import run_measurements
 from reports.options import UsageError, one_of
 from reports.replay import replayed, script_for
-from reports.run.content import own_content
 from reports.run.reader import read_run
 from reports.run.records import Record, Run, RunError
 from reports.selecting import interpreter_named, no_cell, selection_of
@@ -53,6 +53,7 @@ KNOWN_ERRORS: dict[type[Exception], int] = {
     GoldenError: USAGE,
     OracleError: INCOMPLETE,
     CertificationError: INCOMPLETE,
+    UnsoundArithmetic: USAGE,
 }
 
 
@@ -84,13 +85,14 @@ def measure_verb(
                 show,
                 interpreter=interpreter_named(python),
                 foretell=foretell if tier == "deep" else None,
-                own_content=own_content(implementations),
                 tell=say,
             )
         except KeyboardInterrupt:
             say(f"interrupted; the finished cells are kept in {out}: the same command goes on from there")
             return INCOMPLETE
     run = outcome.run
+    for remark in outcome.remarks:
+        say(remark)
     say_lost(outcome)
     for unmeasured in run.manifest.unmeasured:
         say(f"not measured: {unmeasured.name}: {unmeasured.reason}")

@@ -6,8 +6,7 @@ Standard library alone, and fit for Python 3.9: a worker runs it beside any fram
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -24,19 +23,6 @@ def sha256_of(file: Path) -> str:
 def together(found: Mapping[str, str]) -> str:
     """One sha256 for many things by name, whatever order they were found in."""
     return hashlib.sha256("".join(f"{name}\0{found[name]}\n" for name in sorted(found)).encode()).hexdigest()
-
-
-def of_modules(names: Iterable[str]) -> dict[str, str]:
-    """The sha256 of the file of each of these modules that was loaded from one, by the module's name."""
-    found = {}
-    for name in sorted(names):
-        file = file_of(sys.modules.get(name))
-        if file is not None:
-            try:
-                found[name] = sha256_of(file)
-            except OSError:
-                continue
-    return found
 
 
 def file_of(module: ModuleType | None) -> Path | None:

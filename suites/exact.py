@@ -10,6 +10,7 @@ import numpy as np
 from references.bounds import Shifted
 from references.bulk import reference, references_of
 from references.cached import cached, keeping_pays
+from references.float_state import require_sound_arithmetic
 from references.formats import Floats
 from references.oracle import GUARD_BITS, Certified, accurate, correctly_rounded
 from references.problem import OPERATIONS, Problem, problem_of, special_rows
@@ -45,6 +46,7 @@ class Exact:
         tame = np.where(self.special[:, None], 0.0, self.batch.values)
         if self.special.any():
             forward = references_of([(o, "forward") for o in OPERATIONS], tame, self.batch.format)
+            require_sound_arithmetic()
             return Shifted(tame, forward["softmax", "forward"], forward["log_softmax", "forward"])
         return Shifted(tame, self.reference("softmax", "forward"), self.reference("log_softmax", "forward"))
 
@@ -60,7 +62,11 @@ class Exact:
 
     @timed("reference")
     def reference(self, operation: str, quantity: str) -> Reference:
-        """The exact result.  Raises CertificationError where the oracle contradicts it at a sampled element."""
+        """The exact result.
+
+        Raises CertificationError where the oracle contradicts it at a sampled element, and UnsoundArithmetic; what this
+        thread has computed in another way than IEEE 754 says is not kept.
+        """
         key = operation, quantity
         if key not in self._references:
             if keeping_pays(quantity, self.batch.format):
@@ -72,7 +78,9 @@ class Exact:
     def _make_both(self, quantity: str) -> None:
         """Both operations share their exponentials, and whoever wants the one nearly always wants the other."""
         functions = [(operation, quantity) for operation in OPERATIONS]
-        self._references |= references_of(functions, self.batch.values, self.batch.format, **self.numbers(quantity))
+        found = references_of(functions, self.batch.values, self.batch.format, **self.numbers(quantity))
+        require_sound_arithmetic()
+        self._references |= found
         for function in functions:
             self.certified(*function, *self._sample(*function))
 

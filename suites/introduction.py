@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
+from references.float_state import what_is_off
 from suites import environment
 from suites.implementations.catalogue import settings_module
 from suites.implementations.placement import HERE
@@ -55,8 +56,23 @@ class Introduction:
 
     @property
     def flushes(self) -> bool:
-        """Whether subnormal numbers are flushed to zero, as a probe showed; only JAX is probed."""
+        """Whether the framework flushes subnormal numbers to zero, as a probe of its own arithmetic showed."""
         return self.details.get("flushes subnormals") == "True"
+
+    @property
+    def arithmetic(self) -> str:
+        """In what the thread that evaluates differs from IEEE 754's default, in words; empty where it doesn't."""
+        return self.details.get(_ARITHMETIC, "")
+
+
+# A detail that is there only where something is unusual.
+_ARITHMETIC = "floating-point arithmetic"
+
+
+def _arithmetic() -> dict[str, str]:
+    """Looked at when the framework has been imported, which can set it."""
+    words = what_is_off()
+    return {_ARITHMETIC: words} if words else {}
 
 
 def introduce(framework: str) -> Introduction:
@@ -83,7 +99,7 @@ def introduce(framework: str) -> Introduction:
         packages=environment.packages(),
         environment=environment.flags(),
         settings=module.settings(),
-        details=module.details(),
+        details={**module.details(), **_arithmetic()},
         features=environment.features(),
         card=module.card(),
     )

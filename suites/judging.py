@@ -19,6 +19,7 @@ from references.errors import (
     row_sum_error,
     statistics_of,
 )
+from references.float_state import require_sound_arithmetic
 from references.formats import Bits, Floats, Mask
 from references.reference import Reference
 from references.verdict import Judgement, judge
@@ -109,14 +110,17 @@ def judged_output(
     """Judge an output [rows, n] of a function on a batch; equal ones share what is found.
 
     ``framework`` is whose contract its special rows are held to; ``flushes`` says that subnormal numbers are flushed;
-    ``place`` names the element that is reported as the worst.  Raises CertificationError.
+    ``place`` names the element that is reported as the worst.  Raises CertificationError, and UnsoundArithmetic where
+    this thread, before or after it has judged, doesn't compute as IEEE 754 says.
     """
+    require_sound_arithmetic()
     sha256 = hashlib.sha256(computed.astype(computed.dtype.newbyteorder("<")).tobytes()).hexdigest()
     contract = framework if batch.family == special.FAMILY else None
     key = (batch.sha256, operation, quantity, sha256, contract, flushes, place)
     found = _JUDGED.get(key)
     if found is None:
         found = _judged(batch, (operation, quantity), computed, contract, flushes, place, sha256)
+        require_sound_arithmetic()
         _JUDGED[key] = found
     return found
 

@@ -13,6 +13,7 @@ from suites.inputs.batch import Batch, arrays_of, batch_of
 from suites.inputs.layouts import TouchedMemory
 from suites.introduction import Introduction
 from suites.judging import Judged, judged_output
+from suites.own import request_for
 from suites.paths.taken import path_ids
 from suites.plan import Cell, rows_of
 from suites.tasks import Request
@@ -62,10 +63,8 @@ def measure(
 
 def request_of(cell: Cell, implementation: Implementation) -> Request:
     """A cell as a worker is asked for it."""
-    own = (implementation.module, *implementation.own) if implementation.own else None
-    return Request(
-        cell.implementation, cell.operation, cell.quantity, cell.layout, tuple(arrays_of(cell.quantity).items()), own
-    )
+    vectors = tuple(arrays_of(cell.quantity).items())
+    return request_for(implementation, cell.operation, cell.quantity, cell.layout, vectors)
 
 
 def input_of(cell: Cell) -> Batch:

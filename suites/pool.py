@@ -1,8 +1,8 @@
 """Worker processes behind concurrent.futures: what runs where, and what a worker's death costs.
 
-``evaluate``, ``introduction_of``, ``content_of`` and ``timings_of`` are plain functions of values that can be pickled,
-each on one profile; they use the workers of the process that they run in.  Any Executor may run them, on this machine
-or on others that have the same checkout; WorkerPool is the one for this machine.
+``evaluate``, ``declaration_of``, ``introduction_of``, ``content_of`` and ``timings_of`` are plain functions of values
+that can be pickled, each on one profile; they use the workers of the process that they run in.  Any Executor may run
+them, on this machine or on others that have the same checkout; WorkerPool is the one for this machine.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from suites.implementations.placement import processors
+from suites.implementations.user_files import UnknownName
 from suites.introduction import Introduction, Unavailable
 from suites.profiles import DEFAULT, Profile
-from suites.tasks import Answer, Loss, Task
+from suites.tasks import Answer, Declaration, Loss, Owner, Task, owner_of
 from suites.timing import Rows, TimeRatio
 from suites.worker_process import WorkerDied, WorkerProcess, loss_of
 
@@ -58,6 +60,15 @@ def content_of(profile: Profile, packages: Sequence[str], memory: str | None) ->
     return _HERE.of(profile).content(packages, memory)
 
 
+def declaration_of(profile: Profile, own: tuple[str, str, str]) -> Declaration:
+    """What a worker of the profile says of a user's function: module, file and name.
+
+    Raises UnknownName where the file can't be imported, has no such function, or costs the worker its life; otherwise
+    as ``evaluate`` does.
+    """
+    return _HERE.of(profile).declaration(own)
+
+
 def timings_of(profile: Profile, batches: Sequence[Rows]) -> list[TimeRatio]:
     """Time ratios of the profile's framework on batches of binary32 rows.  Raises as ``evaluate`` does."""
     return _HERE.of(profile).timings(batches)
@@ -86,9 +97,21 @@ class _Lane:
         with self._turn, self._mourning():
             return self._running().content(packages, memory)
 
+    def declaration(self, own: tuple[str, str, str]) -> Declaration:
+        with self._turn:
+            if self._worker is not None and self._worker.owner is not None:
+                self._replace()  # it may have imported the file before an edit
+            worker = self._running()
+            try:
+                with self._mourning():
+                    return worker.declaration(own)
+            except WorkerDied as death:
+                advice = "a file that is measured should define things when it is imported, and do nothing else"
+                raise UnknownName(f"{own[1]} can't be imported: {death.loss.reason}; {advice}") from None
+
     def timings(self, batches: Sequence[Rows]) -> list[TimeRatio]:
         with self._turn, self._mourning():
-            return self._running().timings(batches)
+            return self._running_for(None).timings(batches)
 
     def evaluate(self, task: Task) -> list[Answer]:
         answers: list[Answer] = []
@@ -103,8 +126,8 @@ class _Lane:
                     answers += [Answer(None, loss=loss_of(failure))] * (len(task.requests) - len(answers))
                     break
                 if loss is None:
-                    break
-                if tried == len(answers):
+                    tried = None
+                elif tried == len(answers):
                     answers.append(Answer(None, loss=loss))
                     self._count(loss)
                     tried = None
@@ -114,12 +137,21 @@ class _Lane:
         return answers
 
     def _attempt(self, task: Task, answers: list[Answer]) -> Loss | None:
-        """Have the rest of the requests answered by one worker; the loss, if one of them cost it its life."""
-        worker = self._running()
+        """Have the next requests answered by one worker; the loss, if one of them cost it its life.
+
+        Those of one owner alone, and none after one that has spoilt it.
+        """
+        rest = task.requests[len(answers) :]
+        owner = owner_of(rest[0])
+        worker = self._running_for(owner)
         try:
             with self._mourning():
-                for answer in worker.answers(task, task.requests[len(answers) :]):
+                for answer in worker.answers(task, list(takewhile(lambda r: owner_of(r) == owner, rest))):
                     answers.append(answer)
+                    if worker.spoilt:
+                        self._replace()
+                        self._count(answer.loss or Loss("its process had to be replaced"))
+                        break
                     self._lost_in_a_row = 0
         except WorkerDied as death:
             return death.loss
@@ -128,14 +160,25 @@ class _Lane:
     def _count(self, loss: Loss) -> None:
         """Give up a profile in which nothing survives."""
         self._lost_in_a_row += 1
-        if self._lost_in_a_row == _LOST_IN_A_ROW:
+        if self._lost_in_a_row >= _LOST_IN_A_ROW:
             reason = f"given up after {_LOST_IN_A_ROW} lost evaluations in a row, the last one: {loss.reason}"
             self._failure = WorkerDied(Loss(reason, loss.signal, loss.log))
 
     def _replace_if_grown(self) -> None:
         if self._worker is not None and self._worker.resident > _GROWN:
-            self._worker.kill()
-            self._worker = None
+            self._replace()
+
+    def _replace(self) -> None:
+        """Let a worker go; the next that is needed is a fresh one."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.kill()
+
+    def _running_for(self, owner: Owner) -> WorkerProcess:
+        """A worker that has run nobody else's functions: they can change anything in their process."""
+        if self._worker is not None and self._worker.owner not in (None, owner):
+            self._replace()
+        return self._running()
 
     def _running(self) -> WorkerProcess:
         """The worker, started if there is none.  One that can't be started is not tried again."""
@@ -153,7 +196,7 @@ class _Lane:
                     if self._stopped:  # it was not there yet to be ended
                         raise Stopped
             except (WorkerDied, Unavailable) as failure:
-                if tried == _TRIES or isinstance(failure, Unavailable):
+                if tried == _TRIES or isinstance(failure, Unavailable) or failure.late:
                     self._failure = failure
                     raise
         assert self._worker is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from references.formats import Bits
 from suites.inputs.batch import Batch
@@ -14,6 +14,7 @@ from suites.profiles import Profile
 class Request:
     """One evaluation; ``own`` is module, file and function of a user's implementation.
 
+    ``content`` is what a worker declared that this consists of; one that finds another content evaluates nothing.
     ``vectors`` are the roles that the quantity takes, with the names of the task's arrays that are in them.
     """
 
@@ -23,6 +24,28 @@ class Request:
     layout: str
     vectors: tuple[tuple[str, str], ...] = ()
     own: tuple[str, str, str] | None = None
+    content: tuple[tuple[str, str], ...] | None = None
+
+
+# Whose functions a worker runs: those of a user's file with one content, or the frameworks' own.
+Owner = tuple[str, tuple[tuple[str, str], ...] | None] | None
+
+
+def owner_of(request: Request) -> Owner:
+    """Whose function a request calls."""
+    return None if request.own is None else (request.own[1], request.content)
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a worker says of a user's file that it has imported.
+
+    ``content`` has the sha256 of the file, by its name, and of all modules and libraries that came along with it.
+    ``state`` says what importing it has changed of the thread's arithmetic; empty for nothing.
+    """
+
+    content: dict[str, str]
+    state: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +83,10 @@ class Answer:
     seconds: float = 0.0
     loss: Loss | None = None
     touched: int = 0
+
+    def of_own(self) -> Answer:
+        """The same of a user's function: what it raises has failed, whatever it says."""
+        return self if self.loss is None else replace(self, loss=replace(self.loss, unsupported=False))
 
 
 def task_of(profile: Profile, batch: Batch, requests: tuple[Request, ...]) -> Task:

@@ -1,83 +1,43 @@
 """Evaluates cells in a process of its own: bits in, bits out.  Needs Python 3.9, NumPy and the framework, nothing else.
 
-Started by path, ``PYTHON suites/worker.py CONFIG``, from any checkout.  CONFIG is a JSON object: ``framework``,
-``device``, ``threads``, ``x64``, ``cpus`` and ``memory`` (null: no limit), ``guard`` (seconds), ``scratch`` (a folder).
+Started by path, ``PYTHON suites/worker.py``, from any checkout.  Requests are JSON objects, one a line, on what was
+standard input; answers go to what was standard output, each on a line that begins with MARK and the token.  Arrays
+travel as .npy files of unsigned integers.  First comes the configuration: ``token``, ``framework``, ``device``,
+``threads``, ``x64``, ``cpus`` and ``memory`` (null: no limit), ``guard`` (seconds), ``scratch`` (a folder).  It is
+answered by {"here": true}, and then {"introduction": ...} or {"unavailable": reason}.  Then
 
-Requests are JSON objects, one a line, on what was standard input; replies go to what was standard output, each on a
-line that begins with MARK, so that a banner of the interpreter's can't be taken for one.  Arrays travel as .npy files
-of unsigned integers.  First comes {"introduction": ...} or {"unavailable": reason}.  Then
-
-    {"evaluate": {"format", "logits", "vectors": {name: file}, "calls": [{"implementation", "operation", "quantity",
-                  "layout", "vectors": {role: name}, "output", "own"}]}}
-        -> for each call {"seconds", "resident"} and one of {"done", "touched"}, {"raised", "unsupported"}, {"memory"},
-           {"scratch"}, the last three with a reason
-    {"time": [files]}
+    {"id", "declare": {"own"}}
+        -> {"content", "state"}, or {"refused": reason}
+    {"id", "evaluate": {"format", "logits", "vectors": {name: file}, "content", "calls": [{"implementation",
+                        "operation", "quantity", "layout", "vectors": {role: name}, "output", "own"}]}}
+        -> for each call {"call", "seconds", "resident", "state"} and one of {"touched"}, {"raised", "unsupported"},
+           {"memory"}, {"scratch", "errno"}, the last three with a reason
+    {"id", "time": [files]}
         -> {"timings": [...]}
-    {"content": {"packages": [names], "memory": folder or null}}
+    {"id", "content": {"packages": [names], "memory": folder or null}}
         -> {"content": {name: sha256}}
 
-The end of the input ends the process, whatever it is doing.
+``state`` is what a function has changed of the thread's arithmetic, in words.  The end of the input ends the process,
+whatever it is doing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
-import json
 import os
-import queue
-import shutil
 import signal
 import sys
-import threading
 import time
+import traceback
 from dataclasses import asdict
 from typing import Any
-
-MARK = "@softmax-accuracy "
 
 # How they say that they have no such function, format or argument, besides NotImplementedError and its like.
 _NOT_THERE = ("not implemented for", "not supported on Python", "got an unexpected keyword argument")
 
 # How the frameworks say that they got no memory, besides MemoryError.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "Unable to allocate", "RESOURCE_EXHAUSTED", "std::bad_alloc")
-
-
-class Link:
-    """The two pipes to the driver, out of the way of anything that prints or reads."""
-
-    def __init__(self, scratch: str) -> None:
-        self._scratch = scratch
-        requests = os.dup(0)
-        self._replies = os.dup(1)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        os.dup2(2, 1)
-        self._waiting: queue.Queue[Any] = queue.Queue()
-        threading.Thread(target=self._read, args=(requests,), daemon=True).start()
-
-    def _read(self, requests: int) -> None:
-        with os.fdopen(requests, encoding="utf-8") as lines:
-            for line in lines:
-                self._waiting.put(json.loads(line))
-        self._leave()
-
-    def _leave(self) -> None:
-        """Nobody is left to answer to: end this process and what it has started, even in the midst of a kernel."""
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        if os.getpgrp() == os.getpid():
-            os.killpg(0, signal.SIGKILL)
-        os._exit(0)
-
-    def next(self) -> Any:
-        """The next request."""
-        return self._waiting.get()
-
-    def reply(self, **message: Any) -> None:
-        """Send one object; the line break before it ends whatever was printed there."""
-        data = ("\n" + MARK + json.dumps(message) + "\n").encode()
-        while data:
-            data = data[os.write(self._replies, data) :]
 
 
 def _settle(config: dict[str, Any]) -> None:
@@ -111,67 +71,129 @@ def _pages(column: int) -> int:
 def _resident() -> int:
     try:
         return _pages(1)
-    except OSError:
+    except (OSError, ValueError, IndexError):
         return 0
 
 
 class Evaluations:
-    """The evaluators of one framework, made when they are first asked for."""
+    """The evaluators of one framework, made when they are first asked for.
 
-    def __init__(self, link: Link, guard: float) -> None:
+    What is needed after a function has run is taken hold of before: a function may put anything in the place of what
+    it finds in modules.
+    """
+
+    def __init__(self, link: Any, guard: float) -> None:
+        import numpy as np
+
+        from references.float_state import what_is_off
+        from suites.evaluation import evaluate_rows
+        from suites.implementations.user_files import described
+        from suites.link import moved
+
         self._link, self._guard = link, guard
         self._evaluators: dict[str, Any] = {}
+        self._contents: dict[str, dict[str, str]] = {}  # of users' functions
+        self._save, self._load, self._clock = np.save, np.load, time.perf_counter
+        self._what_is_off, self._evaluate_rows, self._described = what_is_off, evaluate_rows, described
+        self._log = moved(2)
 
-    def _evaluator(self, call: dict[str, Any]) -> Any:
-        from suites.implementations.catalogue import CATALOGUE, own_evaluator
+    def declare(self, to: int, own: list[str]) -> None:
+        """Import a user's file, and tell what it consists of and what importing it has changed."""
+        from suites.implementations.catalogue import UnknownName
+        from suites.own_content import ContentChanged
+
+        before = self._what_is_off()
+        with self._watched():
+            try:
+                self._own_evaluator(own)
+            except (UnknownName, ContentChanged) as error:
+                self._link.reply(to, refused=str(error))
+                return
+        self._link.reply(to, content=self._contents[own[1]], state=self._changed(before))
+
+    def _evaluator(self, call: dict[str, Any], declared: dict[str, str] | None) -> Any:
+        from suites.implementations.catalogue import CATALOGUE
 
         name, own = call["implementation"], call["own"]
         if name not in self._evaluators:
-            self._evaluators[name] = own_evaluator(*own) if own else CATALOGUE[name].evaluator()
+            made = self._own_evaluator(own, declared) if own else CATALOGUE[name].evaluator()
+            self._evaluators[name] = made
         return self._evaluators[name]
 
-    def answer(self, request: dict[str, Any]) -> None:
-        """Evaluate all calls on one input, and reply after each."""
-        import numpy as np
+    def _own_evaluator(self, own: list[str], declared: dict[str, str] | None = None) -> Any:
+        """Raises ContentChanged where the file is not what was declared, and UnknownName."""
+        from suites.implementations.catalogue import own_evaluator
+        from suites.own_content import check_unchanged, loading
 
+        module, file, function = own
+        evaluator, content = loading(file, lambda: own_evaluator(module, file, function))
+        content = self._contents.setdefault(file, content)
+        if declared is not None:
+            check_unchanged(file, declared, content)
+        return evaluator
+
+    def answer(self, to: int, request: dict[str, Any]) -> None:
+        """Evaluate all calls on one input, and reply after each."""
         try:
-            logits = np.load(request["logits"], allow_pickle=False)
-            vectors = {name: np.load(file, allow_pickle=False) for name, file in request["vectors"].items()}
+            logits = self._load(request["logits"], allow_pickle=False)
+            vectors = {name: self._load(file, allow_pickle=False) for name, file in request["vectors"].items()}
         except OSError as error:
-            self._link.reply(scratch=error.strerror or str(error))
+            self._link.reply(to, call=0, **_scratch(error), seconds=0.0, resident=0, state="")
             return
-        for call in request["calls"]:
-            # Should the driver be gone while a kernel hangs and holds the interpreter, this ends the process.
-            faulthandler.dump_traceback_later(self._guard, exit=True)
-            reply = self._evaluated(call, request["format"], logits, vectors)
-            self._link.reply(**reply, resident=_resident())
+        for number, call in enumerate(request["calls"]):
+            with self._watched():
+                reply = self._evaluated(call, request, logits, vectors)
+                self._link.reply(to, call=number, resident=_resident(), **reply)
+
+    @contextlib.contextmanager
+    def _watched(self) -> Any:
+        """Should the driver be gone while a kernel hangs and holds the interpreter, this ends the process."""
+        faulthandler.dump_traceback_later(self._guard, exit=True, file=self._log)
+        try:
+            yield
+        finally:
             faulthandler.cancel_dump_traceback_later()
 
-    def _evaluated(self, call: dict[str, Any], format: str, logits: Any, vectors: dict[str, Any]) -> dict[str, Any]:
-        import numpy as np
-
-        from suites.evaluation import evaluate_rows
+    def _evaluated(
+        self, call: dict[str, Any], request: dict[str, Any], logits: Any, vectors: dict[str, Any]
+    ) -> dict[str, Any]:
         from suites.inputs.layouts import TouchedMemory
 
-        start, touched = time.perf_counter(), 0
+        before, start, touched, bits = self._what_is_off(), self._clock(), 0, None
+        reply: dict[str, Any] = {}
         try:
             taken = {role: vectors[name] for role, name in call["vectors"].items()}
-            what = call["operation"], call["quantity"], format, call["layout"]
-            bits = evaluate_rows(self._evaluator(call), *what, logits, taken)
+            what = call["operation"], call["quantity"], request["format"], call["layout"]
+            evaluator = self._evaluator(call, request["content"])
+            before = self._what_is_off()
+            bits = self._evaluate_rows(evaluator, *what, logits, taken)
         except TouchedMemory as found:
             bits, touched = found.computed, found.count
-        except (Exception, SystemExit) as error:  # whatever a framework or a user's function raises
-            text = (f"{type(error).__name__}: {error}".splitlines() or [type(error).__name__])[0]
-            seconds = time.perf_counter() - start
-            if _is_no_memory(error):
-                return {"memory": text, "seconds": seconds}
-            return {"raised": text, "unsupported": not call["own"] and is_unsupported(error), "seconds": seconds}
-        seconds = time.perf_counter() - start
-        try:
-            np.save(call["output"], bits)
-        except OSError as error:
-            return {"scratch": error.strerror or str(error), "seconds": seconds}
-        return {"done": True, "touched": touched, "seconds": seconds}
+        except BaseException as error:  # whatever a framework or a user's function raises
+            reply = self._failure(call, error)
+        self._link.leave_if_copied()
+        reply.update(seconds=self._clock() - start, state=self._changed(before))
+        if bits is not None:
+            try:
+                self._save(call["output"], bits)
+                reply.update(touched=touched)
+            except OSError as error:
+                reply.update(_scratch(error))
+        return reply
+
+    def _failure(self, call: dict[str, Any], error: BaseException) -> dict[str, Any]:
+        from suites.implementations.catalogue import UnknownName
+        from suites.own_content import ContentChanged
+
+        ours = isinstance(error, (ContentChanged, UnknownName))
+        text = str(error) if ours else self._described(error)
+        if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY):
+            return {"memory": text}
+        return {"raised": text, "unsupported": not call["own"] and is_unsupported(error)}
+
+    def _changed(self, before: str) -> str:
+        after = self._what_is_off()
+        return "" if after == before else after or "it is as IEEE 754 says again"
 
 
 def is_unsupported(error: BaseException) -> bool:
@@ -181,8 +203,8 @@ def is_unsupported(error: BaseException) -> bool:
     )
 
 
-def _is_no_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+def _scratch(error: OSError) -> dict[str, Any]:
+    return {"scratch": error.strerror or str(error), "errno": error.errno}
 
 
 def _timings(framework: str, files: list[str]) -> list[dict[str, Any]]:
@@ -201,13 +223,14 @@ def _content(packages: list[str], memory: str | None) -> dict[str, str]:
     return of_packages(packages, Path(memory) if memory else None)
 
 
-def main() -> None:
+def _serve() -> None:
     """Introduce this process, then answer until the driver closes the pipe."""
-    config = json.loads(sys.argv[1])
-    link = Link(config["scratch"])
+    from suites.link import Link
+
+    link = Link()
+    config = link.config()
+    link.reply(0, here=True)
     _settle(config)
-    # This file's folder was put there by the interpreter; its modules must not hide others of the same name.
-    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     from suites.implementations.placement import HERE
     from suites.introduction import Unavailable, introduce
 
@@ -215,19 +238,37 @@ def main() -> None:
     try:
         introduction = introduce(config["framework"])
     except Unavailable as reason:
-        link.reply(unavailable=str(reason))
+        link.reply(0, unavailable=str(reason))
         return
     _limit_memory(config["memory"])
-    link.reply(introduction=asdict(introduction))
+    link.reply(0, introduction=asdict(introduction))
     evaluations = Evaluations(link, config["guard"])
     while True:
         request = link.next()
         if "evaluate" in request:
-            evaluations.answer(request["evaluate"])
+            evaluations.answer(request["id"], request["evaluate"])
+        elif "declare" in request:
+            evaluations.declare(request["id"], request["declare"]["own"])
         elif "content" in request:
-            link.reply(content=_content(**request["content"]))
+            link.reply(request["id"], content=_content(**request["content"]))
         else:
-            link.reply(timings=_timings(config["framework"], request["time"]))
+            link.reply(request["id"], timings=_timings(config["framework"], request["time"]))
+
+
+def main() -> None:
+    """Serve in a child of this process, which stands between it and the driver."""
+    # This file's folder was put there by the interpreter; its modules must not hide others of the same name.
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    from suites.between import stand_between
+
+    stand_between()
+    status = 0
+    try:
+        _serve()
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    os._exit(status)  # what a function has registered to run at the end, or left running, is not waited for
 
 
 if __name__ == "__main__":

@@ -1,44 +1,59 @@
-"""One worker process, seen from the driver: started, asked, watched and ended."""
+"""One worker process, seen from the driver: started, asked, watched and ended.
+
+Nothing that comes from it is believed: answers bear the token and have the fields that were asked for, a result has the
+format and shape of its input, text is cleaned and bounded.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import secrets
 import selectors
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from suites.disk import reason_in, reason_of
+from references.formats import Bits
+from suites.implementations.user_files import UnknownName
 from suites.introduction import Introduction, Unavailable
+from suites.printable import printable
 from suites.profiles import Profile
-from suites.tasks import Answer, Loss, Request, Task
+from suites.replies import Contents, Declared, Evaluated, Nonsense, made, reply_on
+from suites.scratch import Scratch, ScratchRemoved, blame_disk, result_in
+from suites.scratch import ScratchError as ScratchError
+from suites.tail import Printed
+from suites.tasks import Answer, Declaration, Loss, Owner, Request, Task, owner_of
 from suites.timing import Rows, TimeRatio
-from suites.worker import MARK
 
 _PROGRAM = Path(__file__).with_name("worker.py")
 
-# How much of what a dead worker had printed is kept.
-_LOG_BYTES, _FIRST_LINES, _LAST_LINES = 1 << 16, 10, 20
+# What a worker may send, in bytes, that is no answer, while one is waited for.
+_MOST_RECEIVED = 1 << 22
+
+# Seconds that a Python may take until it runs the worker's first lines, and to take in a request.
+_FIRST_SIGN, _TAKING = 60.0, 60.0
 
 # A worker that nobody waits for any more ends itself this much later than the driver would have ended it.
 _GRACE = 30.0
 
+# How often a process is looked at that is waited for: what it has started may keep its pipes open when it is gone.
+_LOOK = 0.25
+
 
 class WorkerDied(Exception):
-    """A worker ended, was ended, or has to be: ``loss`` says why."""
+    """A worker ended, was ended, or has to be: ``loss`` says why, ``late`` that it did not answer in time."""
 
-    def __init__(self, loss: Loss) -> None:
+    def __init__(self, loss: Loss, *, late: bool = False) -> None:
         super().__init__(loss.reason)
-        self.loss = loss
+        self.loss, self.late = loss, late
 
 
 def loss_of(failure: WorkerDied | Unavailable) -> Loss:
@@ -46,13 +61,11 @@ def loss_of(failure: WorkerDied | Unavailable) -> Loss:
     return failure.loss if isinstance(failure, WorkerDied) else Loss(str(failure))
 
 
-class ScratchError(Exception):
-    """The folder that arrays travel through can't be written; one line with the remedy."""
-
-
 class WorkerProcess:
     """A running worker of one profile; ``introduction`` is there once it has been greeted.
 
+    ``owner`` is whose functions it has run: those of a user's file, or None while they were the frameworks' own.
+    ``spoilt`` says that a function has changed the arithmetic of the process, so that nothing more should run in it.
     Raises Unavailable where the interpreter can't be started, ScratchError.
     """
 
@@ -60,35 +73,68 @@ class WorkerProcess:
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        self._known: set[str] = set()  # implementations that have been called
-        self._received = b""
+        self.owner: Owner = None
+        self.spoilt = False
         self.resident = 0  # bytes in memory after its last answer
+        self._known: set[str] = set()  # implementations that have been called
+        self._token = secrets.token_hex(16)
+        self._asked = 0  # requests
+        self._lines: deque[bytes] = deque()  # received, and not looked at yet
+        self._rest = b""  # the beginning of another
         self._over = False
-        with _scratch_errors():
-            self._scratch = Path(tempfile.mkdtemp(prefix="softmax-accuracy-"))
+        self._scratch = Scratch()
         try:
-            self._process = _started(profile, self._scratch)
+            self._process = _started(profile)
         except BaseException:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.remove()
             raise
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        assert self._process.stderr is not None
         self._requests, self._replies = self._process.stdin, self._process.stdout
+        self._printed = Printed(self._process.stderr)
+        os.set_blocking(self._requests.fileno(), False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._replies, selectors.EVENT_READ)
 
     def greet(self) -> None:
         """Wait for its introduction.  Raises WorkerDied, and Unavailable where its framework or device isn't there."""
-        reply = self._reply(self.profile.limits.start, "its start")
-        if "unavailable" in reply:
-            raise Unavailable(reply["unavailable"])
-        self.introduction = Introduction(**reply["introduction"])
+        self._send({**_config(self.profile, self._scratch.path), "token": self._token})
+        start = self.profile.limits.start
+        if self._reply(min(start, _FIRST_SIGN), "its start").get("here") is not True:
+            raise WorkerDied(self._put_down("the worker sent nonsense: no sign of its start"))
+        reply = self._reply(start, "its start")
+        with self._sense():
+            if "unavailable" in reply:
+                raise Unavailable(printable(str(reply["unavailable"])))
+            self.introduction = made(Introduction, reply.get("introduction"))
+            if self.introduction.framework != self.profile.framework:
+                raise Nonsense(f"it introduces itself as {self.introduction.framework}")
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
+    def declaration(self, own: tuple[str, str, str]) -> Declaration:
+        """What a user's file says and consists of, by importing it: module, file and function.
+
+        Raises UnknownName where it can't be had, WorkerDied where the process doesn't survive it.
+        """
+        self._ask({"declare": {"own": own}})
+        reply = self._reply(self.profile.limits.first_call, f"importing {own[1]}")
+        with self._sense():
+            found = made(Declared, reply)
+            if found.refused is not None:
+                raise UnknownName(printable(found.refused))
+            if not found.content:
+                raise Nonsense("no content")
+        self.owner = own[1], tuple(found.content.items())
+        return Declaration(found.content, found.state)
+
     def answers(self, task: Task, requests: Sequence[Request]) -> Iterator[Answer]:
-        """An answer to each request on the input of a task, as they come.  Raises WorkerDied, ScratchError."""
-        outputs = [self._scratch / f"{number}.npy" for number in range(len(requests))]
+        """An answer to each request of one owner on the input of a task, as they come.
+
+        Raises WorkerDied, ScratchError.
+        """
+        outputs = [self._scratch.place() for _ in requests]
         calls = [
             {
                 "implementation": r.implementation,
@@ -102,85 +148,130 @@ class WorkerProcess:
             for r, output in zip(requests, outputs, strict=True)
         ]
         needed = {name for r in requests for _, name in r.vectors}
-        vectors = {name: self._kept(name, task.vectors[name]) for name in sorted(needed)}
-        message = {
-            "format": task.format,
-            "logits": self._kept("logits", task.logits),
-            "vectors": vectors,
-            "calls": calls,
-        }
-        self._send({"evaluate": message})
-        for request, output in zip(requests, outputs, strict=True):
+        content = requests[0].content if self.owner is None else None  # it is held to what it has loaded ever after
+        self.owner = owner_of(requests[0])
+        self._ask(
+            {
+                "evaluate": {
+                    "format": task.format,
+                    "logits": self._kept("logits", task.logits),
+                    "vectors": {name: self._kept(name, task.vectors[name]) for name in sorted(needed)},
+                    "content": None if content is None else dict(content),
+                    "calls": calls,
+                }
+            }
+        )
+        for number, (request, output) in enumerate(zip(requests, outputs, strict=True)):
             limits = self.profile.limits
             seconds = limits.call if request.implementation in self._known else limits.first_call
             self._known.add(request.implementation)
-            yield self._answer(self._reply(seconds, request.implementation), output)
+            with self._sense():
+                reply = made(Evaluated, self._reply(seconds, request.implementation))
+                if reply.call != number:
+                    raise Nonsense(f"call {reply.call} in place of {number}")
+                answer = self._answer(reply, output, task.logits)
+            yield answer if request.own is None else answer.of_own()
 
-    def _answer(self, reply: dict[str, Any], output: Path) -> Answer:
-        self.resident = reply.get("resident", 0)
-        if "scratch" in reply:
-            raise ScratchError(_scratch_text(reason_in(reply["scratch"])))
-        if "memory" in reply:  # what is left of this process is of no use
-            raise WorkerDied(self._put_down(f"out of memory: {reply['memory']}"))
-        if "raised" in reply:
-            return Answer(None, reply["seconds"], Loss(reply["raised"], unsupported=reply["unsupported"]))
-        with _scratch_errors():
-            bits = np.load(output, allow_pickle=False)
-            output.unlink()
-        return Answer(bits, reply["seconds"], touched=reply["touched"])
+    def _answer(self, reply: Evaluated, output: Path, like: Bits) -> Answer:
+        self.resident, self.spoilt = reply.resident, bool(reply.state)
+        if reply.scratch is not None:
+            blame_disk(reply.scratch, reply.errno)
+            raise WorkerDied(self._put_down(f"its result can't be written: {printable(reply.scratch)}"))
+        if reply.memory is not None:  # what is left of this process is of no use
+            raise WorkerDied(self._put_down(f"out of memory: {printable(reply.memory)}"))
+        if reply.raised is not None:
+            return Answer(None, reply.seconds, Loss(printable(reply.raised), unsupported=reply.unsupported))
+        if reply.touched is None:
+            raise Nonsense("neither a result nor a reason")
+        bits = result_in(output, like)
+        if reply.state:
+            changed = f"it changed the floating-point state of its process: {printable(reply.state)}"
+            return Answer(None, reply.seconds, Loss(f"{changed}; set it back before the function returns"))
+        return Answer(bits, reply.seconds, touched=reply.touched)
 
     def timings(self, batches: Sequence[Rows]) -> list[TimeRatio]:
         """Time ratios on batches of binary32 rows.  Raises WorkerDied, ScratchError."""
-        self._send({"time": [self._kept(f"timed-{number}", rows) for number, rows in enumerate(batches)]})
-        reply = self._reply(self.profile.limits.first_call, "timing")
-        return [TimeRatio(**{**ratio, "shape": tuple(ratio["shape"])}) for ratio in reply["timings"]]
+        self._ask({"time": [self._kept(f"timed-{number}", rows) for number, rows in enumerate(batches)]})
+        reply = self._reply(self.profile.limits.first_call, "timing").get("timings")
+        with self._sense():
+            if not isinstance(reply, list):
+                raise Nonsense("no timings")
+            return [made(TimeRatio, ratio) for ratio in reply]
 
     def content(self, packages: Sequence[str], memory: str | None) -> dict[str, str]:
         """The sha256 of the files of packages beside its interpreter, by name.  Raises WorkerDied."""
-        self._send({"content": {"packages": list(packages), "memory": memory}})
-        reply = self._reply(self.profile.limits.start, "reading its packages")
-        return {str(name): str(sha256) for name, sha256 in reply["content"].items()}
+        self._ask({"content": {"packages": list(packages), "memory": memory}})
+        with self._sense():
+            return made(Contents, self._reply(self.profile.limits.start, "reading its packages")).content
 
     def _kept(self, name: str, bits: np.typing.NDArray[Any]) -> str:
-        file = self._scratch / f"{name}.npy"
-        with _scratch_errors():
-            np.save(file, bits, allow_pickle=False)
-        return str(file)
-
-    def _send(self, message: dict[str, Any]) -> None:
         try:
-            self._requests.write(json.dumps(message).encode() + b"\n")
-            self._requests.flush()
-        except OSError:
-            raise WorkerDied(self._ended()) from None
+            return self._scratch.keep(name, bits)
+        except ScratchRemoved:
+            raise WorkerDied(self._put_down("the folder that arrays travel through was removed")) from None
+
+    def _ask(self, message: Mapping[str, Any]) -> None:
+        self._asked += 1
+        self._send({"id": self._asked, **message})
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        data, deadline = json.dumps(message).encode() + b"\n", time.monotonic() + _TAKING
+        while data:
+            try:
+                data = data[os.write(self._requests.fileno(), data) :]
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise WorkerDied(self._put_down(f"no request was taken within {_TAKING:g} s")) from None
+                time.sleep(0.01)
+            except OSError:
+                raise WorkerDied(self._ended()) from None
+
+    @contextlib.contextmanager
+    def _sense(self) -> Iterator[None]:
+        """Ends a worker whose answer has none."""
+        try:
+            yield
+        except Nonsense as error:
+            raise WorkerDied(self._put_down(f"the worker sent nonsense: {error}")) from None
 
     # -- listening ---------------------------------------------------------------------------------------------------
 
     def _reply(self, seconds: float, what: str) -> dict[str, Any]:
-        """The next reply; whatever else stands on the pipe is passed over."""
-        deadline = time.monotonic() + seconds
+        """The answer to the last request; whatever else stands on the pipe is passed over, if it is not too much."""
+        deadline, passed = time.monotonic() + seconds, 0
         while True:
-            line, found, rest = self._received.partition(b"\n")
-            if found:
-                self._received = rest
-                reply = _reply_in(line)
+            while self._lines:
+                line = self._lines.popleft()
+                reply = reply_on(line, self._token, self._asked)
                 if reply is not None:
                     return reply
-                continue
-            if not self._selector.select(max(0.0, deadline - time.monotonic())):
-                raise WorkerDied(self._put_down(f"no answer from {what} within {seconds:g} s"))
-            received = os.read(self._replies.fileno(), 1 << 16)
-            if not received:
+                passed += len(line) + 1
+            if passed + len(self._rest) > _MOST_RECEIVED:
+                raise WorkerDied(self._put_down(f"the worker sent more than {_MOST_RECEIVED >> 20} MiB of no answer"))
+            self._receive(deadline, f"no answer from {what} within {seconds:g} s")
+
+    def _receive(self, deadline: float, late: str) -> None:
+        """Wait for more.  Raises WorkerDied where nothing more can come, and at the deadline."""
+        gone = self._process.poll() is not None
+        if not self._selector.select(0.0 if gone else max(0.0, min(_LOOK, deadline - time.monotonic()))):
+            if gone:
                 raise WorkerDied(self._ended())
-            self._received += received
+            if time.monotonic() >= deadline:
+                raise WorkerDied(self._put_down(late), late=True)
+            return
+        received = os.read(self._replies.fileno(), 1 << 16)
+        if not received:
+            raise WorkerDied(self._ended())
+        *lines, self._rest = (self._rest + received).split(b"\n")
+        self._lines.extend(lines)
 
     def _ended(self) -> Loss:
         """Why the process is gone."""
-        log = self._printed()
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             code = None
+        log = self._printed.text()
         self.kill()
         if code is None:
             return Loss("the worker closed its pipe", log=log)
@@ -193,22 +284,12 @@ class WorkerProcess:
     def _put_down(self, reason: str) -> Loss:
         """End a process that goes on; before it ends it tells where it stands."""
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            self._process.send_signal(signal.SIGABRT)
+            os.killpg(self._process.pid, signal.SIGABRT)
             self._process.wait(timeout=2)
-        log = self._printed()
+        self.stop()
+        log = self._printed.text()
         self.kill()
         return Loss(reason, log=log)
-
-    def _printed(self) -> str:
-        """The beginning and the end of what the process has printed: a message, and the traceback that follows it."""
-        try:
-            text = (self._scratch / "log").read_bytes()[-_LOG_BYTES:].decode(errors="replace")
-        except OSError:
-            return ""
-        lines = text.splitlines()
-        if len(lines) > _FIRST_LINES + _LAST_LINES:
-            lines = [*lines[:_FIRST_LINES], "...", *lines[-_LAST_LINES:]]
-        return "\n".join(lines)
 
     # -- ending ------------------------------------------------------------------------------------------------------
 
@@ -216,6 +297,8 @@ class WorkerProcess:
         """End the process and all that it has started.  May be called from any thread: who listens learns of it."""
         with contextlib.suppress(OSError):  # it may be gone
             os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            self._process.kill()
 
     def kill(self) -> None:
         """End the process and remove its folder; for the thread that asks it."""
@@ -227,12 +310,12 @@ class WorkerProcess:
             for pipe in (self._requests, self._replies):
                 with contextlib.suppress(OSError):  # a request may be stuck in it
                     pipe.close()
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.remove()
 
 
-def _started(profile: Profile, scratch: Path) -> subprocess.Popen[bytes]:
+def _config(profile: Profile, scratch: Path) -> dict[str, Any]:
     limits = profile.limits
-    config = {
+    return {
         "framework": profile.framework,
         "device": profile.device,
         "threads": profile.threads,
@@ -243,31 +326,21 @@ def _started(profile: Profile, scratch: Path) -> subprocess.Popen[bytes]:
         "guard": max(limits.first_call, limits.call) + _GRACE,
         "scratch": str(scratch),
     }
-    with _scratch_errors():
-        log = (scratch / "log").open("wb")
-    with log:
-        try:
-            return subprocess.Popen(
-                [profile.interpreter, str(_PROGRAM), json.dumps(config)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=profile.variables(),
-                start_new_session=True,  # Ctrl-C reaches the driver alone, and what a worker starts ends with it
-            )
-        except OSError as error:
-            raise Unavailable(f"{profile.interpreter} can't be started: {error.strerror or error}") from None
 
 
-def _reply_in(line: bytes) -> dict[str, Any] | None:
-    """The reply on a line; None for anything else, such as the banner of an interpreter."""
-    if not line.startswith(MARK.encode()):
-        return None
+def _started(profile: Profile) -> subprocess.Popen[bytes]:
     try:
-        reply = json.loads(line[len(MARK) :])
-    except ValueError:
-        return None
-    return reply if isinstance(reply, dict) else None
+        return subprocess.Popen(
+            [profile.interpreter, str(_PROGRAM)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env=profile.variables(),
+            start_new_session=True,  # Ctrl-C reaches the driver alone, and what a worker starts ends with it
+        )
+    except OSError as error:
+        raise Unavailable(f"{profile.interpreter} can't be started: {error.strerror or error}") from None
 
 
 def _signal_name(number: int) -> str:
@@ -279,15 +352,3 @@ def _signal_name(number: int) -> str:
 
 def _physical_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-@contextlib.contextmanager
-def _scratch_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ScratchError(_scratch_text(reason_of(error))) from None
-
-
-def _scratch_text(reason: str) -> str:
-    return f"{tempfile.gettempdir()} can't be written: {reason}; free space there, or set TMPDIR to another folder"

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 
 from references.cached import VARIABLE
 from reports.run.records import RunError
-from suites.content import file_of, of_modules, sha256_of, together
+from suites.content import sha256_of, together
 from suites.environment import JUDGES
 from suites.implementations.catalogue import Implementation, cxx_compiler
 from suites.implementations.implementation import COMPILER
 from suites.installed import START, of_packages
 from suites.introduction import Introduction, Unavailable
+from suites.own_content import digest_of
 from suites.pool import content_of
 from suites.profiles import DEFAULT, Profile
 from suites.worker_process import WorkerDied
@@ -50,13 +50,12 @@ _SOURCES = {".py", ".toml"}
 def content_of_run(
     implementations: Iterable[Implementation],
     present: Mapping[Profile, Introduction],
-    own: Mapping[str, str],
     crew: Executor | None,
 ) -> Content:
     """The sha256 of all that the cells of a run depend on, by name.
 
-    ``present`` are the profiles that are measured, whose workers are asked; ``own`` is a user's files by name;
-    ``crew`` runs the functions of suites.pool, this process where it is None.  Raises ContentUnknown.
+    ``present`` are the profiles that are measured, whose workers are asked; what a user's function consists of, it was
+    asked before.  ``crew`` runs the functions of suites.pool, this process where it is None.  Raises ContentUnknown.
     """
     chosen, memory = list(implementations), _memory()
     questions = [
@@ -73,39 +72,21 @@ def content_of_run(
     found = {name: sha256 for answer in answers for name, sha256 in answer.items()}
     judges = of_packages((*JUDGES, "numpy"), memory)
     found.update({f"{JUDGE}{name}": sha256 for name, sha256 in judges.items() if name != START})
-    found.update({f"{OWN}{name}": sha256 for name, sha256 in own.items()})
+    for implementation in chosen:
+        found.update({f"{OWN}{name}": sha256 for name, sha256 in _own(implementation).items()})
     if any(COMPILER in i.needs for i in chosen):
         found.update(_compiler())
     return {**found, SUITE: suite_content(_ROOT)}
 
 
-def own_content(implementations: Iterable[Implementation]) -> dict[str, str]:
-    """A user's files by name: each function's own, and the modules of its folder that importing it has loaded here."""
-    found = {}
-    for file in (Path(i.own[0]) for i in implementations if i.own):
-        beside = [name for name, module in list(sys.modules.items()) if _lies_in(file.parent, file_of(module))]
-        found.update({**of_modules(beside), file.name: sha256_of(file)})
-    return found
-
-
-def _lies_in(folder: Path, file: Path | None) -> bool:
-    if file is None or "site-packages" in file.parts:
-        return False
-    parents = file.resolve().parents
-    return folder in parents and _ROOT not in parents
-
-
-def own_now(implementations: Iterable[Implementation], before: Mapping[str, str]) -> dict[str, str]:
-    """The same files once they were measured: those of the functions themselves are read again."""
-    files = [Path(i.own[0]) for i in implementations if i.own]
-    return {**before, **{file.name: _read_again(file) for file in files if file.name in before}}
-
-
-def _read_again(file: Path) -> str:
-    try:
-        return sha256_of(file)
-    except OSError:
-        return UNSETTLED
+def _own(implementation: Implementation) -> dict[str, str]:
+    """What a user's function was declared to consist of, where its file still is what it was then."""
+    declared = dict(implementation.content or {})
+    if implementation.own:
+        file = Path(implementation.own[0])
+        if file.name in declared and digest_of(file) != declared[file.name]:
+            declared[file.name] = UNSETTLED
+    return declared
 
 
 def _asked(present: Mapping[Profile, Introduction]) -> dict[str, Profile]:

@@ -357,7 +357,7 @@ CONTENT = {"torch": "1" * 64, "suite": "2" * 64, "own kernels.py": "3" * 64, "ju
 
 def noted(tmp_path: Path, old: dict[str, Any], new: dict[str, Any]) -> tuple[list[tuple[str, str, str, bool]], str]:
     paths = [write_run(tmp_path / name, [line(cell())], **m) for name, m in (("old", old), ("new", new))]
-    comparison = compare_runs(*paths)
+    comparison = compare_runs(paths[0], paths[1])
     told = [(d.what, d.old, d.new, d.subject) for d in comparison.differences]
     return told, " ".join(comparison.notes)
 

@@ -26,7 +26,7 @@ from suites.implementations.implementation import (
 )
 from suites.implementations.implementation import Implementation as Implementation
 from suites.implementations.user_files import UnknownName as UnknownName
-from suites.implementations.user_files import load_function
+from suites.implementations.user_files import found_file, load_function
 
 CATALOGUE: dict[str, Implementation] = {implementation.name: implementation for implementation in ENTRIES}
 FRAMEWORKS = tuple(dict.fromkeys(implementation.framework for implementation in ENTRIES))
@@ -132,8 +132,8 @@ OWN_FRAMEWORKS = tuple(_OWN_MODULES)
 def user_implementation(where: str, framework: str, operation: str | None) -> Implementation:
     """``FILE.py:NAME``, a callable NAME(x, axis) on arrays of the framework; gradients by its autodiff.
 
-    The operation is taken from NAME where it is not given.  Raises UnknownName for a file, function, framework or
-    operation that can't be had.
+    The operation is taken from NAME where it is not given.  The file is not imported: workers alone do that, and
+    ``suites.own.declared`` has one tell what is in it.  Raises UnknownName for a file, framework or name that can't be.
     """
     file, colon, function = where.rpartition(":")
     if not colon or not file.endswith(".py") or not function.isidentifier():
@@ -142,10 +142,9 @@ def user_implementation(where: str, framework: str, operation: str | None) -> Im
         raise UnknownName(f"--framework {framework!r} can't run {where}; choose one of {', '.join(_OWN_MODULES)}")
     if operation is None:
         operation = "log_softmax" if re.search("log(?!it)", function.lower()) else "softmax"
-    path, name = str(Path(file).resolve()), f"{Path(file).stem}/{function}"
+    path, name = found_file(file), f"{Path(file).stem}/{function}"
     if name in CATALOGUE:
         raise UnknownName(f"{where} would be called {name}, which is another implementation; rename the file")
-    load_function(path, function)
     module, quantities, formats = _OWN_MODULES[framework]
     return Implementation(
         name=name,

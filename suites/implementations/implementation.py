@@ -49,6 +49,7 @@ class Implementation:
     main: bool = False
     flushes: bool = False
     own: tuple[str, str] | None = None  # file and function of a user's implementation
+    content: Mapping[str, str] | None = None  # of a user's implementation: what it consists of, as a worker declared it
 
     def formats_of(self, quantity: str) -> tuple[str, ...]:
         """The formats that a quantity is returned in."""

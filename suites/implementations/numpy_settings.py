@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from references.float_state import flushes_subnormals
 from suites.implementations.placement import HERE
 
 
@@ -48,8 +49,8 @@ def _features() -> str:
 
 
 def details() -> dict[str, str]:
-    """There is nothing more to tell."""
-    return {}
+    """Whether subnormal numbers are flushed."""
+    return {"flushes subnormals": str(flushes_subnormals())}
 
 
 def no_device() -> str | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 
+from suites.implementations import numpy_settings
 from suites.implementations.numpy_settings import card as card
 from suites.implementations.numpy_settings import no_device as no_device
 from suites.implementations.numpy_settings import settings as settings
 
 
 def details() -> dict[str, str]:
-    """Whether SciPy takes arrays of other frameworks, and whether JAX, which then computes, flushes subnormals."""
-    found = {"array API": _takes_other_arrays()}
+    """Whether SciPy takes other frameworks' arrays, and whether NumPy, or then JAX, flushes subnormals."""
+    found = {**numpy_settings.details(), "array API": _takes_other_arrays()}
     if found["array API"] == "True" and importlib.util.find_spec("jax"):
         from suites.implementations.jax_nn import flushes_subnormals
 

@@ -16,8 +16,10 @@ def settings() -> dict[str, str]:
 
 
 def details() -> dict[str, str]:
-    """More of the same, read from a tensor on the device: where it lies, and what drives the card."""
-    found = {"device": str(torch.zeros(1).to(HERE.device).device)}
+    """More of the same, read from tensors on the device: where they lie, whether subnormals are flushed, the driver."""
+    smallest = torch.tensor([2.0**-126]).to(HERE.device)
+    flushes = not (smallest * 0.5).view(torch.int32).any().item()
+    found = {"device": str(smallest.device), "flushes subnormals": str(flushes)}
     if HERE.platform == "cuda":
         found["CUDA"] = str(torch.version.cuda)
     return found

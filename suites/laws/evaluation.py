@@ -17,11 +17,12 @@ from suites.laws.inputs import Input
 from suites.laws.requirements import LostEvaluation
 from suites.laws.subjects import Subject
 from suites.measure import evaluator_of, proven_flush
+from suites.own import request_for
 from suites.paths.taken import Step
 from suites.pool import evaluate
 from suites.profiles import DEFAULT, Profile
 from suites.roster import admitted
-from suites.tasks import Answer, Loss, Request, Task
+from suites.tasks import Answer, Loss, Task
 
 # Elements of results that are kept: a law's neighbours ask for the same rows.
 _MOST_KEPT = 1 << 22
@@ -89,10 +90,8 @@ class Evaluations:
 
         Raises Unavailable, WorkerDied where no worker can be had.
         """
-        implementation = subject.implementation
-        own = (implementation.module, *implementation.own) if implementation.own else None
         vectors = tuple((role, role) for role in given.vectors)
-        request = Request(implementation.name, subject.operation, subject.quantity, subject.layout, vectors, own)
+        request = request_for(subject.implementation, subject.operation, subject.quantity, subject.layout, vectors)
         task = Task(subject.profile, subject.format_name, given.logits, given.vectors, (request,))
         (answer,) = (self._engine or evaluate)(task)
         return answer

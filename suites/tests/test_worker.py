@@ -23,6 +23,7 @@ WORKER = ROOT / "suites" / "worker.py"
 
 # What a worker may import besides the standard library and this project.
 FRAMEWORKS = {"numpy", "torch", "jax", "ml_dtypes", "scipy"}
+OURS = {"suites", "references"}
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +57,7 @@ def reached() -> tuple[Path, ...]:
         file = waiting.pop()
         if file not in found:
             found[file] = None
-            inside = (file_of(module) for module in modules_of(file) if module.split(".")[0] == "suites")
+            inside = (file_of(module) for module in modules_of(file) if module.split(".")[0] in OURS)
             waiting += [f for f in inside if f is not None]
     return tuple(found)
 
@@ -64,6 +65,14 @@ def reached() -> tuple[Path, ...]:
 def test_the_worker_reaches_what_it_evaluates_with() -> None:
     names = {file.relative_to(ROOT).as_posix() for file in reached()}
     assert {"suites/evaluation.py", "suites/introduction.py", "suites/inputs/layouts.py", "suites/timing.py"} <= names
+    assert {"suites/link.py", "suites/between.py", "suites/own_content.py"} <= names
+
+
+def test_the_worker_reaches_no_oracle() -> None:
+    names = {file.relative_to(ROOT).as_posix() for file in reached()}
+    assert {name for name in names if name.startswith("references/")} == {
+        "references/float_state.py",
+    }
 
 
 @pytest.mark.parametrize("file", sorted(reached()), ids=lambda f: f.relative_to(ROOT).as_posix())
@@ -77,7 +86,7 @@ def test_what_a_worker_runs_is_python_3_9(file: Path) -> None:
 @pytest.mark.parametrize("file", sorted(reached()), ids=lambda f: f.relative_to(ROOT).as_posix())
 def test_what_a_worker_runs_imports_nothing_else(file: Path) -> None:
     tops = {module.split(".")[0] for module in modules_of(file)}
-    assert tops - sys.stdlib_module_names - FRAMEWORKS <= {"suites"}
+    assert tops - sys.stdlib_module_names - FRAMEWORKS <= OURS
 
 
 # -- a Python with nothing but NumPy ---------------------------------------------------------------------------------
@@ -85,7 +94,7 @@ def test_what_a_worker_runs_imports_nothing_else(file: Path) -> None:
 BARE = """#!{python}
 import runpy, sys
 
-ALLOWED = {{*sys.stdlib_module_names, "numpy", "suites"}}
+ALLOWED = {{*sys.stdlib_module_names, "numpy", "suites", "references"}}
 
 
 class Nothing:
