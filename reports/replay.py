@@ -10,6 +10,7 @@ from types import FunctionType
 import numpy as np
 
 from references.formats import format_named
+from reports.lines import LONGEST
 from reports.run.records import Record, Run, RunError
 from reports.script_text import batch_source, function_source, pick_source
 from suites.implementations.catalogue import CATALOGUE, Implementation
@@ -19,6 +20,7 @@ from suites.inputs.layouts import axis_of
 from suites.judging import Worst
 from suites.measure import input_of_rows, request_of, score
 from suites.pool import evaluate
+from suites.printable import printable
 from suites.profiles import Profile, UnknownProfile, profile_named
 from suites.roster import admitted
 from suites.tasks import Loss, task_of
@@ -54,7 +56,7 @@ class Replay:
             f"  now       {bits} = {now.computed_value!r}, {_figures(now.ulp_error, now.bound_ratio)}",
             "  the same figures" if self.same else f"  differs: recorded with {record.framework} {record.version}",
         ]
-        return "\n".join(lines)
+        return "\n".join(printable(line, LONGEST) for line in lines)
 
 
 def _head(vector: object) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -65,8 +65,6 @@ HOSTILE = {
     "command": "::error::x",
 }
 
-Made = TypeVar("Made")
-
 # How often each kind of markup occurs.
 Structure = Counter[tuple[str, ...]]
 
@@ -74,11 +72,11 @@ Structure = Counter[tuple[str, ...]]
 _NOT_TEXT = {"anchor", "url", "changes", "comparison"}
 
 
-def planted(made: Made, text: str) -> Made:
+def planted(made: Any, text: str) -> Any:
     """A page with ``text`` after every string in it."""
     if isinstance(made, str):
         plain = not isinstance(made, Sentence)
-        return made + text if plain else Sentence("{}{}").filled(made, text)  # type: ignore[return-value]
+        return made + text if plain else Sentence("{}{}").filled(made, text)
     if dataclasses.is_dataclass(made) and not isinstance(made, type):
         fields = (f.name for f in dataclasses.fields(made) if f.init and f.name not in _NOT_TEXT)
         return dataclasses.replace(made, **{name: planted(getattr(made, name), text) for name in fields})
@@ -87,7 +85,7 @@ def planted(made: Made, text: str) -> Made:
     if isinstance(made, tuple | list):
         return type(made)(planted(value, text) for value in made)
     if isinstance(made, dict):
-        return type(made)({key: planted(value, text) for key, value in made.items()})  # type: ignore[return-value]
+        return type(made)({key: planted(value, text) for key, value in made.items()})
     return made
 
 
