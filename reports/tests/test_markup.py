@@ -80,8 +80,9 @@ def planted(made: Any, text: str) -> Any:
     if dataclasses.is_dataclass(made) and not isinstance(made, type):
         fields = (f.name for f in dataclasses.fields(made) if f.init and f.name not in _NOT_TEXT)
         return dataclasses.replace(made, **{name: planted(getattr(made, name), text) for name in fields})
-    if isinstance(made, tuple) and hasattr(made, "_replace"):
-        return made._replace(**{n: planted(v, text) for n, v in made._asdict().items() if n not in _NOT_TEXT})
+    fields_of = getattr(made, "_asdict", None)
+    if fields_of:
+        return type(made)(*(v if n in _NOT_TEXT else planted(v, text) for n, v in fields_of().items()))
     if isinstance(made, tuple | list):
         return type(made)(planted(value, text) for value in made)
     if isinstance(made, dict):
