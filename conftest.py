@@ -42,6 +42,7 @@ from suites.laws.unpromised import Observation
 from suites.measure import Measurement
 from suites.plan import FORMATS, TIERS, Selection
 from suites.pool import stop_workers
+from suites.printable import printable
 from suites.profiles import DEFAULT, devices_of, every_name, is_card
 
 settings.register_profile(
@@ -172,7 +173,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         skipped = {i.name: session.skipped(i) for i in session.implementations if i.framework == framework}
         lines += [f"  {name}: not measured: {reason}" for name, reason in skipped.items() if reason]
     flags = " ".join(f"{name}={value}" for name, value in environment.flags().items())
-    return [*lines, f"  environment: {flags or 'no flag set'}"]
+    return [printable(line) for line in (*lines, f"  environment: {flags or 'no flag set'}")]
 
 
 def _profile_lines(session: Session, framework: str) -> list[str]:
@@ -355,7 +356,7 @@ class _Controller:
         if ratchet is not None:
             terminalreporter.section("baseline")
             for line in self.told.lines(ratchet, self.config.stash[_SESSION].selection):
-                terminalreporter.write_line(line)
+                terminalreporter.write_line(printable(line))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from reports.compare.figures import Figures
 from reports.compare.pairing import Side, Stored, stored
 from reports.exits import INCOMPLETE, OK
 from reports.facts.tally import LADDER
+from reports.lines import say
 from reports.run.records import Manifest, RunError
 from reports.writing import write_page
 from suites.plan import Cell
@@ -76,7 +76,7 @@ def baseline_lines(run: Stored) -> Iterator[str]:
         "measured_on": _measured_on(run.manifest),
         "flushes": sorted(flushes),
     }
-    yield json.dumps(head, ensure_ascii=False) + "\n"
+    yield json.dumps(head) + "\n"
     for name, by_length in sorted(inputs.items()):
         yield f'{{"input": {json.dumps(name)}, "sha256": {_object(by_length)}}}\n'
     for name, by_layout in sorted(cells.items()):
@@ -113,7 +113,7 @@ def baseline_verb(run_path: Path, out: Path) -> int:
     run = stored(run_path)
     write_page(out, baseline_lines(run))
     if not run.manifest.finished:
-        print(f"{run_path} is incomplete, and so is its baseline", file=sys.stderr)
+        say(f"{run_path} is incomplete, and so is its baseline")
         return INCOMPLETE
     return OK
 

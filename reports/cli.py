@@ -291,6 +291,9 @@ def audit(requirements: tuple[str, ...], out: Path, tier: str, **options: Any) -
 
 def main() -> None:
     """The console script: a user's mistake is one line on stderr and exit 2, without a traceback."""
+    from reports.lines import speak_any_encoding
+
+    speak_any_encoding()
     try:
         code = cli.main(standalone_mode=False, prog_name=_PROGRAM)
     except click.UsageError as error:
@@ -313,5 +316,7 @@ def main() -> None:
 
 
 def _complain(message: str, code: int) -> int:
-    click.echo(f"{_PROGRAM}: {' '.join(message.split())}", err=True)
+    from reports.lines import say
+
+    say(f"{_PROGRAM}: {' '.join(message.split())}")
     return code

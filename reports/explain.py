@@ -16,6 +16,7 @@ from references.formats import Bits, Floats, Format, FormatError, format_named
 from references.oracle import Certified, accurate
 from references.problem import OPERATIONS, Problem
 from references.reference import as_pair
+from reports.console import plain
 from reports.measurable import measurable
 from reports.run.records import Unmeasured
 from suites.implementations.call import Call
@@ -178,7 +179,7 @@ def tables(explanation: Explanation) -> list[Table | Text]:
         for quantity, title in (("forward", f"{operation}(x)"), ("vjp", gradient)):
             parts.append(_table(explanation, operation, quantity, title, shown))
     parts += [Text(sentence) for sentence in _comparisons(explanation)]
-    parts += [Text(f"Not measured: {u.name}: {u.reason}.") for u in explanation.unmeasured]
+    parts += [plain(f"Not measured: {u.name}: {u.reason}.") for u in explanation.unmeasured]
     if explanation.left_out:
         parts.append(Text(f"--all shows {explanation.left_out} other ways to call the frameworks."))
     return parts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ from references.golden import golden
 from references.problem import OPERATIONS, QUANTITIES, needs_cotangent, needs_tangent
 from reports.exits import OK
 from reports.golden_header import header_text
+from reports.lines import say
 from reports.progress import progress_bar
 
 SCHEMA = 1
@@ -57,7 +57,7 @@ def golden_verb(
         _write_archive(streams[0], arrays)
         if header is not None:
             streams[1].writelines(part.encode() for part in header_text(header, arrays))
-    print(f"wrote {' and '.join(map(str, written))}: {_summary(arrays)}", file=sys.stderr)
+    say(f"wrote {' and '.join(map(str, written))}: {_summary(arrays)}")
     return OK
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from references.verdict import VERDICTS, at_least
 from reports.defect_file import rewritten
+from reports.lines import say, tell
 from reports.run.reader import read_run
 from reports.run.records import Run, RunError
 from suites.environment import profile_of
@@ -48,12 +49,12 @@ def main(arguments: list[str]) -> int:
     write = "--write" in arguments
     paths = [a for a in arguments if a != "--write"]
     if len(paths) != 1:
-        print("usage: python -m reports.known_defects RUN [--write]", file=sys.stderr)
+        say("usage: python -m reports.known_defects RUN [--write]")
         return 2
     try:
         run = read_run(Path(paths[0]))
     except RunError as error:
-        print(error, file=sys.stderr)
+        say(str(error))
         return 2
     failing = failing_cells(run)
     fields: dict[str, dict[str, str]] = {}
@@ -62,13 +63,13 @@ def main(arguments: list[str]) -> int:
         failing = [f for f in failing if not defect.selects(f.cell)]
         if mine:
             measured = measured_fields(defect, mine)
-            print(defect.name, *measured.values(), sep="  ")
+            tell("  ".join([defect.name, *measured.values()]))
             if defect.has_figures_of(_version(run, defect.framework)):  # those of `also` are not the entry's
                 fields.setdefault(defect.id, {}).update(measured)
         else:
-            print(f"{defect.name}  no cell of this run fails")
+            tell(f"{defect.name}  no cell of this run fails")
     for (implementation, *rest), count in sorted(Counter(_group(f) for f in failing).items()):
-        print("NEW", implementation, *rest, f"{count} cells", sep="  ")
+        tell("  ".join(["NEW", implementation, *rest, f"{count} cells"]))
     if write:
         FILE.write_text(rewritten(FILE.read_text(encoding="utf-8"), "defect", fields), encoding="utf-8")
     return 1 if failing else 0

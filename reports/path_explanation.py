@@ -13,6 +13,7 @@ from rich.text import Text
 
 from references.formats import FormatError
 from references.problem import OPERATIONS
+from reports.console import plain
 from reports.explain import ExplainError
 from suites.implementations.catalogue import CATALOGUE, Implementation, settings_of, versions_of, why_not_measured
 from suites.paths.conditions import evaluate
@@ -158,8 +159,8 @@ def tables(explanation: PathExplanation) -> list[Table | Text]:
         for taken in found.calls:
             steps = "\n".join(f"{s.path.id}: {s.where}" if s.where else s.path.id for s in taken.steps)
             table.add_row(taken.call, taken.quantity, steps)
-        parts += [table if found.calls else Text(f"{title}: no call of it has this format and quantity\n")]
-        parts += [Text(f"Note: {note}.\n") for note in found.notes]
+        parts += [table if found.calls else plain(f"{title}: no call of it has this format and quantity").append("\n")]
+        parts += [plain(f"Note: {note}.").append("\n") for note in found.notes]
         parts += [_paragraph(told) for told in found.paths]
     return parts
 

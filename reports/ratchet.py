@@ -29,6 +29,7 @@ from reports.compare.statistics import level_of_each, sign_test, signs_of
 from reports.facts.wording import count, significant, whole
 from reports.run.records import MOST_ROWS, lane_name
 from suites.plan import Cell, Selection
+from suites.printable import printable
 
 # Cells of one kind that the end of a session names.
 _MOST_NAMED = 20
@@ -99,13 +100,14 @@ class Ratchet:
 def failure(change: Change, ratchet: Ratchet) -> str:
     """What a failed test says."""
     old, new = change.both
-    return (
-        f"{change.cell.key} is {change.word}, held against {ratchet.baseline.path}: {'; '.join(change.reasons)}\n"
+    lines = (
+        f"{change.cell.key} is {change.word}, held against {ratchet.baseline.path}: {'; '.join(change.reasons)}",
         f"  verdict {old.verdict} → {new.verdict}; largest error "
         f"{significant(old.max_ulp)} → {significant(new.max_ulp)} ulp, "
-        f"{significant(old.bound_ratio)} → {significant(new.bound_ratio)} of the bound\n"
-        f"  worst: {new.worst}"
+        f"{significant(old.bound_ratio)} → {significant(new.bound_ratio)} of the bound",
+        f"  worst: {new.worst}",
     )
+    return "\n".join(map(printable, lines))
 
 
 # -- what is told at the end -----------------------------------------------------------------------------------------

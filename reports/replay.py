@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ import numpy as np
 
 from references.formats import format_named
 from reports.facts.wording import listing
+from reports.lines import LONGEST
 from reports.run.content import changed, content_of_run, described
 from reports.run.records import Record, Run, RunError
-from reports.script_text import batch_source, function_source, pick_source
-from suites.implementations.catalogue import CATALOGUE, Implementation
+from reports.script_case import ScriptCase, catalogued, script_case
+from reports.script_text import Source, batch_source, function_source, pick_source, vector_source
 from suites.inputs import special
 from suites.inputs.batch import Batch
 from suites.inputs.layouts import axis_of
@@ -23,6 +25,7 @@ from suites.introduction import Introduction
 from suites.judging import Worst
 from suites.measure import input_of_rows, request_of, score
 from suites.pool import evaluate
+from suites.printable import printable
 from suites.profiles import Profile, UnknownProfile, profile_named
 from suites.roster import admitted
 from suites.tasks import Loss, task_of
@@ -61,7 +64,7 @@ class Replay:
         ]
         if self.moved:
             lines.append(f"  since then changed: {listing(self.moved)}")
-        return "\n".join(lines)
+        return "\n".join(printable(line, LONGEST) for line in lines)
 
 
 def _head(vector: object) -> str:
@@ -76,19 +79,13 @@ def _figures(ulp_error: float | None, bound_ratio: float | None) -> str:
     return ulps if bound_ratio is None else f"{ulps}, {bound_ratio:.6g} of the bound"
 
 
-def _implementation(record: Record) -> Implementation:
-    if record.implementation not in CATALOGUE:
-        raise RunError(f"{record.implementation} is your own; replay it with measure --implementation FILE.py:NAME")
-    return CATALOGUE[record.implementation]
-
-
 def replayed(run: Run, record: Record, interpreter: str = sys.executable) -> Replay:
     """Evaluate the recorded worst case in a worker of the recorded profile, on the framework beside an interpreter.
 
     Raises RunError for a user's implementation and an unknown profile; Unavailable, and WorkerDied where the worker
     doesn't survive it.
     """
-    implementation = _implementation(record)
+    implementation = catalogued(record)
     batch = _batch(run, record)
     profile = _profile(record, interpreter)
     introduction = admitted(profile)
@@ -136,43 +133,54 @@ def script_for(run: Run, record: Record) -> str:
     """A Python script that shows the worst case with only the framework and mpmath, ready for a bug report.
 
     The recorded row stands at every place of a batch of the recorded shape, so that it takes the recorded path.
+    Raises RunError for a record that no script may be made of.
     """
-    implementation = _implementation(record)
-    format = format_named(record.format)
-    worst = record.worst
-    vectors = {
-        name: [format.hexadecimal(b) for b in run.bits(getattr(worst, name), format).tolist()]
-        for name in ("logits", "cotangent", "tangent")
-        if getattr(worst, name) is not None
-    }
+    case = script_case(run, record)
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("reports"), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+        loader=jinja2.PackageLoader("reports"),
+        finalize=_script_word,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
     )
-    functions = _recipe_source(implementation, record) if implementation.framework == "numpy" else ""
-    axis = axis_of(record.layout)
+    axis = axis_of(case.layout)
     text: str = environment.get_template("replay.py.j2").render(
-        record=record,
-        worst=worst,
-        format=format,
-        vectors=vectors,
+        case=case,
+        format=case.format,
+        vectors={role: vector_source(bits, case.format.width) for role, bits in case.vectors.items()},
+        computed=case.format.hexadecimal(case.computed),
         axis=axis,
-        functions=functions,
-        batch=batch_source(record),
-        pick=pick_source(record),
-        function=function_source(record, axis) if implementation.framework in ("torch", "jax") else "",
-        tripled=implementation.name.endswith("x-over-3"),
+        functions=_recipe_source(case) if case.framework == "numpy" else Source(),
+        batch=_indented(batch_source(case)),
+        pick=pick_source(case),
+        function=_indented(function_source(case, axis)) if case.framework in ("torch", "jax") else Source(),
+        tripled=case.name.endswith("x-over-3"),
     )
     return text
 
 
-def _recipe_source(implementation: Implementation, record: Record) -> str:
+# Printing ASCII characters without quotes and backslashes.
+_WORD = re.compile(r"[ !#-&(-\[\]-~]*")
+
+
+def _script_word(value: object) -> object:
+    """What ``{{ value }}`` prints in a script: numbers, source of ours, and words that end no string or comment."""
+    if isinstance(value, str) and not isinstance(value, Source) and not _WORD.fullmatch(value):
+        raise RunError(f"{value!r} has no place in a script; measure again")
+    return value
+
+
+def _indented(source: Source) -> Source:
+    return Source(source.replace("\n", "\n    "))
+
+
+def _recipe_source(case: ScriptCase) -> Source:
     """The source of a NumPy recipe and of what it calls."""
     from suites.implementations import numpy_recipes
 
-    recipe = numpy_recipes.RECIPES[implementation.name.partition("/")[2], record.operation]
-    chosen = recipe[{"forward": 0, "vjp": 1, "jvp": 2}[record.quantity]]
+    recipe = numpy_recipes.RECIPES[case.name.partition("/")[2], case.operation]
+    chosen = recipe[{"forward": 0, "vjp": 1, "jvp": 2}[case.quantity]]
     assert isinstance(chosen, FunctionType)
     wanted, sources = [chosen], {}
     while wanted:
@@ -180,4 +188,4 @@ def _recipe_source(implementation: Implementation, record: Record) -> str:
         sources[function.__name__] = inspect.getsource(function)
         called = (getattr(numpy_recipes, name, None) for name in function.__code__.co_names)
         wanted += [f for f in called if isinstance(f, FunctionType) and f.__name__ not in sources]
-    return "\n\n".join([*sources.values(), f"evaluate = {chosen.__name__}\n"])
+    return Source("\n\n".join([*sources.values(), f"evaluate = {chosen.__name__}\n"]))

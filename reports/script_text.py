@@ -5,7 +5,12 @@ A call is what the catalogue says that a user writes, with what that text leaves
 
 from __future__ import annotations
 
-from reports.run.records import Record
+from reports.script_case import ScriptCase
+
+
+class Source(str):
+    """Source of ours.  A script takes any other text for data, which it may not have."""
+
 
 _NAN = "np.iinfo(bits.dtype).max >> 1"
 _WIDE = f"np.full({{}}, {_NAN}, bits.dtype)"
@@ -35,35 +40,45 @@ _LAYOUTS = {
 _OFFSET = "wide = " + _WIDE.format("ROWS * N + {k}") + "\nwide[{k}:] = rows.ravel()\nreturn wide[{k}:].reshape(ROWS, N)"
 
 
-def batch_source(record: Record) -> str:
+def batch_source(case: ScriptCase) -> Source:
     """The body that lays ``rows`` out."""
-    kind, _, offset = record.layout.partition("-")
+    kind, _, offset = case.layout.partition("-")
     if kind == "offset":
-        return _OFFSET.format(k=offset)
-    outer = next((k for k in range(2, record.rows) if record.rows % k == 0), 1)
-    return _LAYOUTS[record.layout][0].format(outer=outer)
+        return Source(_OFFSET.format(k=offset))
+    outer = next((k for k in range(2, case.rows) if case.rows % k == 0), 1)
+    return Source(_LAYOUTS[case.layout][0].format(outer=outer))
 
 
-def pick_source(record: Record) -> str:
+def pick_source(case: ScriptCase) -> Source:
     """The expression of the recorded row in ``array``."""
-    return _LAYOUTS.get(record.layout, _LAYOUTS["last"])[1]
+    return Source(_LAYOUTS.get(case.layout, _LAYOUTS["last"])[1])
 
 
-def function_source(record: Record, axis: int) -> str:
+def vector_source(bits: list[int], width: int) -> Source:
+    """Bit patterns in lines of eight, for ``split``."""
+    words = [f"0x{b:0{width // 4}x}" for b in bits]
+    return Source("\n".join(" ".join(words[k : k + 8]) for k in range(0, len(words), 8)))
+
+
+def function_source(case: ScriptCase, axis: int) -> Source:
     """The body of a function of an array ``x`` of PyTorch or JAX."""
-    name = record.implementation.partition("/")[2]
+    return Source(_function(case, axis))
+
+
+def _function(case: ScriptCase, axis: int) -> str:
+    name = case.name.partition("/")[2]
     if name.endswith("vmap"):
-        return _mapped(record, axis)
-    if record.framework == "torch":
-        return _TORCH.get(name, "dim = {axis}\nreturn {call}").format(axis=axis, call=record.call, o=record.operation)
+        return _mapped(case, axis)
+    if case.framework == "torch":
+        return _TORCH.get(name, "dim = {axis}\nreturn {call}").format(axis=axis, call=case.call, o=case.operation)
     if name == "log-of-softmax":
         return f"return jnp.log(jax.nn.softmax(x, axis={axis}))"
     if name == "x-minus-logsumexp":
         difference = f"x - jax.scipy.special.logsumexp(x, axis={axis}, keepdims=True)"
-        return f"return jnp.exp({difference})" if record.operation == "softmax" else f"return {difference}"
+        return f"return jnp.exp({difference})" if case.operation == "softmax" else f"return {difference}"
     given = "x / 3" if name == "jit-x-over-3" else "x"
     where = ", where=x != -jnp.inf" if name == "jit-where" else ""
-    return f"return jax.nn.{record.operation}({given}, axis={axis}{where})"
+    return f"return jax.nn.{case.operation}({given}, axis={axis}{where})"
 
 
 _TORCH = {
@@ -86,13 +101,13 @@ _TORCH = {
 }
 
 
-def _mapped(record: Record, axis: int) -> str:
+def _mapped(case: ScriptCase, axis: int) -> str:
     """A vmap over every axis but the reduced one."""
-    torch = record.framework == "torch"
+    torch = case.framework == "torch"
     vmap, axes = ("torch.vmap", "{0}_dims={1}") if torch else ("jax.vmap", "{0}_axes={1}")
-    text = f"{'torch' if torch else 'jax.nn'}.{record.operation}"
+    text = f"{'torch' if torch else 'jax.nn'}.{case.operation}"
     text = f"lambda row: {text}(row, 0)"
-    dimensions = {"column": 3, "middle": 3, "broadcast": 3}.get(record.layout, 2)
+    dimensions = {"column": 3, "middle": 3, "broadcast": 3}.get(case.layout, 2)
     for other in reversed([a for a in range(dimensions) if a != axis]):
         inside = 1 if axis < other else 0
         text = f"{vmap}({text}, {axes.format('in', inside)}, {axes.format('out', inside)})"

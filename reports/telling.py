@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reports.estimate import Estimate
 from reports.facts.wording import count
+from reports.lines import say as say
 from reports.measuring import Outcome
 from reports.measuring import Progress as Show
 from reports.progress import progress_bar
@@ -21,11 +21,6 @@ _MOST_NAMED = 5
 
 # What tells a line to whoever waits.
 Say = Callable[[str], None]
-
-
-def say(message: str) -> None:
-    """A line on stderr."""
-    print(message, file=sys.stderr)
 
 
 @contextmanager

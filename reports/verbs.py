@@ -7,8 +7,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from rich.console import Console
-
 from references.float_state import UnsoundArithmetic
 from references.formats import FormatError
 from references.oracle import OracleError
@@ -17,6 +15,7 @@ from reports.console import table_console
 from reports.exits import INCOMPLETE, OK, USAGE, WORSE
 from reports.explain import ExplainError, as_json, explained, tables
 from reports.golden import GoldenError
+from reports.lines import tell
 from reports.measuring import run_measurements
 from reports.options import UsageError, one_of
 from reports.replay import replayed, script_for
@@ -97,7 +96,7 @@ def measure_verb(
     for unmeasured in run.manifest.unmeasured:
         say(f"not measured: {unmeasured.name}: {unmeasured.reason}")
     for sentence in (_sentence(run), shares(outcome.seconds)):
-        Console().print(sentence, highlight=False, soft_wrap=True)
+        tell(sentence)
     absent = [u for u in run.manifest.unmeasured if u.profile is None and u.framework in frameworks]
     no_card = [u for u in run.manifest.unmeasured if u.profile and is_card(u.profile)]
     if outcome.lost or absent or (require_device and no_card) or len(run.records) < max(1, run.manifest.planned):
@@ -192,5 +191,6 @@ def replay_verb(run_path: Path, cell: str, script: bool, python: str | None = No
     except (Unavailable, WorkerDied) as reason:
         say(f"{record.key}: {reason}")
         return INCOMPLETE
-    Console().print(result.text(), highlight=False, soft_wrap=True)
+    for line in result.text().splitlines():
+        tell(line)
     return OK if result.same else WORSE

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from reports.files import write_atomically
+from reports.lines import say
 from reports.options import UsageError
 
 
@@ -23,4 +24,4 @@ def write_page(file: Path, text: str | Iterable[str]) -> None:
         sys.stdout.writelines([text] if isinstance(text, str) else text)
     else:
         write_atomically(file, text)
-        print(f"wrote {file}", file=sys.stderr)
+        say(f"wrote {file}")

@@ -47,4 +47,4 @@ class Printed:
         lines = text.splitlines()
         if len(lines) > _FIRST_LINES + _LAST_LINES:
             lines = [*lines[:_FIRST_LINES], "...", *lines[-_LAST_LINES:]]
-        return printable("\n".join(lines), _MOST, lines=True)
+        return "\n".join(printable(line) for line in lines)[:_MOST]

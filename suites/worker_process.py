@@ -44,6 +44,9 @@ _FIRST_SIGN, _TAKING = 60.0, 60.0
 # A worker that nobody waits for any more ends itself this much later than the driver would have ended it.
 _GRACE = 30.0
 
+# Characters of a reason.
+_REASON = 500
+
 # How often a process is looked at that is waited for: what it has started may keep its pipes open when it is gone.
 _LOOK = 0.25
 
@@ -106,7 +109,7 @@ class WorkerProcess:
         reply = self._reply(start, "its start")
         with self._sense():
             if "unavailable" in reply:
-                raise Unavailable(printable(str(reply["unavailable"])))
+                raise Unavailable(printable(str(reply["unavailable"]), _REASON))
             self.introduction = made(Introduction, reply.get("introduction"))
             if self.introduction.framework != self.profile.framework:
                 raise Nonsense(f"it introduces itself as {self.introduction.framework}")
@@ -123,7 +126,7 @@ class WorkerProcess:
         with self._sense():
             found = made(Declared, reply)
             if found.refused is not None:
-                raise UnknownName(printable(found.refused))
+                raise UnknownName(printable(found.refused, _REASON))
             if not found.content:
                 raise Nonsense("no content")
         self.owner = own[1], tuple(found.content.items())
@@ -176,16 +179,16 @@ class WorkerProcess:
         self.resident, self.spoilt = reply.resident, bool(reply.state)
         if reply.scratch is not None:
             blame_disk(reply.scratch, reply.errno)
-            raise WorkerDied(self._put_down(f"its result can't be written: {printable(reply.scratch)}"))
+            raise WorkerDied(self._put_down(f"its result can't be written: {printable(reply.scratch, _REASON)}"))
         if reply.memory is not None:  # what is left of this process is of no use
-            raise WorkerDied(self._put_down(f"out of memory: {printable(reply.memory)}"))
+            raise WorkerDied(self._put_down(f"out of memory: {printable(reply.memory, _REASON)}"))
         if reply.raised is not None:
-            return Answer(None, reply.seconds, Loss(printable(reply.raised), unsupported=reply.unsupported))
+            return Answer(None, reply.seconds, Loss(printable(reply.raised, _REASON), unsupported=reply.unsupported))
         if reply.touched is None:
             raise Nonsense("neither a result nor a reason")
         bits = result_in(output, like)
         if reply.state:
-            changed = f"it changed the floating-point state of its process: {printable(reply.state)}"
+            changed = f"it changed the floating-point state of its process: {printable(reply.state, _REASON)}"
             return Answer(None, reply.seconds, Loss(f"{changed}; set it back before the function returns"))
         return Answer(bits, reply.seconds, touched=reply.touched)
 

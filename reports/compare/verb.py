@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from reports.compare.as_json import as_json
 from reports.compare.comparison import Comparison, compare_runs
 from reports.compare.demand import demand_of
 from reports.compare.pairing import Side
+from reports.lines import say, tell
 from reports.options import one_of
 from reports.writing import need_templates, write_page
 from suites.implementations.catalogue import FRAMEWORKS
@@ -68,7 +68,8 @@ def told(
     if json_file:
         write_page(json_file, as_json(comparison, causes))
     piped = any(str(file) == "-" for file in (html_file, markdown_file, json_file))
-    print(*terminal.lines(comparison, causes), sep="\n", file=sys.stderr if piped else sys.stdout)
+    for line in terminal.lines(comparison, causes):
+        (say if piped else tell)(line)
     return comparison.exit_code
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reports.facts.examples import Example, smallest_failures
 from reports.facts.matrix import Matrix, matrix_of
+from reports.facts.sentences import Sentence
 from reports.facts.summary import families
 from reports.facts.tally import FAILED, GRADIENTS, Tally
 from reports.facts.wording import count, whole
@@ -32,7 +33,7 @@ class Formula:
     implementation: str
     operation: str
     call: str
-    breaks: tuple[tuple[str, str], ...]
+    breaks: tuple[tuple[str, Sentence], ...]
     examples: tuple[Example, ...]
 
 
@@ -64,9 +65,10 @@ def formula_of(run: Run, tally: Tally, name: str, operation: str) -> Formula:
     )
 
 
-def _breaks(records: list[Record]) -> str:
+def _breaks(records: list[Record]) -> Sentence:
     failed = [r for r in records if r.verdict in FAILED]
     if not failed:
-        return "nothing unstable or wrong"
+        return Sentence("nothing unstable or wrong")
     where = families(failed, records, _MOST_FAMILIES)
-    return f"{whole(len(failed))} of {count(len(records), 'cell')} unstable or wrong, on {where}"
+    told = Sentence("{} of {} unstable or wrong, on {}")
+    return told.filled(whole(len(failed)), count(len(records), "cell"), where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reports.facts.matrix import MatrixCell, cell_of
+from reports.facts.sentences import Sentence
 from reports.facts.summary import families
 from reports.facts.tally import FAILED, Tally, entry_of
 from reports.facts.wording import count, whole
@@ -21,7 +22,7 @@ class Found:
 
     implementation: str
     worst: MatrixCell
-    breaks: str
+    breaks: Sentence
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def _found(implementation: str, records: list[Record]) -> Found:
     assert worst is not None, "an implementation is listed for its records"
     failed = [r for r in records if r.verdict in FAILED]
     if not failed:
-        return Found(implementation, worst, f"nothing unstable or wrong in {count(len(records), 'cell')}")
+        none = Sentence("nothing unstable or wrong in {}").filled(count(len(records), "cell"))
+        return Found(implementation, worst, none)
     where = families(failed, records, _MOST_FAMILIES)
-    share = f"{whole(len(failed))} of {count(len(records), 'cell')} unstable or wrong"
-    return Found(implementation, worst, f"{share}: {where}")
+    told = Sentence("{} of {} unstable or wrong: {}")
+    return Found(implementation, worst, told.filled(whole(len(failed)), count(len(records), "cell"), where))

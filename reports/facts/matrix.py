@@ -21,10 +21,6 @@ class MatrixCell:
     cells: int
     anchor: str | None
 
-    @property
-    def css(self) -> str:
-        return self.verdict.replace(" ", "-").replace("/", "-")
-
 
 @dataclass(frozen=True)
 class MatrixRow:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from reports.facts.examples import Example, smallest_failures
 from reports.facts.formulas import VALUES_AND_GRADIENTS
 from reports.facts.matrix import MatrixCell, cell_of
+from reports.facts.sentences import Sentence, code, listed
 from reports.facts.tally import FAILED, Tally, entry_of, rank
 from reports.facts.wording import count, listing, whole
 from reports.run.records import Record, Run
@@ -48,7 +49,7 @@ class Pair:
     lines: tuple[PairLine, ...]
     shared: int
     failing: tuple[int, int]
-    alike: str
+    alike: Sentence
     examples: tuple[Example, ...]
 
 
@@ -62,7 +63,7 @@ def pair_of(run: Run, tally: Tally, framework: str, composed: str, fused: str) -
     if not shared:
         absent = [name for name, side in zip((composed, fused), sides, strict=True) if not side]
         missing = f"{listing(absent)}: not measured" if absent else "the two have no cell in common"
-        return Pair(framework, composed, fused, missing, (), 0, (0, 0), "", ())
+        return Pair(framework, composed, fused, missing, (), 0, (0, 0), Sentence(""), ())
     calls = [record.call for record in shared[0]]
     failing = (sum(a.verdict in FAILED for a, _ in shared), sum(b.verdict in FAILED for _, b in shared))
     return Pair(
@@ -96,12 +97,14 @@ def _pair_lines(tally: Tally, shared: list[tuple[Record, Record]]) -> Iterable[P
             yield PairLine(heading, format, len(pairs), composed, fused, worse, same, better)
 
 
-def _alike(shared: list[tuple[Record, Record]]) -> str:
+def _alike(shared: list[tuple[Record, Record]]) -> Sentence:
     """The families on which the composed call never fails."""
     every = dict.fromkeys(a.family for a, _ in shared)
     failing = {a.family for a, _ in shared if a.verdict in FAILED}
-    sound = [f"`{family}`" for family in every if family not in failing]
-    return f"It never fails on {listing(sound)}." if sound else "It fails on every family."
+    sound = [code(family) for family in every if family not in failing]
+    if not sound:
+        return Sentence("It fails on every family.")
+    return Sentence("It never fails on {}.").filled(listed(sound))
 
 
 def answer_on_errors(pairs: tuple[Pair, ...]) -> str:

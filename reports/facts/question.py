@@ -10,9 +10,9 @@ from reports.facts.examples import Example, smallest_with
 from reports.facts.formulas import Formula, formula_matrices, formula_of, missing_formulas, present_formulas
 from reports.facts.matrix import Matrix
 from reports.facts.pairs import PAIRS, Pair, answer_on_errors, pair_of
+from reports.facts.sentences import Sentence, code, listed
 from reports.facts.tally import Tally
 from reports.facts.timing_lines import TimingLine, answer_on_time, timing_line
-from reports.facts.wording import listing
 from reports.run.records import Run
 
 
@@ -30,7 +30,7 @@ class Threshold:
 class Vanishing:
     """The log_softmax that are stable and yet lose results near zero, with the smallest example."""
 
-    names: str
+    names: Sentence
     example: Example
 
 
@@ -80,4 +80,4 @@ def _vanishing(run: Run, tally: Tally) -> Vanishing | None:
     if example is None:
         return None
     names = [name for name in tally.implementations if any(r.implementation == name for r in records)]
-    return Vanishing(listing(f"`{name}`" for name in names), example)
+    return Vanishing(listed(map(code, names)), example)

@@ -9,6 +9,7 @@ from references.formats import BINARY32, FORMATS, format_named
 from references.oracle import correctly_rounded
 from references.problem import OPERATIONS, QUANTITIES, Problem
 from references.verdict import VERDICTS
+from reports.facts.sentences import Sentence, code, listed
 from reports.facts.tally import FAILED, Tally
 from reports.facts.wording import decimal, lengths, listing, outcome_words, shortened, vector_text
 from reports.facts.worst_cases import replay_line
@@ -52,7 +53,7 @@ class SpecialValues:
     """``own`` are sentences on what a framework answers instead of the contract; ``keepers`` depart nowhere."""
 
     contract: tuple[ContractRow, ...]
-    own: tuple[str, ...]
+    own: tuple[Sentence, ...]
     departures: tuple[tuple[str, tuple[Departure, ...]], ...]
     keepers: tuple[str, ...]
 
@@ -97,10 +98,11 @@ def _rounded(problem: Problem) -> str:
     return f"[{', '.join(elements)}]" if len(set(elements)) > 1 else elements[0]
 
 
-def _own(own: special.OwnAnswer) -> str:
+def _own(own: special.OwnAnswer) -> Sentence:
     answers = listing(f"{_logit(value)} for {kind}" for kind, value in own.answers.items())
-    rows = listing(f"`{row}`" for row in own.rows)
-    return f"{own.framework} has its own answer for {own.operation} on {rows}: {answers}; {own.reason}."
+    rows = listed(map(code, own.rows))
+    told = Sentence("{} has its own answer for {} on {}: {}; {}.")
+    return told.filled(own.framework, own.operation, rows, answers, own.reason)
 
 
 # -- who departs from it ---------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from references.formats import FORMATS
 from references.problem import QUANTITIES
+from reports.facts.sentences import Sentence, listed, together
 from reports.facts.tally import BELOW_STABLE, FAILED, GRADIENTS, LADDER, Tally, entry_of, main_profile, rank
 from reports.facts.wording import count, lengths, listing, whole
 from reports.run.records import Record, Run
@@ -37,7 +38,7 @@ class Finding:
     call: str
     forward: tuple[tuple[str, str], ...]
     gradients: tuple[tuple[str, str], ...]
-    breaks: str
+    breaks: Sentence
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Summary:
     sentence: str
     incomplete: bool
     notes: tuple[str, ...]
-    headlines: tuple[str, ...]
+    headlines: tuple[Sentence, ...]
     findings: tuple[Finding, ...]
     shares: tuple[Share, ...]
 
@@ -107,7 +108,7 @@ def _shares(run: Run) -> tuple[Share, ...]:
 
 
 def _notes(run: Run) -> list[str]:
-    notes = []
+    notes: list[str] = []
     open_ended = sorted({r.evidence for r in run.records} - {"exhaustive"})
     if open_ended:
         which = "All maxima" if all(r.evidence != "exhaustive" for r in run.records) else "Maxima of cells so marked"
@@ -120,7 +121,8 @@ def _notes(run: Run) -> list[str]:
         )
     main, others = main_profile(run), {r.profile for r in run.records}
     if len(others) > 1:
-        notes.append(f"The tables are of profile `{main}`; what the other profiles change has a table of its own.")
+        told = Sentence("The tables are of profile `{}`; what the other profiles change has a table of its own.")
+        notes.append(told.filled(main))
     flushing = sorted({r.framework for r in run.records if r.flushes})
     if flushing:
         notes.append(
@@ -138,17 +140,18 @@ def _notes(run: Run) -> list[str]:
     return notes
 
 
-def _whose_failures(run: Run) -> list[str]:
+def _whose_failures(run: Run) -> list[Sentence]:
     """How many failures belong to formulas that are written out to be compared, and how many to anything else."""
     failed = [r.implementation for r in run.records if r.verdict in FAILED]
     written_out = sum(map(is_written_out, failed))
     if not written_out:
         return []
-    return [
-        f"Of {count(len(failed), 'unstable or wrong cell')} {whole(written_out)} belong to formulas written out for "
-        "comparison (`numpy/…`, `…/log-of-softmax` and `…/x-minus-logsumexp`), "
-        f"{whole(len(failed) - written_out)} to the functions that frameworks offer."
-    ]
+    told = Sentence(
+        "Of {} {} belong to formulas written out for comparison (`numpy/…`, `…/log-of-softmax` and "
+        "`…/x-minus-logsumexp`), {} to the functions that frameworks offer."
+    )
+    others = whole(len(failed) - written_out)
+    return [told.filled(count(len(failed), "unstable or wrong cell"), whole(written_out), others)]
 
 
 def is_written_out(implementation: str) -> bool:
@@ -156,21 +159,23 @@ def is_written_out(implementation: str) -> bool:
     return implementation.startswith("numpy/") or implementation.endswith(("/log-of-softmax", "/x-minus-logsumexp"))
 
 
-def _headlines(tally: Tally) -> list[str]:
+def _headlines(tally: Tally) -> list[Sentence]:
     """Which implementations never fail, by the formats in which they do not."""
-    sound: dict[tuple[str, ...], list[str]] = {}
+    sound: dict[tuple[str, ...], list[Sentence]] = {}
     for name in tally.implementations:
         records = [r for r in tally.records if r.implementation == name]
         failing = {r.format for r in records if r.verdict in FAILED}
         measured = {r.format for r in records}
         formats = tuple(f for f in tally.formats if f in measured - failing) if failing else _ANY
         only = "" if any(r.quantity == "forward" for r in records) else " (gradients only)"
-        sound.setdefault(formats, []).append(f"`{name}`{only}")
+        sound.setdefault(formats, []).append(Sentence("`{}`{}").filled(name, only))
     ordered = sorted(sound.items(), key=lambda item: (item[0] != _ANY, -len(item[0])))
+    some, none = (
+        Sentence("No unstable or wrong cell in {}: {}."),
+        Sentence("Unstable or wrong cells in every format: {}."),
+    )
     return [
-        f"No unstable or wrong cell in {listing(formats)}: {listing(names)}."
-        if formats
-        else f"Unstable or wrong cells in every format: {listing(names)}."
+        some.filled(listing(formats), listed(names)) if formats else none.filled(listed(names))
         for formats, names in ordered
     ]
 
@@ -212,27 +217,30 @@ def _by_format(name: str, operation: str, quantities: tuple[str, ...], tally: Ta
     return tuple((verdict, listing(formats[verdict])) for verdict in sorted(formats, key=rank, reverse=True))
 
 
-def _breaks(records: list[Record]) -> str:
-    parts: list[str] = []
+def _breaks(records: list[Record]) -> Sentence:
+    parts: list[Sentence] = []
     for verdict in FAILED:
         failed = [r for r in records if r.verdict == verdict]
         if failed:
             shown = _MOST_FAMILIES if not parts else _MOST_FAMILIES // 2
-            parts.append(f"{verdict.capitalize()} in {count(len(failed), 'cell')}: {families(failed, records, shown)}.")
+            where = families(failed, records, shown)
+            told = Sentence("{} in {}: {}.")
+            parts.append(told.filled(verdict.capitalize(), count(len(failed), "cell"), where))
     if parts:
-        return " ".join(parts)
-    return "Nothing unstable or wrong." if any(r.verdict in BELOW_STABLE for r in records) else "Nothing below stable."
+        return together(parts)
+    storage = any(r.verdict in BELOW_STABLE for r in records)
+    return Sentence("Nothing unstable or wrong." if storage else "Nothing below stable.")
 
 
-def families(failed: list[Record], records: list[Record], most: int) -> str:
+def families(failed: list[Record], records: list[Record], most: int) -> Sentence:
     """The families that break it, the one with the most failing cells first."""
     families = Counter(r.family for r in sorted(failed, key=lambda r: r.row_length))
-    shown = [
-        f"`{family}` ({_where([r for r in failed if r.family == family], records)})"
+    shown: list[str] = [
+        Sentence("`{}` ({})").filled(family, _where([r for r in failed if r.family == family], records))
         for family, _ in families.most_common(most)
     ]
     more = len(families) - len(shown)
-    return listing([*shown, f"{more} more {'family' if more == 1 else 'families'}"] if more else shown)
+    return listed([*shown, f"{more} more {'family' if more == 1 else 'families'}"] if more else shown)
 
 
 def _where(failed: list[Record], records: list[Record]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from reports.compare.pairing import stored
 from reports.exits import INCOMPLETE, OK
+from reports.lines import say
 from reports.options import UsageError
 from reports.writing import need_templates, write_page
 
@@ -30,5 +30,5 @@ def history_verb(run_paths: tuple[Path, ...], html_file: Path | None, markdown_f
         write_page(markdown_file, as_markdown(page))
     incomplete = [run for run in runs if not run.manifest.finished]
     for run in incomplete:
-        print(f"{run.path} is incomplete; 'measure' with the same options completes it", file=sys.stderr)
+        say(f"{run.path} is incomplete; 'measure' with the same options completes it")
     return INCOMPLETE if incomplete else OK

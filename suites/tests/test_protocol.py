@@ -17,7 +17,6 @@ from suites import worker_process
 from suites.introduction import Introduction, introduce
 from suites.link import MARK
 from suites.pool import evaluate, introduction_of, stop_workers
-from suites.printable import printable
 from suites.profiles import Limits, Profile
 from suites.replies import Declared, Evaluated, Nonsense, made, reply_on
 from suites.scratch import result_in
@@ -236,30 +235,3 @@ def test_a_result_is_read_once(tmp_path: Path) -> None:
     np.save(tmp_path / "result.npy", BITS)
     assert np.array_equal(result_in(tmp_path / "result.npy", BITS), BITS)
     assert list(tmp_path.iterdir()) == []
-
-
-# -- text ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain: ünïcödé, 漢字, 1 ≤ 2", "plain: ünïcödé, 漢字, 1 ≤ 2"),
-        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
-        ("\x9b31m \x7f \x00", r"\x9b31m \x7f \x00"),
-        ("a\nb\tc\rd\u2028e\x85", r"a b c d\u2028e\x85"),
-        ("\u202eover\u2066ride\u200e", r"\u202eover\u2066ride\u200e"),
-        ("\ud800 \U000e0001 \ue000 \uffff", r"\ud800 \U000e0001 \ue000 \uffff"),
-    ],
-)
-def test_what_can_not_be_seen_is_written_out(text: str, shown: str) -> None:
-    assert printable(text) == shown
-    assert printable(shown) == shown
-    shown.encode("utf-8")
-
-
-def test_text_is_bounded_and_lines_are_kept_where_they_are_wanted() -> None:
-    assert len(printable("\x1b" * 10**6)) == 500
-    assert printable("x" * 501) == "x" * 497 + "..."
-    assert printable("x" * 500) == "x" * 500
-    assert printable("a\n\tb\r\x1b", lines=True) == "a\n\tb \\x1b"
