@@ -123,7 +123,8 @@ class WorkerProcess:
         if "memory" in reply:  # what is left of this process is of no use
             raise WorkerDied(self._put_down(f"out of memory: {reply['memory']}"))
         if "raised" in reply:
-            return Answer(None, reply["seconds"], Loss(reply["raised"], unsupported=reply["unsupported"]))
+            loss = Loss(reply["raised"], unsupported=reply["unsupported"], raised=True)
+            return Answer(None, reply["seconds"], loss)
         with _scratch_errors():
             bits = np.load(output, allow_pickle=False)
             output.unlink()
