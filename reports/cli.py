@@ -28,13 +28,13 @@ class _Group(click.Group):
         try:
             return super().make_context(*arguments, **named)
         except (BrokenPipeError, EOFError) as error:
-            raise _Escaped(error) from error
+            raise _Escaped(error) from None
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except (BrokenPipeError, EOFError) as error:
-            raise _Escaped(error) from error
+            raise _Escaped(error) from None
 
 
 def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -6,6 +6,7 @@ The standard library alone is imported here, so that even a clone without its de
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
 from typing import NoReturn
@@ -56,7 +57,8 @@ def complain(message: str, code: int) -> int:
 
 def _closed() -> int:
     with contextlib.suppress(OSError, ValueError):
-        sys.stdout.close()  # or Python would try to write the rest once more when it ends
+        # Python writes what is left once more when it ends; there nobody may be listening.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return complain("standard output was closed before everything was written", USAGE)
 
 
@@ -74,7 +76,9 @@ def _fault(error: BaseException) -> int:
 
 def _package_missing(error: BaseException | None) -> str | None:
     """The package of somebody else that an exception, or what it came from, could not import."""
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         if isinstance(error, ImportError) and error.name:
             package = error.name.partition(".")[0]
             return None if package in _OURS or package in sys.stdlib_module_names else package
