@@ -133,7 +133,7 @@ CARD, ABSENT = Unmeasured("jax", "no card", "cuda"), Unmeasured("torch", "torch 
 def test_what_is_named_has_to_be_there(
     unmeasured: list[Unmeasured], frameworks: tuple[str, ...], device: str, require_device: bool, missing: list[str]
 ) -> None:
-    named = {"frameworks": frameworks, "device": device, "require_device": require_device}
+    named: dict[str, Any] = {"frameworks": frameworks, "device": device, "require_device": require_device}
     assert missing_of(0, 5, 5, unmeasured, **named) == missing
     assert missing_of(2, 5, 7, unmeasured, **named) == ["2 cells lost", *missing]
     assert missing_of(0, 0, 0, unmeasured, **named)[-1] == "no cell was measured"
