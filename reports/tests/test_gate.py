@@ -10,8 +10,8 @@ import pytest
 
 from reports.exits import INCOMPLETE, OK, WORSE
 from reports.gate import figures, gate, missing_of, worse_than
-from reports.measuring import RunWriter
 from reports.run.records import Unmeasured
+from reports.run.writer import RunWriter
 from reports.tests.conftest import Command
 from reports.tests.synthetic import record
 from reports.tests.test_cli import TINY
