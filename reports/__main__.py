@@ -1,5 +1,5 @@
 """``python -m reports``: the command line where the console script is not installed."""
 
-from reports.cli import main
+from reports.entry import main
 
 main()

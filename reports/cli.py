@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from reports.entry import PROGRAM, complain
 from reports.exits import INCOMPLETE, OK, USAGE
 
-_PROGRAM = "softmax-accuracy"
+
+class _Escaped(Exception):
+    """An exception that click would take for the end of its terminal, on its way past click."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Group(click.Group):
+    """Keeps click from its own answers: 1 to a closed pipe, "aborted" to the EOFError of any file that is too short."""
+
+    def make_context(self, *arguments: Any, **named: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **named)
+        except (BrokenPipeError, EOFError) as error:
+            raise _Escaped(error) from None
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (BrokenPipeError, EOFError) as error:
+            raise _Escaped(error) from None
 
 
 def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -20,41 +42,60 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
         import importlib.metadata
 
         try:
-            version = importlib.metadata.version(_PROGRAM)
+            version = importlib.metadata.version(PROGRAM)
         except importlib.metadata.PackageNotFoundError:
             version = "(not installed: run from a clone)"
-        click.echo(f"{_PROGRAM} {version}")
+        click.echo(f"{PROGRAM} {version}")
         context.exit()
+
+
+Command = Callable[..., Any]
+
+
+class _Words(click.Option):
+    """An option that takes words of ``reports.vocabulary``, all of which its help names; the verbs check them."""
+
+    def __init__(self, *names: Any, kind: str, **named: Any) -> None:
+        super().__init__(*names, **named)
+        self._kind, self._text = kind, self.help
+
+    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
+        from reports.vocabulary import WORDS
+
+        self.help = f"{self._text}: {', '.join(WORDS[self._kind])}."
+        return super().get_help_record(context)
+
+
+def _words(name: str, kind: str, text: str, *variable: str, **named: Any) -> Callable[[Command], Command]:
+    return click.option(f"--{name}", *variable, cls=_Words, kind=kind, help=text, **named)
 
 
 # Which cells are measured; `reports.selecting` reads these.
 _SELECTION = (
-    click.option("--tier", default="standard", show_default=True, help="smoke, standard or deep."),
-    click.option("--operation", "operations", multiple=True, help="softmax, log_softmax."),
-    click.option("--quantity", "quantities", multiple=True, help="forward, vjp, jvp, hvp."),
-    click.option("--format", "formats", multiple=True, help="binary64, binary32, binary16, bfloat16."),
-    click.option("--layout", "layouts", multiple=True, help="Axis and memory: last, inner, padded and others."),
-    click.option("--family", "families", multiple=True, help="How the logits are made, such as gauss1 or dominant."),
-    click.option("--profile", "profiles", multiple=True, help="default, threads-2, aten-avx2, ... (docs/profiles.md)."),
+    _words("tier", "tier", "How much is measured", default="standard", show_default=True),
+    _words("operation", "operation", "Only these", "operations", multiple=True),
+    _words("quantity", "quantity", "Only these", "quantities", multiple=True),
+    _words("format", "format", "Only these", "formats", multiple=True),
+    _words("layout", "layout", "Only these axes and arrangements in memory", "layouts", multiple=True),
+    _words("family", "family", "Only these ways to make the logits", "families", multiple=True),
+    _words("profile", "profile", "Only these (docs/profiles.md); cards are cuda, cuda:N", "profiles", multiple=True),
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N, or all: the CPU and a card."),
 )
 
-
 # What is demanded of a comparison, and where it is written.
 _COMPARISON = (
-    click.option(
-        "--fail-on",
+    _words(
+        "fail-on",
+        "fail-on",
+        "What exits with 1 (worse by default), or the verdict below which no cell may fall",
         multiple=True,
         metavar="WORD",
-        help="What exits with 1: worse (default), changed, broken, or a verdict that no cell may fall below.",
     ),
     click.option("--allow", type=click.Path(path_type=Path), metavar="FILE", help="Accepted changes (TOML)."),
     click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for stdout)."),
     click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page."),
     click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every cell that isn't identical."),
 )
-
-Command = Callable[..., Any]
 
 
 def _with(options: Iterable[Callable[[Command], Command]]) -> Callable[[Command], Command]:
@@ -66,7 +107,11 @@ def _with(options: Iterable[Callable[[Command], Command]]) -> Callable[[Command]
     return given
 
 
-@click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=_Group,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -80,7 +125,8 @@ def cli() -> None:
 
     \b
     Exit codes: 0 nothing worse; 1 worse than allowed; 2 usage, configuration or I/O;
-    3 incomplete (a cell could not be measured, a named framework is missing); 4 nothing compared.
+    3 incomplete (a cell could not be measured, a named framework or device is missing);
+    4 nothing compared; 70 a fault of this program.  Where 1 and 3 both hold it is 1.
     """
 
 
@@ -89,11 +135,15 @@ def cli() -> None:
     "--out", type=click.Path(path_type=Path), default="softmax-accuracy-run", show_default=True, help="Run directory."
 )
 @_with(_SELECTION)
-@click.option("--framework", "frameworks", multiple=True, help="torch, jax, scipy, numpy.")
-@click.option("--require-device", is_flag=True, help="Exit 3 where the device is not there.")
+@_words("framework", "framework", "Only these; one that is named has to be there", "frameworks", multiple=True)
+@click.option(
+    "--require-device",
+    is_flag=True,
+    help="Exit 3 where any framework lacks a card that --device asks for, not only one that is named.",
+)
 @click.option("--python", metavar="PATH", help="Measure the frameworks of another Python (3.9 or newer, with NumPy).")
 @click.option("--implementation", metavar="FILE.py:NAME", help="Measure your own NAME(x, axis); needs --framework.")
-@click.option("--require", metavar="VERDICT", help="Exit 1 where a cell is worse than this.")
+@_words("require", "verdict", "Exit 1 where a cell is worse than this", metavar="VERDICT")
 def measure(out: Path, tier: str, require: str | None, **filters: Any) -> int:
     """Evaluate and score the installed frameworks into a run directory.
 
@@ -130,18 +180,16 @@ def report(runs: tuple[Path, ...], history: bool, html_file: Path | None, markdo
 # Logits may begin with a minus sign; -inf must not be taken for the options -i, -n and -f.
 @cli.command(context_settings={"ignore_unknown_options": True})
 @click.argument("logits", nargs=-1)
-@click.option(
-    "--format", "format_name", default="binary32", show_default=True, help="The format that the logits are rounded to."
-)
+@_words("format", "format", "What the logits are rounded to", "format_name", default="binary32", show_default=True)
 @click.option("--element", type=int, help="Whose gradient is shown; the smallest finite logit's by default.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, with bits in hexadecimal.")
 @click.option("--all", "every", is_flag=True, help="By every way to call a framework; torch.compile takes its time.")
 @click.option("--path", "paths_wanted", is_flag=True, help="Show which kernels and functions run, and where they are.")
 @click.option("--shape", metavar="AxBxC", help="With --path: an array of these sizes in place of a row of logits.")
 @click.option("--axis", type=int, help="With --path: the axis that is reduced; the last by default.")
-@click.option("--operation", multiple=True, help="With --path: softmax, log_softmax.")
-@click.option("--quantity", multiple=True, help="With --path: forward, vjp, jvp, hvp.")
-@click.option("--framework", multiple=True, help="With --path: torch, jax, scipy, numpy.")
+@_words("operation", "operation", "With --path, only these", multiple=True)
+@_words("quantity", "quantity", "With --path, only these", multiple=True)
+@_words("framework", "framework", "With --path, only these", multiple=True)
 def explain(
     logits: tuple[str, ...],
     format_name: str,
@@ -168,14 +216,9 @@ def explain(
 
 @cli.command()
 @click.argument("rows", type=click.Path(path_type=Path))
-@click.option("--operation", required=True, help="softmax or log_softmax.")
-@click.option("--quantity", required=True, help="forward, vjp, jvp or hvp.")
-@click.option(
-    "--format",
-    "format_name",
-    required=True,
-    help="binary64, binary32, binary16, bfloat16, float8_e5m2 or float8_e4m3fn.",
-)
+@_words("operation", "operation", "One of", required=True)
+@_words("quantity", "quantity", "One of", required=True)
+@_words("format", "golden format", "What the results are rounded to", "format_name", required=True)
 @click.option("--cotangent", type=click.Path(path_type=Path), help="For vjp and hvp; shaped like ROWS.")
 @click.option("--tangent", type=click.Path(path_type=Path), help="For jvp and hvp; shaped like ROWS.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The .npz to write.")
@@ -216,12 +259,12 @@ def baseline(run: Path, out: Path) -> int:
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 @_with(_COMPARISON)
-@click.option("--framework", multiple=True, help="Compare only torch, jax, scipy, numpy.")
-@click.option("--operation", multiple=True, help="Only softmax, log_softmax.")
-@click.option("--quantity", multiple=True, help="Only forward, vjp, jvp.")
-@click.option("--format", multiple=True, help="Only binary64, binary32, binary16, bfloat16.")
-@click.option("--layout", multiple=True, help="Only last, inner, column.")
-@click.option("--family", multiple=True, help="Only this family of logits.")
+@_words("framework", "framework", "Only these", multiple=True)
+@_words("operation", "operation", "Only these", multiple=True)
+@_words("quantity", "quantity", "Only these", multiple=True)
+@_words("format", "format", "Only these", multiple=True)
+@_words("layout", "layout", "Only these", multiple=True)
+@_words("family", "family", "Only these", multiple=True)
 def compare(
     old: Path,
     new: Path,
@@ -264,7 +307,7 @@ def compare(
     "--out", type=click.Path(path_type=Path), default="softmax-accuracy-audit", show_default=True, help="Directory."
 )
 @_with(_SELECTION)
-@click.option("--framework", "frameworks", multiple=True, help="Only these of what both sides have.")
+@_words("framework", "framework", "Only these of what both sides have", "frameworks", multiple=True)
 @_with(_COMPARISON)
 @click.option(
     "--bisect", metavar="CELL", help="Find the first version in which this cell changed: worst, a key, or its sha256."
@@ -289,34 +332,29 @@ def audit(requirements: tuple[str, ...], out: Path, tier: str, **options: Any) -
     return audit_verb(requirements, out, tier, **options)
 
 
-def main() -> None:
-    """The console script: a user's mistake is one line on stderr and exit 2, without a traceback."""
-    from reports.lines import speak_any_encoding
+def run() -> int:
+    """Obey the command line and give the exit code: a user's mistake is one line on stderr, without a traceback.
 
-    speak_any_encoding()
+    Raises what nobody has foreseen; ``reports.entry`` answers for that.
+    """
     try:
-        code = cli.main(standalone_mode=False, prog_name=_PROGRAM)
+        code = cli.main(standalone_mode=False, prog_name=PROGRAM)
     except click.UsageError as error:
         remedy = f" {error.ctx.command_path} --help says what there is" if error.ctx else ""
-        code = _complain(error.format_message() + remedy, USAGE)
+        return complain(error.format_message() + remedy, USAGE)
     except click.ClickException as error:
-        code = _complain(error.format_message(), USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        code = _complain("interrupted", INCOMPLETE)
-    except Exception as error:  # the ones that speak to people are named by verbs.KNOWN_ERRORS; others are bugs
-        from reports.verbs import KNOWN_ERRORS
+        return complain(error.format_message(), USAGE)
+    except click.Abort:
+        return complain("interrupted", INCOMPLETE)
+    except _Escaped as escaped:
+        raise escaped.error from None
+    except ImportError:
+        raise
+    except Exception as error:
+        from reports.verbs import KNOWN_ERRORS  # the ones that speak to people; others are bugs
 
         for kind, known_code in KNOWN_ERRORS.items():
             if isinstance(error, kind):
-                code = _complain(str(error), known_code)
-                break
-        else:
-            raise
-    sys.exit(code if isinstance(code, int) else OK)
-
-
-def _complain(message: str, code: int) -> int:
-    from reports.lines import say
-
-    say(f"{_PROGRAM}: {' '.join(message.split())}")
-    return code
+                return complain(str(error), known_code)
+        raise
+    return code if isinstance(code, int) else OK

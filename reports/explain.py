@@ -17,10 +17,12 @@ from references.oracle import Certified, accurate
 from references.problem import OPERATIONS, Problem
 from references.reference import as_pair
 from reports.console import plain
+from reports.facts.wording import shortened
 from reports.measurable import measurable
 from reports.run.records import Unmeasured
 from suites.implementations.call import Call
 from suites.implementations.catalogue import CATALOGUE, Implementation
+from suites.inputs.special import OwnAnswer, logit_class, own_answer
 from suites.measure import evaluator_of
 from suites.plan import FORMATS
 
@@ -33,6 +35,9 @@ _SHOWN_DIGITS = {"binary64": 17, "binary32": 9, "binary16": 5, "bfloat16": 4}
 # More columns than this don't fit a terminal; the JSON has them all.
 _MOST_SHOWN = 6
 
+# An exponent with its sign that is longer than this belongs to no format.
+_LONGEST_EXPONENT = 7
+
 
 class ExplainError(ValueError):
     """A row that can't be explained; the message names the value at fault and the remedy."""
@@ -40,11 +45,16 @@ class ExplainError(ValueError):
 
 @dataclass(frozen=True)
 class Answer:
-    """One implementation's output for one quantity: its bits, values and ulp errors (infinite where not comparable)."""
+    """One implementation's output for one quantity: its bits, values and ulp errors (infinite where not comparable).
+
+    ``own`` is the answer that its framework has settled on for such a row, which it is held to in place of the exact
+    values.
+    """
 
     bits: Bits
     values: Floats
     ulps: list[float]
+    own: OwnAnswer | None = None
 
 
 @dataclass(frozen=True)
@@ -131,31 +141,55 @@ def _answer(
     except Exception as error:  # a framework can refuse a row in its own way; the others are still shown
         return f"{type(error).__name__}: {error}".splitlines()[0]
     bits: Bits = output[0]
-    values = format.decode(bits)
-    wanted = exact[operation, quantity]
-    return Answer(bits, values, [ulp_error(v, w, format) for v, w in zip(values.tolist(), wanted, strict=True)])
+    values, logits = format.decode(bits), format.decode(row).tolist()
+    own = own_answer(implementation.framework, operation, quantity, logits)
+    settled = [own.answers.get(logit_class(x)) if own else None for x in logits]
+    wanted = [c if s is None else Certified(s, 0) for c, s in zip(exact[operation, quantity], settled, strict=True)]
+    ulps = [ulp_error(v, w, format) for v, w in zip(values.tolist(), wanted, strict=True)]
+    return Answer(bits, values, ulps, own)
 
 
 def ulp_error(value: float, exact: Certified, format: Format) -> float:
-    """|value - exact| in ulps; infinite where only one of the two is a finite number, or they are other specials."""
+    """|value - exact| in ulps; infinite where only one of the two is a finite number, or they are other specials.
+
+    An infinity that the exact value rounds to counts as the number that would follow the largest one.
+    """
     hi, lo, exponent, _ = as_pair(exact)
-    if not math.isfinite(hi) or not math.isfinite(value):
+    if not math.isfinite(hi) or math.isnan(value):
         return 0.0 if value == hi or (math.isnan(value) and math.isnan(hi)) else math.inf
-    quantum = int(format.ulp_exponents(np.array([hi]), np.array([lo]), np.array([exponent]))[0])
+    pair = np.array([hi]), np.array([lo]), np.array([exponent])
     with mpmath.workprec(2400):
-        number = mpmath.ldexp(mpmath.mpf(hi) + mpmath.mpf(lo), exponent)
-        return float(mpmath.ldexp(abs(mpmath.mpf(value) - number), -quantum))
+        number, exact_number = mpmath.mpf(value), mpmath.ldexp(mpmath.mpf(hi) + mpmath.mpf(lo), exponent)
+        if math.isinf(value):
+            bits, _ = format.round_pairs(*pair)
+            if format.decode(bits)[0] != value:
+                return math.inf
+            number = mpmath.ldexp(mpmath.sign(number), format.emax + 1)
+            if abs(exact_number) >= abs(number):
+                return 0.0
+        return float(mpmath.ldexp(abs(number - exact_number), -int(format.ulp_exponents(*pair)[0])))
 
 
 # -- showing ---------------------------------------------------------------------------------------------------------
 
 
-def _error_text(answer: Answer) -> Text:
+def _error_text(answer: Answer, exact: list[Certified]) -> Text:
     error = max(answer.ulps)
     if error == math.inf:
-        return Text("NaN" if np.isnan(answer.values).any() else "infinite", style="bold red")
+        place = answer.ulps.index(error)
+        value, wanted = float(answer.values[place]), as_pair(exact[place])[0]
+        kind = (
+            "NaN"
+            if math.isnan(value)
+            else "infinite"
+            if math.isinf(value)
+            else "no NaN"
+            if math.isnan(wanted)
+            else "finite"
+        )
+        return Text(kind, style="bold red")
     style = "green" if error <= 0.5 else "default" if error < 4 else "yellow" if error < 1000 else "bold red"
-    return Text(f"{error:.3g} ulp", style=style)
+    return Text(f"{error:.3g} ulp{' *' if answer.own else ''}", style=style)
 
 
 def _value_text(value: float, format: Format) -> str:
@@ -163,6 +197,12 @@ def _value_text(value: float, format: Format) -> str:
     if not math.isfinite(value) or value == 0:
         return repr(value)
     return f"{value:.{_SHOWN_DIGITS[format.name]}g}"
+
+
+def _exact_text(exact: Certified, digits: int) -> str:
+    """So many digits; of a number like 10^-260576689619480094281644 the size alone, or no other column has room."""
+    text = exact.decimal(digits)
+    return shortened(text) if len(text.partition("e")[2]) > _LONGEST_EXPONENT else text
 
 
 def tables(explanation: Explanation) -> list[Table | Text]:
@@ -178,7 +218,7 @@ def tables(explanation: Explanation) -> list[Table | Text]:
         gradient = f"gradient of {operation}(x)[{explanation.element}] with respect to x"
         for quantity, title in (("forward", f"{operation}(x)"), ("vjp", gradient)):
             parts.append(_table(explanation, operation, quantity, title, shown))
-    parts += [Text(sentence) for sentence in _comparisons(explanation)]
+    parts += [Text(sentence) for sentence in (*_comparisons(explanation), *_own_answers(explanation))]
     parts += [plain(f"Not measured: {u.name}: {u.reason}.") for u in explanation.unmeasured]
     if explanation.left_out:
         parts.append(Text(f"--all shows {explanation.left_out} other ways to call the frameworks."))
@@ -193,7 +233,7 @@ def _table(explanation: Explanation, operation: str, quantity: str, title: str, 
     table.add_column("worst error", justify="right", no_wrap=True)
     exact = explanation.exact[operation, quantity]
     digits = _SHOWN_DIGITS[explanation.format.name] + 3
-    table.add_row("exact", *(exact[i].decimal(digits) for i in shown), "", style="bold", end_section=True)
+    table.add_row("exact", *(_exact_text(exact[i], digits) for i in shown), "", style="bold", end_section=True)
     for (answered, name, kind), answer in explanation.answers.items():
         if (answered, kind) != (operation, quantity):
             continue
@@ -202,7 +242,7 @@ def _table(explanation: Explanation, operation: str, quantity: str, title: str, 
             table.add_row(call, *[""] * len(shown), answer)
         else:
             texts = (_value_text(answer.values[i], explanation.format) for i in shown)
-            table.add_row(call, *texts, _error_text(answer))
+            table.add_row(call, *texts, _error_text(answer, exact))
     return table
 
 
@@ -224,19 +264,34 @@ def _comparisons(explanation: Explanation) -> list[str]:
                 continue
             calls = [CATALOGUE[name].calls["log_softmax"] for name in (composed, fused)]
             texts = [_value_text(a.values[i], explanation.format) for a in (one, other)]
-            exact = explanation.exact["log_softmax", quantity][i].decimal(9)
+            exact = _exact_text(explanation.exact["log_softmax", quantity][i], 9)
             sentences.append(f"{calls[0]} has {what} {texts[0]} at [{i}], {calls[1]} has {texts[1]}; exact is {exact}.")
     return sentences
 
 
+def _own_answers(explanation: Explanation) -> list[str]:
+    """Which frameworks have settled on another answer for such a row than the exact one, and were held to that."""
+    owns = [a.own for a in explanation.answers.values() if isinstance(a, Answer) and a.own]
+    texts = [
+        f"* {own.framework} has its own answer for {own.operation} of such a row, and is held to that: {own.reason} "
+        "(docs/special-values.md)."
+        for own in owns
+    ]
+    return list(dict.fromkeys(texts))
+
+
 def as_json(explanation: Explanation) -> dict[str, Any]:
-    """The same as plain values: bits in hexadecimal, numbers as text, an ulp error of null where one is no number."""
+    """The same as plain values: bits in hexadecimal, numbers as text, an ulp error of null where one is no number.
+
+    An answer that is held to its framework's own contract in place of ``exact`` says so in ``own_contract``.
+    """
     format = explanation.format
 
     def of_answer(answer: Answer | str) -> dict[str, Any]:
         if isinstance(answer, str):
             return {"error": answer}
-        return {
+        own = {"own_contract": answer.own.reason} if answer.own else {}
+        return own | {
             "bits": [format.hexadecimal(b) for b in answer.bits.tolist()],
             "values": [repr(v) for v in answer.values.tolist()],
             "ulp_errors": [u if math.isfinite(u) else None for u in answer.ulps],

@@ -40,11 +40,15 @@ from suites.worker_process import WorkerDied, loss_of
 
 @dataclass(frozen=True)
 class Lost:
-    """A cell that could not be measured, and why; ``unsupported`` ones are nobody's failure."""
+    """A cell that could not be measured, and why; ``unsupported`` ones are nobody's failure.
+
+    ``raised``: the implementation said no by itself, and nothing ended its worker.
+    """
 
     cell: Cell
     reason: str
     unsupported: bool = False
+    raised: bool = False
 
 
 @dataclass(frozen=True)
@@ -313,7 +317,7 @@ class _Measuring:
             self.writer.add(record, measurement.row_maxima)
 
     def _lose(self, cell: Cell, batch: Batch, loss: Loss) -> None:
-        self.lost.append(Lost(cell, loss.reason, loss.unsupported))
+        self.lost.append(Lost(cell, loss.reason, loss.unsupported, loss.raised))
         self.writer.lose(LostCell(cell.key, loss.reason, loss.signal, batch.sha256, loss.log, loss.unsupported))
 
     def seconds(self) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -67,10 +68,23 @@ class PathExplanation:
     frameworks: tuple[FrameworkPaths, ...]
 
 
+# What no array exceeds: NumPy's and PyTorch's dimensions, and sizes whose bytes can be counted in 64 bits.
+_MOST_DIMENSIONS = 64
+_MOST_ELEMENTS = 2**60
+
+
 def parse_shape(text: str) -> tuple[int, ...]:
-    """``64x1000`` as (64, 1000).  Raises ExplainError."""
-    if not re.fullmatch(r"\d+([x,]\d+)*", text) or 0 in (sizes := tuple(map(int, re.split("[x,]", text)))):
-        raise ExplainError(f"--shape {text!r} is no shape; write sizes of 1 or more with x between them, as 64x1000")
+    """``64x1000`` as (64, 1000).  Raises ExplainError, for what no array can have too."""
+    shown = text if len(text) <= 60 else f"{text[:40]}... ({len(text)} characters)"
+    if not re.fullmatch(r"0*[1-9][0-9]*([x,]0*[1-9][0-9]*)*", text):
+        raise ExplainError(f"--shape {shown!r} is no shape; write sizes of 1 or more with x between them, as 64x1000")
+    words = [word.lstrip("0") for word in re.split("[x,]", text)]
+    if len(words) > _MOST_DIMENSIONS:
+        raise ExplainError(f"--shape {shown!r} has {len(words)} sizes; an array has {_MOST_DIMENSIONS} at most")
+    if max(map(len, words)) > 19 or math.prod(sizes := tuple(map(int, words))) > _MOST_ELEMENTS:
+        raise ExplainError(
+            f"--shape {shown!r} has more than 2^60 elements, which no array can have; give smaller sizes"
+        )
     return sizes
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 
 from references.formats import format_named
-from references.problem import OPERATIONS, QUANTITIES
 from reports.console import table_console
 from reports.exits import OK
 from reports.explain import parse_row
-from reports.options import UsageError, one_of
+from reports.options import UsageError
 from reports.path_explanation import as_json, explained_paths, parse_shape, tables
-from suites.implementations.catalogue import FRAMEWORKS
+from reports.vocabulary import known
 
 
 def only_with_path(logits: tuple[str, ...], **options: object) -> None:
@@ -46,9 +45,9 @@ def explain_paths_verb(
         parse_shape(shape) if shape is not None else (1, len(logits)),
         -1 if axis is None else axis,
         format_name,
-        one_of("quantity", quantity, QUANTITIES),
-        one_of("operation", operation, OPERATIONS),
-        one_of("framework", framework, FRAMEWORKS),
+        known("quantity", quantity),
+        known("operation", operation),
+        known("framework", framework),
     )
     if json_wanted:
         print(json.dumps(as_json(explanation), indent=1, allow_nan=False))

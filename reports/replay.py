@@ -18,6 +18,7 @@ from reports.run.content import changed, content_of_run, described
 from reports.run.records import Record, Run, RunError
 from reports.script_case import ScriptCase, catalogued, script_case
 from reports.script_text import Source, batch_source, function_source, pick_source, vector_source
+from suites.implementations.implementation import Implementation
 from suites.inputs import special
 from suites.inputs.batch import Batch
 from suites.inputs.layouts import axis_of

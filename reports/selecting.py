@@ -6,13 +6,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from references.problem import OPERATIONS
-from reports.options import UsageError, one_of
-from suites.inputs import special
-from suites.inputs.families import FAMILIES, WIDE
-from suites.inputs.layouts import LAYOUTS
-from suites.plan import FORMATS, QUANTITIES, TIERS, Selection
-from suites.profiles import devices_of, every_name, is_card
+from reports.options import UsageError
+from reports.vocabulary import DEVICES, known
+from suites.plan import Selection
+from suites.profiles import devices_of
 
 
 def selection_of(
@@ -27,18 +24,18 @@ def selection_of(
     profiles: tuple[str, ...],
 ) -> Selection:
     """The selection that these words ask for.  Raises UsageError for one that means nothing."""
-    one_of("tier", [tier], TIERS)
+    known("tier", (tier,))
     devices = devices_of(device)
     if devices is None:
-        raise UsageError(f"unknown device {device!r}; known are cpu, cuda, cuda:N, all")
+        raise UsageError(f"unknown device {device!r}; known are {', '.join(DEVICES)}")
     return Selection(
         tier,
-        one_of("operation", operations, OPERATIONS),
-        one_of("quantity", quantities, QUANTITIES),
-        one_of("format", formats, FORMATS),
-        one_of("layout", layouts, LAYOUTS),
-        one_of("family", families, (*FAMILIES, *WIDE, special.FAMILY)),
-        one_of("profile", profiles, (*every_name(), *(p for p in profiles if is_card(p)))),
+        known("operation", operations),
+        known("quantity", quantities),
+        known("format", formats),
+        known("layout", layouts),
+        known("family", families),
+        known("profile", profiles),
         devices,
     )
 

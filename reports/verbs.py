@@ -10,19 +10,22 @@ from pathlib import Path
 from references.float_state import UnsoundArithmetic
 from references.formats import FormatError
 from references.oracle import OracleError
-from references.verdict import VERDICTS, at_least
+from references.verdict import VERDICTS
 from reports.console import table_console
 from reports.exits import INCOMPLETE, OK, USAGE, WORSE
 from reports.explain import ExplainError, as_json, explained, tables
+from reports.gate import gate, missing_of
 from reports.golden import GoldenError
 from reports.lines import tell
+from reports.losses import say_lost
 from reports.measuring import run_measurements
-from reports.options import UsageError, one_of
+from reports.options import UsageError
 from reports.replay import replayed, script_for
 from reports.run.reader import read_run
 from reports.run.records import Record, Run, RunError
 from reports.selecting import interpreter_named, no_cell, selection_of
-from reports.telling import cell_progress, foretell, say, say_lost
+from reports.telling import cell_progress, foretell, say
+from reports.vocabulary import known
 from reports.writing import need_templates, write_page
 from suites.exact import CertificationError
 from suites.implementations.catalogue import (
@@ -31,13 +34,14 @@ from suites.implementations.catalogue import (
     OWN_FRAMEWORKS,
     Implementation,
     UnknownName,
+    assumption,
     of_frameworks,
     user_implementation,
     why_skipped,
 )
 from suites.introduction import Unavailable
 from suites.plan import cells
-from suites.profiles import UnknownProfile, is_card, profile_named
+from suites.profiles import UnknownProfile, profile_named
 from suites.worker_process import ScratchError, WorkerDied
 
 # What a user can bring about, and the exit code it has.
@@ -68,10 +72,10 @@ def measure_verb(
     python: str | None = None,
     **filters: tuple[str, ...],
 ) -> int:
-    """Measure into a run directory and say in one sentence what came out, and in another where the time went."""
+    """Measure into a run directory, say what came out and where the time went, and hold it to what is required."""
     selection = selection_of(tier, device, **filters)
     if require is not None:
-        one_of("verdict", [require], VERDICTS)
+        known("verdict", (require,))
     implementations = _implementations(frameworks, implementation, selection.operations)
     if not cells(implementations, selection):
         raise no_cell()
@@ -88,7 +92,10 @@ def measure_verb(
             )
         except KeyboardInterrupt:
             say(f"interrupted; the finished cells are kept in {out}: the same command goes on from there")
-            return INCOMPLETE
+            return gate(_kept(out), require, ["interrupted"])
+        except (OracleError, CertificationError) as error:
+            say(str(error))
+            return gate(_kept(out), require, ["the oracle gave up"])
     run = outcome.run
     for remark in outcome.remarks:
         say(remark)
@@ -97,11 +104,24 @@ def measure_verb(
         say(f"not measured: {unmeasured.name}: {unmeasured.reason}")
     for sentence in (_sentence(run), shares(outcome.seconds)):
         tell(sentence)
-    absent = [u for u in run.manifest.unmeasured if u.profile is None and u.framework in frameworks]
-    no_card = [u for u in run.manifest.unmeasured if u.profile and is_card(u.profile)]
-    if outcome.lost or absent or (require_device and no_card) or len(run.records) < max(1, run.manifest.planned):
-        return INCOMPLETE
-    return _required(run.records, require)
+    missing = missing_of(
+        len(outcome.lost),
+        len(run.records),
+        run.manifest.planned,
+        run.manifest.unmeasured,
+        frameworks=frameworks,
+        device=device,
+        require_device=require_device,
+    )
+    return gate(run.records, require, missing)
+
+
+def _kept(out: Path) -> list[Record]:
+    """What a run that came to no end has measured, as far as it can be read."""
+    try:
+        return read_run(out).records
+    except RunError:
+        return []
 
 
 def shares(seconds: dict[str, float]) -> str:
@@ -119,18 +139,12 @@ def _implementations(frameworks: tuple[str, ...], own: str | None, operations: t
         return of_frameworks(frameworks)
     if len(frameworks) != 1:
         raise UsageError(f"--implementation {own} needs one --framework: {', '.join(OWN_FRAMEWORKS)}")
-    return [user_implementation(own, frameworks[0], operations[0] if len(operations) == 1 else None)]
-
-
-def _required(records: list[Record], require: str | None) -> int:
-    if require is None:
-        return OK
-    worse = [r for r in records if not at_least(r.verdict, require)]
-    for record in worse[:10]:
-        say(f"worse than {require}: {record.verdict}: {record.key}")
-    if worse:
-        say(f"{len(worse)} of {len(records)} cells are worse than {require}")
-    return WORSE if worse else OK
+    if len(set(operations)) > 1:
+        raise UsageError(f"--implementation {own} is one operation; give --operation once, not {', '.join(operations)}")
+    made = user_implementation(own, frameworks[0], operations[0] if operations else None)
+    if not operations:
+        say(assumption(own))
+    return [made]
 
 
 def _sentence(run: Run) -> str:

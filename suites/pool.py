@@ -287,6 +287,7 @@ class WorkerPool(Executor):
         self._busy: set[Key] = set()
         self._changed = threading.Condition()
         self._closed = False
+        self._failure: BaseException | None = None
         self._threads = [
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(most)
         ]
@@ -300,11 +301,25 @@ class WorkerPool(Executor):
         with self._changed:
             if self._closed:
                 raise RuntimeError("the pool is shut down")
+            if self._failure:
+                raise self._failure
             self._waiting.append((key, future, lambda: function(*arguments, **named)))
             self._changed.notify()
         return future
 
     def _work(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:  # nobody would answer what is waiting: whoever asked has to learn of it
+            with self._changed:
+                self._failure = error
+                while self._waiting:
+                    future = self._waiting.popleft()[1]
+                    if future.set_running_or_notify_cancel():
+                        future.set_exception(error)
+                self._changed.notify_all()
+
+    def _serve(self) -> None:
         while True:
             with self._changed:
                 found = self._next()

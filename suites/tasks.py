@@ -64,12 +64,14 @@ class Loss:
     """Why an evaluation has no result: the ``signal`` that ended the worker, the end of what it had printed.
 
     ``unsupported``: nothing failed, but this version of the framework has no such function, format or argument.
+    ``raised``: the call itself said no, by an exception; its worker lives.
     """
 
     reason: str
     signal: str | None = None
     log: str = ""
     unsupported: bool = False
+    raised: bool = False
 
 
 @dataclass(frozen=True, eq=False)

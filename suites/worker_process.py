@@ -183,7 +183,8 @@ class WorkerProcess:
         if reply.memory is not None:  # what is left of this process is of no use
             raise WorkerDied(self._put_down(f"out of memory: {printable(reply.memory, _REASON)}"))
         if reply.raised is not None:
-            return Answer(None, reply.seconds, Loss(printable(reply.raised, _REASON), unsupported=reply.unsupported))
+            loss = Loss(printable(reply.raised, _REASON), unsupported=reply.unsupported, raised=True)
+            return Answer(None, reply.seconds, loss)
         if reply.touched is None:
             raise Nonsense("neither a result nor a reason")
         bits = result_in(output, like)

@@ -362,3 +362,33 @@ def test_the_worst_row_counts_and_rows_without_a_sum_do_not() -> None:
     assert _sum_error("softmax", "forward", *rows) == 0.25
     assert _sum_error("softmax", "vjp", [-math.inf, 1.0], [1.0, -1.0]) == 0.0
     assert _sum_error("softmax", "forward", [math.nan, 1.0]) is None
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("rows", "operation", "error"),
+    [
+        ([[BINARY64.largest] * 3], "softmax", math.inf),
+        ([[BINARY64.largest, BINARY64.largest, -BINARY64.largest]], "softmax", BINARY64.largest),
+        ([[2.0**1023, 2.0**1023, -(2.0**1023), -(2.0**1023)]], "softmax", 1.0),
+        ([[0.5, -math.inf]], "softmax", None),
+        ([[0.5, 0.25], [-math.inf, 0.5]], "softmax", 0.25),
+        ([[0.0, -math.inf]], "log_softmax", 0.0),
+        ([[-BINARY64.largest] * 3], "log_softmax", 1.0),
+    ],
+)
+def test_rows_that_no_softmax_would_give_are_summed_all_the_same(
+    rows: list[list[float]], operation: str, error: float | None
+) -> None:
+    assert row_sum_error(np.array(rows), operation, "forward") == error
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("quantity", ["forward", "vjp"])
+def test_a_signalling_nan_is_judged_without_a_warning(quantity: str) -> None:
+    bits = np.array([[0x7FF4000000000000, 0x3FE0000000000000]], np.uint64)
+    zero = np.zeros((1, 2), bool)
+    errors = errors_of(
+        bits, reference_of(0.5, 0.5), BINARY64, operation="softmax", quantity=quantity, zero_by_rule=zero
+    )
+    assert outcome_is(errors, "nan_for_number").tolist() == [[True, False]]

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from reports.audit.sides import Side
 from reports.files import write_atomically
+from reports.losses import say_lost
 from reports.measuring import run_measurements
 from reports.run.records import RunError
-from reports.telling import cell_progress, foretell, say, say_lost
+from reports.telling import cell_progress, foretell, say
 from suites.implementations.catalogue import Implementation
 from suites.plan import Selection
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from references.problem import OPERATIONS
 from reports.causes.causes import Causes, causes_of
 from reports.compare import terminal
 from reports.compare.allowed import read_entries
@@ -14,23 +13,8 @@ from reports.compare.comparison import Comparison, compare_runs
 from reports.compare.demand import demand_of
 from reports.compare.pairing import Side
 from reports.lines import say, tell
-from reports.options import one_of
+from reports.vocabulary import known
 from reports.writing import need_templates, write_page
-from suites.implementations.catalogue import FRAMEWORKS
-from suites.inputs import special
-from suites.inputs.families import FAMILIES
-from suites.inputs.layouts import LAYOUTS
-from suites.plan import FORMATS, QUANTITIES
-
-# What may be filtered by, and the known words.
-_FILTERS: dict[str, tuple[str, ...]] = {
-    "framework": FRAMEWORKS,
-    "operation": OPERATIONS,
-    "quantity": QUANTITIES,
-    "format": FORMATS,
-    "layout": LAYOUTS,
-    "family": (*FAMILIES, special.FAMILY),
-}
 
 
 def compare_verb(
@@ -46,7 +30,7 @@ def compare_verb(
 ) -> int:
     """Compare two run directories and write what was asked for; returns the exit code."""
     demand = demand_of(fail_on)
-    wanted = _wanted({name: one_of(name, words, _FILTERS[name]) for name, words in filters.items()})
+    wanted = _wanted({name: known(name, words) for name, words in filters.items()})
     entries = read_entries(allow) if allow else []
     if html_file or markdown_file:
         need_templates()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.cli import main
+from reports.entry import main
 from reports.measuring import run_measurements
 from reports.run.reader import read_run
 from reports.run.records import Run

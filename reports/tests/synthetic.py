@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from reports.run.records import Manifest
+from reports.run.reader import record_of_line
+from reports.run.records import Manifest, Record
 from suites.plan import Cell, rows_of
 
 Line = tuple[dict[str, Any], list[float | None]]
@@ -103,6 +104,12 @@ def line(of: Cell, maxima: Iterable[float | None] = (2.5, 1.0), **changes: Any) 
         "worst": WORST,
     }
     return record | changes, rows
+
+
+def record(**changes: Any) -> Record:
+    """A record; ``changes`` are of its fields, those of its cell among them."""
+    of = cell(**{name: changes[name] for name in changes if name in {f.name for f in dataclasses.fields(Cell)}})
+    return record_of_line({"path": [], **line(of, **changes)[0]})
 
 
 def write_run(path: Path, lines: Iterable[Line], **manifest: Any) -> Path:

@@ -18,6 +18,7 @@ import yaml
 from yamllint import linter
 from yamllint.config import YamlLintConfig
 
+from reports import exits
 from reports.cli import cli
 from reports.run.records import Run
 from suites.plan import Selection
@@ -202,3 +203,36 @@ def test_the_job_on_every_push_holds_against_the_baseline(workplace: Path) -> No
     assert ran.returncode == 0, ran.stdout
     assert "54 cells held against baselines/jax.jsonl: 0 worse" in ran.stdout
     assert (workplace / "run" / "manifest.json").is_file()
+
+
+def test_no_incomplete_run_passes_a_gate() -> None:
+    """3 says that something was not measured; whatever lets it through lets a kernel through that never ran."""
+    for block in _BLOCKS:
+        assert not re.search(r"allow_failure|continue-on-error|\|\|\s*(true|:|exit 0)|set \+e", block)
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| 3 \|.*\| (.*) \|$", text, re.MULTILINE)
+    assert row == "fail"
+
+
+def test_the_example_that_tells_1_from_3_fails_on_both(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    found = re.search(r"\n((?:    .*\n)*    code=0\n(?:    .*\n)+)", text)
+    assert found is not None
+    for code, said in ((0, ""), (1, "worse than allowed: see the cells above\n"), (2, ""), (3, "cells are missing: ")):
+        (tmp_path / "softmax-accuracy").write_text(f"#!/bin/sh\nexit {code}\n", encoding="utf-8")
+        (tmp_path / "softmax-accuracy").chmod(0o755)
+        environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SELECTION": ""}
+        done = subprocess.run(
+            ["sh", "-e", "-c", found[1]], env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout.startswith(said)) == (code, True)
+
+
+def test_every_exit_code_is_in_the_table_the_readme_and_the_help() -> None:
+    codes = {value for name, value in vars(exits).items() if name.isupper()}
+    assert codes == {0, 1, 2, 3, 4, 70}
+    table = set(map(int, re.findall(r"^\| (\d+) \|", (ROOT / "docs" / "ci.md").read_text(), re.MULTILINE)))
+    assert table == codes
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("Exit codes: ")[2][:250]
+    for text in (cli.help or "", readme):
+        assert all(re.search(rf"\b{code} [a-z]", text) for code in codes), text

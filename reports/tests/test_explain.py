@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import mpmath
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -25,6 +27,9 @@ from reports.explain import (
 )
 from suites.implementations.call import Call, Evaluator
 from suites.implementations.catalogue import CATALOGUE, Implementation
+from suites.inputs import special
+from suites.inputs.batch import batch_of
+from suites.judging import judged_output
 
 INF, NAN = math.inf, math.nan
 
@@ -349,3 +354,97 @@ def test_what_can_not_be_measured_here_is_named_with_the_reason(monkeypatch: pyt
     assert [(u.name, u.reason) for u in explanation.unmeasured] == [("scipy/torch-arrays", reason)]
     assert f"Not measured: scipy/torch-arrays: {reason}." in shown(explanation)
     assert as_json(explanation)["unmeasured"] == [{"framework": "scipy/torch-arrays", "reason": reason}]
+
+
+# -- special rows ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "exact", "error"),
+    [
+        (-INF, Fraction(-6 * 10**38), 0.0),  # beyond the next binade no number is nearer
+        (-INF, -Fraction(2**128), 0.0),
+        (-INF, -(Fraction(2**128) - Fraction(2**103)), 0.5),  # on the edge of rounding to infinity
+        (-INF, -Fraction(2**127), INF),
+        (INF, Fraction(-6 * 10**38), INF),
+        (NAN, Fraction(-6 * 10**38), INF),
+    ],
+)
+def test_an_infinity_is_an_error_only_where_the_exact_value_does_not_round_to_it(
+    value: float, exact: Fraction, error: float
+) -> None:
+    assert ulp_error(value, Certified(exact, 0), BINARY32) == error
+
+
+@pytest.mark.parametrize("format", ["binary64", "binary32", "binary16"])
+@pytest.mark.parametrize("n", [1, 2, 3, 17])
+def test_a_special_row_is_wrong_here_where_measuring_finds_it_wrong(
+    monkeypatch: pytest.MonkeyPatch, format: str, n: int
+) -> None:
+    chosen = {name: i for name, i in CATALOGUE.items() if i.framework in ("numpy", "scipy")}
+    monkeypatch.setattr("reports.explain.CATALOGUE", chosen)
+    batch, checked = batch_of(special.FAMILY, format, len(special.rows_of_length(n)), n), 0
+    for number, logits in enumerate(batch.values.tolist()):
+        found = explained(tuple(map(repr, logits)), format, None, every=True)
+        for (operation, name, quantity), answer in found.answers.items():
+            if quantity == "forward" and isinstance(answer, Answer):
+                tiled = np.tile(answer.bits, (len(batch.values), 1))
+                one = replace(batch, logits=np.tile(batch.logits[number], (len(batch.values), 1)))
+                judged = judged_output(one, operation, quantity, tiled, framework=chosen[name].framework, flushes=False)
+                off = {"finite_for_infinite", "finite_for_nan", "infinite_for_finite", "nan_for_number"}
+                assert (INF in answer.ulps) == bool(off & set(judged.statistics.outcomes)), (name, operation, logits)
+                checked += 1
+    assert checked > 100 or n == 1
+
+
+@pytest.mark.parametrize("row", [("inf", "0"), ("0", "inf", "7"), ("1", "inf", "-inf", "inf", "2.5")])
+def test_scipys_own_answer_to_any_row_with_an_infinity_is_told_and_not_called_wrong(
+    monkeypatch: pytest.MonkeyPatch, row: tuple[str, ...]
+) -> None:
+    pytest.importorskip("scipy")
+    monkeypatch.setattr("reports.explain.CATALOGUE", {"scipy": CATALOGUE["scipy"]})
+    explanation = explain(*row)
+    assert set(ulps(explanation, "log_softmax", "scipy")) == {0.0}
+    text = " ".join(shown(explanation).split())
+    assert "0 ulp *" in text
+    assert "* scipy has its own answer for log_softmax of such a row, and is held to that: an infinite maximum" in text
+    found = as_json(explanation)["operations"]["log_softmax"]["implementations"]["scipy"]["forward"]
+    assert found["own_contract"].startswith("an infinite maximum is not subtracted")
+    assert found["ulp_errors"] == [0.0] * len(row)
+    # Beside a NaN it has no answer of its own.
+    assert "own_contract" not in str(as_json(explain(*row, "nan")))
+
+
+@pytest.mark.usefixtures("numpy_only")
+def test_what_should_be_nan_and_is_a_number_is_called_that() -> None:
+    assert "no NaN" in shown(explain("inf", 0))
+
+
+@pytest.mark.usefixtures("numpy_only")
+def test_a_size_that_no_format_has_leaves_the_other_columns_their_room() -> None:
+    text = shown(explain("3e38", "-3e38"))
+    assert "-10^-2.606e38" in text
+    assert "…" not in text
+
+
+ROWS = (
+    "inf 0",
+    "-inf -inf",
+    "nan 0",
+    "1e308 -1e308",
+    "5e-324 0",
+    "1e-310 1e-320 0",
+    "65504 -65504",
+    "0 -745",
+    "-inf 0",
+)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.usefixtures("numpy_only")
+@pytest.mark.parametrize("format", ["binary64", "binary32", "binary16", "bfloat16"])
+@pytest.mark.parametrize("row", ROWS)
+def test_no_row_brings_a_warning(row: str, format: str) -> None:
+    explanation = explain(*row.split(), format=format)
+    tables(explanation)
+    assert not [answer for answer in explanation.answers.values() if isinstance(answer, str)]

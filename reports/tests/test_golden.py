@@ -16,7 +16,7 @@ import pytest
 from references.formats import BINARY32, FORMATS, Floats
 from references.golden import golden
 from references.problem import OPERATIONS, QUANTITIES, needs_cotangent, needs_tangent
-from reports.cli import main
+from reports.entry import main
 from reports.exits import INCOMPLETE, OK, USAGE
 from reports.golden_header import c_name
 

@@ -71,7 +71,7 @@ def test_a_crash_costs_its_cell_is_written_down_and_is_tried_again_by_the_same_c
     ran = command(*arguments)
     assert ran.code == INCOMPLETE
     told = ran.err.splitlines()
-    assert told == [
+    assert told[1:] == [
         f"not measured: {CRASHED}: the worker was ended by SIGSEGV",
         "run/lost.jsonl has what the workers had printed",
     ]
@@ -83,7 +83,7 @@ def test_a_crash_costs_its_cell_is_written_down_and_is_tried_again_by_the_same_c
     assert not read_manifest(tmp_path / "run").finished
     (tmp_path / "mended").touch()
     again = command(*arguments)
-    assert (again.code, again.err) == (OK, "")
+    assert (again.code, again.err.count("\n")) == (OK, 1)  # what its operation is taken for
     assert again.out.startswith("3 of 3 cells in run: ")
     assert not (tmp_path / "run" / "lost.jsonl").exists()
     assert read_manifest(tmp_path / "run").finished
@@ -94,7 +94,7 @@ def test_many_cells_that_are_lost_for_one_reason_are_counted(command: Command, t
     smoke = ("--framework", "numpy", "--tier", "smoke", "--implementation", "raising.py:softmax")
     ran = command("measure", *smoke, "--out", "run")
     assert ran.code == INCOMPLETE
-    lines = ran.err.splitlines()
+    lines = ran.err.splitlines()[1:]
     assert len(lines) == 6
     assert all(line.endswith(": ValueError: never") for line in lines)
     lost = len(read_lost(tmp_path / "run"))

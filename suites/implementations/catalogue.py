@@ -140,8 +140,7 @@ def user_implementation(where: str, framework: str, operation: str | None) -> Im
         raise UnknownName(f"{where!r} is not FILE.py:NAME")
     if framework not in _OWN_MODULES:
         raise UnknownName(f"--framework {framework!r} can't run {where}; choose one of {', '.join(_OWN_MODULES)}")
-    if operation is None:
-        operation = "log_softmax" if re.search("log(?!it)", function.lower()) else "softmax"
+    operation = operation or assumed_operation(function)
     path, name = found_file(file), f"{Path(file).stem}/{function}"
     if name in CATALOGUE:
         raise UnknownName(f"{where} would be called {name}, which is another implementation; rename the file")
@@ -157,6 +156,18 @@ def user_implementation(where: str, framework: str, operation: str | None) -> Im
         main=True,
         own=(path, function),
     )
+
+
+def assumed_operation(function: str) -> str:
+    """The operation that a function is taken for by its name, where nobody says which it is."""
+    return "log_softmax" if re.search("log(?!it)", function.lower()) else "softmax"
+
+
+def assumption(where: str) -> str:
+    """One line on what ``FILE.py:NAME`` is taken for, and how to overrule it."""
+    operation = assumed_operation(where.rpartition(":")[2])
+    other = "softmax" if operation == "log_softmax" else "log_softmax"
+    return f"{where} is judged as {operation}, by its name; if it is {other}, add --operation {other}"
 
 
 def own_evaluator(module: str, file: str, function: str) -> Evaluator:

@@ -7,12 +7,12 @@ below says so, per class of logit.  docs/special-values.md shows both, and a tes
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from references.formats import Bits, Floats, Format
+from references.formats import BINARY32, Bits, Floats, Format
 from references.reference import Reference
 
 FAMILY = "special"
@@ -68,20 +68,32 @@ ROWS = (
 
 @dataclass(frozen=True)
 class OwnAnswer:
-    """A framework's own answer for the rows named: what each class of logit gives instead of the contract's value."""
+    """A framework's own answer for the rows that hold a class of logit and not another: what each class gives there."""
 
     framework: str
     operation: str
-    rows: tuple[str, ...]
+    holding: str
+    without: str
     answers: dict[str, float]
     reason: str
+
+    def covers(self, logits: Iterable[float]) -> bool:
+        """Whether a row is one of those."""
+        classes = set(map(logit_class, logits))
+        return self.holding in classes and self.without not in classes
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The names of the rows of the table that it covers, in any format and at any length."""
+        return tuple(row.name for row in ROWS if self.covers(row.values(BINARY32, max(row.shortest, 3)).tolist()))
 
 
 OWN_ANSWERS = (
     OwnAnswer(
         "scipy",
         "log_softmax",
-        ("one +inf", "two +inf", "+inf and -inf"),
+        "+inf",
+        "NaN",
         {"+inf": math.nan, "finite": -math.inf, "-inf": -math.inf},
         "an infinite maximum is not subtracted, so only inf - inf is NaN",
     ),
@@ -104,23 +116,20 @@ def logit_class(value: float) -> str:
     return ("+inf" if value > 0 else "-inf") if math.isinf(value) else "finite"
 
 
-def own_answer(framework: str, operation: str, quantity: str, row: str) -> OwnAnswer | None:
+def own_answer(framework: str, operation: str, quantity: str, logits: Iterable[float]) -> OwnAnswer | None:
     """The framework's own contract for a row, if it has one (for values; gradients of such rows are NaN for all)."""
-    if quantity != "forward":
-        return None
-    for own in OWN_ANSWERS:
-        if own.framework == framework and own.operation == operation and row in own.rows:
+    row = list(logits)
+    for own in OWN_ANSWERS if quantity == "forward" else ():
+        if own.framework == framework and own.operation == operation and own.covers(row):
             return own
     return None
 
 
 def apply_contract(reference: Reference, framework: str, operation: str, quantity: str, logits: Floats) -> Reference:
-    """The reference for special rows with the framework's own answers put in; ``logits`` [rows, n] in table order."""
+    """The reference for special rows, ``logits`` [rows, n], with the framework's own answers put in."""
     hi = reference.hi.copy()
-    for index, row in enumerate(rows_of_length(logits.shape[-1])):
-        own = own_answer(framework, operation, quantity, row.name)
-        if own is None:
-            continue
-        for j, value in enumerate(logits[index].tolist()):
-            hi[index, j] = own.answers.get(logit_class(value), hi[index, j])
+    for index, row in enumerate(logits.tolist()):
+        own = own_answer(framework, operation, quantity, row)
+        if own is not None:
+            hi[index] = [own.answers.get(logit_class(x), value) for x, value in zip(row, hi[index], strict=True)]
     return replace(reference, hi=hi)

@@ -68,47 +68,80 @@ class Place:
 # -- how a kernel divides the rows ------------------------------------------------------------------------------------
 
 
-def split_by_threads(place: Place, lanes: int, threads: int) -> tuple[list[range], list[range]]:
+@dataclass(frozen=True)
+class Pieces:
+    """Ranges of rows alike: ``first``, and so many of its kind, each ``step`` rows after the one before.
+
+    A huge array has more ranges than can be listed, but few kinds of them.
+    """
+
+    first: range
+    step: int = 0
+    times: int = 1
+
+    @property
+    def rows(self) -> int:
+        return len(self.first) * self.times
+
+    def ranges(self, most: int) -> list[range]:
+        """The first of them, at most so many."""
+        start, stop = self.first.start, self.first.stop
+        return [range(start + k * self.step, stop + k * self.step) for k in range(min(self.times, most))]
+
+
+def split_by_threads(place: Place, lanes: int, threads: int) -> tuple[list[Pieces], list[Pieces]]:
     """The rows of softmax along an axis that is not the last: by registers, and one by one.
 
     The kernel's own loop: all rows are cut into a chunk for each thread; a register is filled where so many rows are
     left in the inner sizes and in the chunk, otherwise what is left of the nearer one is done row by row.
     """
-    rows, inner = place.outer * place.inner, place.inner
-    chunk = -(-rows // threads) if threads > 1 else rows
-    vector: list[range] = []
-    scalar: list[range] = []
-    for begin in range(0, rows, max(chunk, 1)):
-        end, at = min(begin + chunk, rows), begin
-        while at < end:
-            registers = min(inner - at % inner, end - at) // lanes
-            if registers:
-                vector.append(range(at, at + registers * lanes))
-                at += registers * lanes
-            else:
-                rest = end - at if at + lanes > end else inner - at % inner
-                scalar.append(range(at, at + rest))
-                at += rest
+    rows = place.outer * place.inner
+    chunk = max(-(-rows // threads) if threads > 1 else rows, 1)
+    vector: list[Pieces] = []
+    scalar: list[Pieces] = []
+    for begin in range(0, rows, chunk):
+        _divide(begin, min(begin + chunk, rows), place.inner, lanes, vector, scalar)
     return vector, scalar
 
 
-def split_by_blocks(place: Place, lanes: int) -> tuple[list[range], list[range]]:
+def _divide(at: int, end: int, inner: int, lanes: int, vector: list[Pieces], scalar: list[Pieces]) -> None:
+    """One thread's rows.  Whole inner sizes that lie well before its end are divided alike: in one step, then."""
+    body = inner - inner % lanes
+    while at < end:
+        alike = (end - lanes - at) // inner if at % inner == 0 else 0
+        if alike > 1:
+            if body:
+                vector.append(Pieces(range(at, at + body), inner, alike))
+            if body < inner:
+                scalar.append(Pieces(range(at + body, at + inner), inner, alike))
+            at += alike * inner
+            continue
+        registers = min(inner - at % inner, end - at) // lanes
+        if registers:
+            vector.append(Pieces(range(at, at + registers * lanes)))
+            at += registers * lanes
+        else:
+            rest = end - at if at + lanes > end else inner - at % inner
+            scalar.append(Pieces(range(at, at + rest)))
+            at += rest
+
+
+def split_by_blocks(place: Place, lanes: int) -> tuple[list[Pieces], list[Pieces]]:
     """The rows of the other kernels along an axis that is not the last: registers, and the rest of the inner sizes."""
-    body, inner = place.inner - place.inner % lanes, place.inner
-    starts = [outer * inner for outer in range(place.outer)]
-    vector = [range(at, at + body) for at in starts if body]
-    scalar = [range(at + body, at + inner) for at in starts if body < inner]
+    body, inner, outer = place.inner - place.inner % lanes, place.inner, place.outer
+    vector = [Pieces(range(body), inner, outer)] if body and outer else []
+    scalar = [Pieces(range(body, inner), inner, outer)] if body < inner and outer else []
     return vector, scalar
 
 
-def rows_in_words(pieces: list[range], rows: int, most: int = 3) -> str:
+def rows_in_words(pieces: list[Pieces], rows: int, most: int = 3) -> str:
     """``rows 0-15 and 18-33 of 35``; of many pieces, how many rows they are."""
-    count = sum(map(len, pieces))
+    count = sum(piece.rows for piece in pieces)
     if count == rows:
         return f"all {rows} rows" if rows > 1 else "the row"
-    if len(pieces) > most:
-        return f"{count} of {rows} rows, {_span(pieces[0])} first"
-    spans = [_span(piece) for piece in pieces]
+    if sum(piece.times for piece in pieces) > most:
+        return f"{count} of {rows} rows, {_span(pieces[0].first)} first"
+    spans = [_span(one) for one in sorted((r for p in pieces for r in p.ranges(most)), key=lambda r: r.start)]
     joined = spans[0] if len(spans) == 1 else f"{', '.join(spans[:-1])} and {spans[-1]}"
     return f"row{'s' if count > 1 else ''} {joined} of {rows}"
 

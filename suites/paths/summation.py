@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -169,6 +170,7 @@ def _then_rest_deep(n: int, lanes: int, tree: bool) -> int:
     return n - 1 if n < lanes else n // lanes - 1 + _over(lanes, tree) + n % lanes
 
 
+@lru_cache(maxsize=4096)
 def _pairwise_deep(n: int) -> int:
     if n < 8:
         return n - 1
@@ -179,7 +181,9 @@ def _pairwise_deep(n: int) -> int:
 
 
 def _buffered_deep(n: int) -> int:
-    return _sequence_deep([_pairwise_deep(min(NUMPY_BUFFER, n - a)) for a in range(0, n, NUMPY_BUFFER)])
+    pieces = -(-n // NUMPY_BUFFER)
+    rest = _pairwise_deep(n - (pieces - 1) * NUMPY_BUFFER)
+    return _sequence_deep(_pairwise_deep(min(n, NUMPY_BUFFER)), pieces, rest)
 
 
 def _warp_deep(n: int) -> int:
@@ -188,15 +192,24 @@ def _warp_deep(n: int) -> int:
 
 
 def _windows_deep(n: int, window: int = 32) -> int:
-    depths = [0] * n
-    while len(depths) > window:
-        depths = [_sequence_deep(depths[a:b]) for a, b in _windows(len(depths), window)]
-    return _sequence_deep(depths)
+    """All windows but the first and the last are alike, on every level, so three depths stand for all."""
+    first = middle = last = 0
+    while n > window:
+        before = (-n % window) // 2
+        head, windows = window - before, -(-n // window)
+        tail = n - head - (windows - 2) * window
+        first, middle, last = (
+            max(first + head - 1, _sequence_deep(middle, head, middle)),
+            _sequence_deep(middle, window, middle),
+            _sequence_deep(middle, tail, last),
+        )
+        n = windows
+    return max(first + n - 1, _sequence_deep(middle if n > 2 else first, n, last)) if n > 1 else first
 
 
-def _sequence_deep(depths: list[int]) -> int:
-    """The depth of a sum, one after the other, of terms that are sums themselves."""
-    return max(depth + min(len(depths) - place, len(depths) - 1) for place, depth in enumerate(depths))
+def _sequence_deep(each: int, count: int, last: int) -> int:
+    """The depth of a sum, one after the other, of so many terms that are sums themselves, alike but for the last."""
+    return max(each + count - 1, last + 1) if count > 1 else last
 
 
 ORDERS: dict[str, Order] = {

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from itertools import chain
+from itertools import pairwise as pairwise_of
 from pathlib import Path as File
 from typing import Any
 
@@ -20,7 +21,7 @@ from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS, Implementati
 from suites.inputs.layouts import LAYOUTS
 from suites.paths import summation
 from suites.paths.conditions import ConditionError, evaluate, names_in
-from suites.paths.places import Place, elements_in_words, rows_in_words, split_by_blocks, split_by_threads
+from suites.paths.places import Pieces, Place, elements_in_words, rows_in_words, split_by_blocks, split_by_threads
 from suites.paths.registry import FILE, KNOWN, Path, RegistryError, registry
 from suites.paths.taken import NoPath, path_ids, path_of, place_of, quantities_of
 from suites.plan import FORMATS, PROFILE, Cell
@@ -299,6 +300,56 @@ def test_sizes_on_both_sides_of_the_axis_make_rows() -> None:
         Place.contiguous((2, 3), 2)
 
 
+def in_sequence(depths: list[int]) -> int:
+    return max(depth + min(len(depths) - place, len(depths) - 1) for place, depth in enumerate(depths))
+
+
+def pairwise(n: int) -> int:
+    if n <= 128:
+        return n - 1 if n < 8 else n // 8 + 2 + n % 8
+    half = n // 2 - n // 2 % 8
+    return 1 + max(pairwise(half), pairwise(n - half))
+
+
+def windows(n: int) -> int:
+    depths = [0] * n
+    while len(depths) > 32:
+        before = (-len(depths) % 32) // 2
+        edges = [0, *range(32 - before, len(depths), 32), len(depths)]
+        depths = [in_sequence(depths[a:b]) for a, b in pairwise_of(edges)]
+    return in_sequence(depths)
+
+
+def test_the_depth_of_a_long_row_is_that_of_its_terms_one_by_one() -> None:
+    for n in (
+        *range(1, 400),
+        1023,
+        1024,
+        1025,
+        1055,
+        1056,
+        1057,
+        8191,
+        8192,
+        8193,
+        16384,
+        32767,
+        32769,
+        50257,
+        100_003,
+    ):
+        assert summation.ORDERS["windows"].depth(n, 1, False) == windows(n), n
+        assert summation.ORDERS["numpy-pairwise"].depth(n, 1, False) == pairwise(n), n
+        pieces = [pairwise(min(8192, n - a)) for a in range(0, n, 8192)]
+        assert summation.ORDERS["numpy-buffered"].depth(n, 1, False) == in_sequence(pieces), n
+
+
+@pytest.mark.parametrize("name", list(summation.ORDERS))
+def test_the_depth_of_the_longest_row_there_can_be_is_told_without_counting_to_it(name: str) -> None:
+    depth = summation.ORDERS[name].depth(2**60 + 7, 16, True)
+    assert depth is None or 60 <= depth <= 2**60 + 6
+
+
 def test_what_varies_fastest_is_read_off_the_strides() -> None:
     a = np.zeros((4, 6))
     assert Place.of_array(a, 1).fastest
@@ -317,24 +368,70 @@ def test_every_row_is_taken_once_by_the_vector_or_the_scalar_loop(shape: tuple[i
     place = Place.contiguous(shape, 1)
     for lanes in (4, 8, 16):
         for vector, scalar in (split_by_threads(place, lanes, threads), split_by_blocks(place, lanes)):
-            taken = sorted(chain.from_iterable([*vector, *scalar]))
+            taken = sorted(chain.from_iterable([*ranges(vector), *ranges(scalar)]))
             assert taken == list(range(shape[0] * shape[2]))
-            assert all(len(piece) % lanes == 0 for piece in vector)
+            assert all(len(piece) % lanes == 0 for piece in ranges(vector))
+
+
+def ranges(pieces: list[Pieces]) -> list[range]:
+    return sorted((r for piece in pieces for r in piece.ranges(piece.times)), key=lambda r: r.start)
+
+
+def row_by_row(rows: int, inner: int, lanes: int, threads: int) -> tuple[list[range], list[range]]:
+    """The kernel's loop as it stands in PyTorch, one step after the other."""
+    chunk = max(-(-rows // threads) if threads > 1 else rows, 1)
+    vector, scalar = [], []
+    for begin in range(0, rows, chunk):
+        end, at = min(begin + chunk, rows), begin
+        while at < end:
+            if registers := min(inner - at % inner, end - at) // lanes:
+                vector.append(range(at, at + registers * lanes))
+            else:
+                scalar.append(range(at, end if at + lanes > end else at + inner - at % inner))
+            at = (vector if registers else scalar)[-1].stop
+    return vector, scalar
+
+
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+def test_what_is_told_at_once_is_what_the_kernels_loop_does_row_by_row(lanes: int, threads: int) -> None:
+    for inner in (1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 40):
+        for outer in (1, 2, 3, 5, 8, 21, 50):
+            place = Place.contiguous((outer, 5, inner), 1)
+            told = tuple(map(ranges, split_by_threads(place, lanes, threads)))
+            assert told == row_by_row(outer * inner, inner, lanes, threads), (inner, outer)
+            vector, scalar = split_by_blocks(place, lanes)
+            body = inner - inner % lanes
+            assert ranges(vector) == [range(o * inner, o * inner + body) for o in range(outer) if body]
+            assert ranges(scalar) == [range(o * inner + body, (o + 1) * inner) for o in range(outer) if body < inner]
+
+
+def test_a_huge_array_is_divided_in_a_few_pieces() -> None:
+    place = Place.contiguous((2**40, 3, 19), 1)
+    for vector, scalar in (split_by_threads(place, 16, 4), split_by_blocks(place, 16)):
+        assert len(vector) + len(scalar) < 50
+        assert sum(piece.rows for piece in (*vector, *scalar)) == 2**40 * 19
+        assert rows_in_words(vector, place.outer * place.inner).endswith(f" of {2**40 * 19} rows, 0-15 first")
 
 
 def test_a_threads_chunk_cuts_registers() -> None:
     vector, scalar = split_by_threads(Place.contiguous((9, 35), 0), 16, 2)
-    assert (vector, scalar) == ([range(16), range(18, 34)], [range(16, 18), range(34, 35)])
+    assert (ranges(vector), ranges(scalar)) == ([range(16), range(18, 34)], [range(16, 18), range(34, 35)])
     # Below a register to a thread nothing is vectorised.
     assert split_by_threads(Place.contiguous((9, 16), 0), 16, 2)[0] == []
 
 
 def test_rows_and_elements_in_words() -> None:
-    assert rows_in_words([range(4)], 4) == "all 4 rows"
-    assert rows_in_words([range(1)], 1) == "the row"
-    assert rows_in_words([range(3, 4)], 9) == "row 3 of 9"
-    assert rows_in_words([range(2), range(4, 5), range(7, 9)], 9) == "rows 0-1, 4 and 7-8 of 9"
-    assert rows_in_words([range(i, i + 1) for i in range(0, 10, 2)], 10) == "5 of 10 rows, 0 first"
+    def rows_of(*pieces: range, of: int) -> str:
+        return rows_in_words([Pieces(piece) for piece in pieces], of)
+
+    assert rows_of(range(4), of=4) == "all 4 rows"
+    assert rows_of(range(1), of=1) == "the row"
+    assert rows_of(range(3, 4), of=9) == "row 3 of 9"
+    assert rows_of(range(2), range(4, 5), range(7, 9), of=9) == "rows 0-1, 4 and 7-8 of 9"
+    assert rows_of(*(range(i, i + 1) for i in range(0, 10, 2)), of=10) == "5 of 10 rows, 0 first"
+    assert rows_in_words([Pieces(range(2), 4, 3)], 12) == "rows 0-1, 4-5 and 8-9 of 12"
+    assert rows_in_words([Pieces(range(2), 4, 5)], 20) == "10 of 20 rows, 0-1 first"
     assert elements_in_words(range(16, 24), 24) == "elements 16-23 of each row of 24"
     assert elements_in_words(range(16, 17), 17) == "element 16 of each row of 17"
     assert elements_in_words(range(32), 32) == "whole rows"

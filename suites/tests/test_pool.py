@@ -412,3 +412,18 @@ def test_bits_come_back_as_unsigned_integers_of_the_format(kernels: Path) -> Non
     assert answer.bits is not None
     assert answer.bits.dtype == BINARY32.bits_dtype
     assert answer.seconds > 0
+
+
+def test_a_thread_of_the_pool_that_fails_itself_is_told_to_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(self: WorkerPool) -> None:
+        if self._waiting:
+            raise MemoryError("no room for another task")
+
+    monkeypatch.setattr(WorkerPool, "_next", failing)
+    pool = WorkerPool(most=1)
+    profile = Profile("default", "numpy")
+    with pytest.raises(MemoryError, match="no room for another task"):
+        pool.submit(lambda subject: subject, profile).result()
+    with pytest.raises(MemoryError, match="no room for another task"):
+        pool.submit(lambda subject: subject, profile)
+    pool.shutdown()
