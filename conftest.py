@@ -18,7 +18,7 @@ from reports.baseline import conditions, read_baseline
 from reports.compare.figures import figures_of_measurement
 from reports.compare.judgement import BROKEN, WORSE
 from reports.ratchet import Ratchet, Told, WorseThanBaseline, failure
-from reports.run.content import content_of_run, own_content
+from reports.run.content import content_of_run
 from reports.run.from_measurement import measured_profile, record_of
 from reports.run.manifest import manifest_of, version_text
 from reports.run.records import MeasuredProfile, Record, RunError, Worst
@@ -304,8 +304,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         roster = current.roster()
         planned = [cell for cell in current.cells() if current.profile(cell) not in roster.refused]
         try:
-            own = own_content(current.implementations)
-            content = content_of_run(current.implementations, roster.present, own, None)
+            content = content_of_run(current.implementations, roster.present, None)
             manifest = manifest_of(current.implementations, current.selection, len(planned), roster, content=content)
             session.config.stash[_WRITER] = RunWriter(Path(directory), manifest)
         except RunError as error:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from references.formats import BINARY32, Bits
 from reports.estimate import Cost, Estimate, estimate_of, pilot_of
 from reports.facts.wording import listing
 from reports.observing import observe
-from reports.run.content import ContentUnknown, content_of_run, own_now
+from reports.run.content import ContentUnknown, content_of_run
 from reports.run.from_measurement import record_of
 from reports.run.manifest import manifest_of, version_text
 from reports.run.reader import read_run
@@ -89,17 +88,16 @@ def run_measurements(
     interpreter: str = sys.executable,
     engine: Executor | None = None,
     foretell: Callable[[Estimate], None] | None = None,
-    own_content: Mapping[str, str] = MappingProxyType({}),
     tell: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Measure what is not there yet and finish the run directory.
 
     ``interpreter`` is the Python whose frameworks are measured.  ``engine`` runs the functions of suites.pool; the
     workers of this machine do where none is given.  ``foretell`` is called with what the run will take, once some cells
-    of each kind have been measured; ``own_content`` has the sha256 of a user's files by name, and ``tell`` is told
-    where they have changed since the run was begun.  Raises RunError for the directory, and where what is measured
-    changes meanwhile; ScratchError where arrays can't be handed over, CertificationError where the oracle contradicts
-    the reference.  An implementation that raises, and one that costs its worker twice, costs its cell.
+    of each kind have been measured; ``tell`` is told where a user's files have changed since the run was begun.  Raises
+    RunError for the directory, and where what is measured changes meanwhile; ScratchError where arrays can't be handed
+    over, CertificationError where the oracle contradicts the reference.  An implementation that raises, and one that
+    costs its worker twice, costs its cell.
     """
     WATCH.restart()
     with nullcontext(engine) if engine else WorkerPool() as crew:
@@ -113,7 +111,7 @@ def run_measurements(
         planned = [c for c in offered if c.implementation not in skipped]
         measured = [i for i in implementations if i.name not in skipped]
         with WATCH.spent_on("reading packages"):
-            content = content_of_run(measured, roster.present, own_content, crew)
+            content = content_of_run(measured, roster.present, crew)
         manifest = manifest_of(implementations, selection, len(planned), roster, skipped, content=content)
         writer = RunWriter(path, manifest, {cell.key for cell in planned})
         run = _Measuring(writer, by_name, profiles, roster, progress, planned)
@@ -125,8 +123,7 @@ def run_measurements(
                 observe(measured, selection, roster, crew, writer, interpreter)
             timings = _timings(implementations, roster, crew) if timing else []
             with WATCH.spent_on("reading packages"), suppress(ContentUnknown):  # its cells have told of it
-                now = content_of_run(measured, roster.present, own_now(measured, own_content), crew)
-                writer.confirm(now)
+                writer.confirm(content_of_run(measured, roster.present, crew))
             unsupported = sum(lost.unsupported for lost in run.lost)
             seconds = run.seconds()
             writer.finish(

@@ -104,7 +104,7 @@ def replayed(run: Run, record: Record, interpreter: str = sys.executable) -> Rep
 
 def _moved(run: Run, implementation: Implementation, present: Mapping[Profile, Introduction]) -> tuple[str, ...]:
     """What of that which the run and this machine both know has other files now, in words."""
-    then, now = run.manifest.content or {}, content_of_run([implementation], present, {}, None)
+    then, now = run.manifest.content or {}, content_of_run([implementation], present, None)
     return tuple(described(name, run.manifest.packages) for name in changed(then, now) if name in then and name in now)
 
 

@@ -19,7 +19,6 @@ from reports.golden import GoldenError
 from reports.measuring import run_measurements
 from reports.options import UsageError, one_of
 from reports.replay import replayed, script_for
-from reports.run.content import own_content
 from reports.run.reader import read_run
 from reports.run.records import Record, Run, RunError
 from reports.selecting import interpreter_named, no_cell, selection_of
@@ -84,7 +83,6 @@ def measure_verb(
                 show,
                 interpreter=interpreter_named(python),
                 foretell=foretell if tier == "deep" else None,
-                own_content=own_content(implementations),
                 tell=say,
             )
         except KeyboardInterrupt:

@@ -50,13 +50,12 @@ _SOURCES = {".py", ".toml"}
 def content_of_run(
     implementations: Iterable[Implementation],
     present: Mapping[Profile, Introduction],
-    own: Mapping[str, str],
     crew: Executor | None,
 ) -> Content:
     """The sha256 of all that the cells of a run depend on, by name.
 
-    ``present`` are the profiles that are measured, whose workers are asked; ``own`` is a user's files by name;
-    ``crew`` runs the functions of suites.pool, this process where it is None.  Raises ContentUnknown.
+    ``present`` are the profiles that are measured, whose workers are asked.  ``crew`` runs the functions of
+    suites.pool, this process where it is None.  Raises ContentUnknown.
     """
     chosen, memory = list(implementations), _memory()
     questions = [
@@ -73,19 +72,19 @@ def content_of_run(
     found = {name: sha256 for answer in answers for name, sha256 in answer.items()}
     judges = of_packages((*JUDGES, "numpy"), memory)
     found.update({f"{JUDGE}{name}": sha256 for name, sha256 in judges.items() if name != START})
-    found.update({f"{OWN}{name}": sha256 for name, sha256 in own.items()})
+    found.update(_own(chosen))
     if any(COMPILER in i.needs for i in chosen):
         found.update(_compiler())
     return {**found, SUITE: suite_content(_ROOT)}
 
 
-def own_content(implementations: Iterable[Implementation]) -> dict[str, str]:
+def _own(implementations: Iterable[Implementation]) -> Content:
     """A user's files by name: each function's own, and the modules of its folder that importing it has loaded here."""
     found = {}
     for file in (Path(i.own[0]) for i in implementations if i.own):
         beside = [name for name, module in list(sys.modules.items()) if _lies_in(file.parent, file_of(module))]
-        found.update({**of_modules(beside), file.name: sha256_of(file)})
-    return found
+        found.update({**of_modules(beside), file.name: _sha256_now(file)})
+    return {f"{OWN}{name}": sha256 for name, sha256 in found.items()}
 
 
 def _lies_in(folder: Path, file: Path | None) -> bool:
@@ -95,16 +94,10 @@ def _lies_in(folder: Path, file: Path | None) -> bool:
     return folder in parents and _ROOT not in parents
 
 
-def own_now(implementations: Iterable[Implementation], before: Mapping[str, str]) -> dict[str, str]:
-    """The same files once they were measured: those of the functions themselves are read again."""
-    files = [Path(i.own[0]) for i in implementations if i.own]
-    return {**before, **{file.name: _read_again(file) for file in files if file.name in before}}
-
-
-def _read_again(file: Path) -> str:
+def _sha256_now(file: Path) -> str:
     try:
         return sha256_of(file)
-    except OSError:
+    except OSError:  # it was there when it was imported
         return UNSETTLED
 
 

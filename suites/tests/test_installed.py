@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from suites import remembered
+from suites.content import sha256_of
 from suites.installed import START, of_packages
 from suites.remembered import Memory
 
@@ -218,7 +218,6 @@ def kept(memory: Path, file: Path) -> str:
 
 def test_a_file_is_read_once_while_it_stays(settled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    sha256_of = remembered.sha256_of
 
     def counting(file: Path) -> str:
         read.append(file)
@@ -260,7 +259,7 @@ def test_a_memory_with_one_digit_changed_is_not_believed(settled: Path, tmp_path
 
 def test_a_memory_that_can_not_be_kept_costs_nothing_else(settled: Path, tmp_path: Path) -> None:
     (tmp_path / "memory").write_text("in the way", encoding="utf-8")
-    assert kept(tmp_path / "memory", settled) == remembered.sha256_of(settled)
+    assert kept(tmp_path / "memory", settled) == sha256_of(settled)
 
 
 def test_memories_of_environments_that_are_gone_are_removed(settled: Path, tmp_path: Path) -> None:
