@@ -181,6 +181,18 @@ def test_a_patched_package_of_the_same_version_is_refused_and_told_apart(
     assert replayed(read_run(tmp_path / "again"), run.records[0], str(python)).moved == ()
 
 
+def test_an_audit_does_not_go_on_with_an_environment_that_was_patched(
+    command: Command, other_python: tuple[Path, Path]
+) -> None:
+    python, numpy = other_python
+    arguments = ("audit", "--old-python", sys.executable, "--new-python", python, *TINY, "--no-swap", "--out", "audit")
+    assert command(*arguments).code == OK
+    write(numpy / "dropped_in.py", "")
+    ran = command(*arguments)
+    assert ran.code == USAGE
+    assert f"audit/new holds a run begun before the files of numpy {np.__version__} changed; choose" in ran.err
+
+
 def test_a_package_that_changes_while_it_is_measured_is_told(
     command: Command, tmp_path: Path, other_python: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,21 @@ def test_what_is_no_plain_file_is_neither_waited_for_nor_written_through(
     assert elsewhere.read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_the_state_of_an_audit_is_read_from_a_plain_file_alone(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "audit.json"
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to(tmp_path / "elsewhere")
+    side = Side("old", "numpy==2.0", "python", {"numpy": "2.0"}, ("numpy",))
+    with pytest.raises(RunError) as error:
+        begin(tmp_path, (side, side))
+    assert str(error.value) == f"{file} is no plain file; {REMEDY}"
+
+
 def test_other_files_in_a_directory_are_left_alone(finished: Run, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine", encoding="utf-8")
