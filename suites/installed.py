@@ -35,17 +35,16 @@ def of_packages(names: Iterable[str], memory: Path | None) -> dict[str, str]:
 
     ``memory`` is a folder that keeps the sha256 of files between processes.
     """
-    wanted = sorted(set(names))
-    known = Memory(memory, "\n".join([sys.prefix, *sys.path, *wanted]))
     found = {}
-    for name in wanted:
+    for name in sorted(set(names)):
         for whose, files in _packages(name):
             if files:
+                known = Memory(memory, f"{whose} {min(files.values())}")
                 found[whose] = together({place: known.sha256(file) for place, file in files.items()})
-    started = _started(known)
+                known.keep()
+    started = _started()
     if started:
         found[START] = together(started)
-    known.keep()
     return found
 
 
@@ -105,12 +104,12 @@ def _files_below(folder: str) -> Iterator[tuple[str, str]]:
         seen.add(real)
 
 
-def _started(known: Memory) -> dict[str, str]:
+def _started() -> dict[str, str]:
     """The lines of .pth files that are run, the modules that they name, sitecustomize and usercustomize.
 
     A line that only names a folder is left out: what is imported from there counts by its own content.
     """
-    folders = _site_folders()
+    folders, known = _site_folders(), Memory(None, START)
     found, modules = {}, {"sitecustomize", "usercustomize"}
     for folder in folders:
         for file in sorted(Path(folder).glob("*.pth")):

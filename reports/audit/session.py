@@ -23,6 +23,8 @@ def begin(out: Path, sides: tuple[Side, Side]) -> None:
     """Write down what an audit is of; one that was begun goes on if it is of the same.  Raises RunError."""
     file = out / _MANIFEST
     mine = {"schema": SCHEMA, **{side.name: asdict(side) | {"frameworks": list(side.frameworks)} for side in sides}}
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        raise RunError(f"{file} is no plain file; choose another --out, or remove it")
     try:
         held = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     except (OSError, ValueError) as error:

@@ -58,10 +58,8 @@ def content_of_run(
     asked before.  ``crew`` runs the functions of suites.pool, this process where it is None.  Raises ContentUnknown.
     """
     chosen, memory = list(implementations), _memory()
-    questions = [
-        (profile, _packages(framework, chosen), str(memory) if memory else None)
-        for framework, profile in _asked(present).items()
-    ]
+    place = str(memory) if memory else None
+    questions = [(profile, packages, place) for profile, packages in _asked(present, chosen).items()]
     try:
         if crew is None:
             answers = [content_of(*question) for question in questions]
@@ -89,12 +87,16 @@ def _own(implementation: Implementation) -> dict[str, str]:
     return declared
 
 
-def _asked(present: Mapping[Profile, Introduction]) -> dict[str, Profile]:
-    """One profile of each framework, the default one where it is there: all of them load the same files."""
-    found: dict[str, Profile] = {}
+def _asked(present: Mapping[Profile, Introduction], implementations: list[Implementation]) -> dict[Profile, list[str]]:
+    """Whose worker is asked for which packages: each for one, for all profiles of a run load the same files."""
+    profiles: dict[str, Profile] = {}
     for profile in present:
-        if profile.framework not in found or profile.name == DEFAULT:
-            found[profile.framework] = profile
+        if profile.framework not in profiles or profile.name == DEFAULT:
+            profiles[profile.framework] = profile
+    found: dict[Profile, list[str]] = {}
+    packages = {p: asked for f, asked in profiles.items() for p in _packages(f, implementations)}
+    for package, asked in sorted(packages.items()):
+        found.setdefault(profiles.get(package, asked), []).append(package)
     return found
 
 

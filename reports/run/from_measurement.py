@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
-from references.formats import Bits, format_named
-from reports.run.records import LONGEST_INLINE, MeasuredProfile, Record, Worst, finite
-from reports.run.rows import keep_row
+import numpy as np
+
+from references.formats import Bits, Format, format_named
+from reports.files import replace_file
+from reports.run.records import LONGEST_INLINE, MeasuredProfile, Record, RunError, Worst, finite
+from reports.run.rows import is_whole, name_of
+from suites.disk import reason_of
 from suites.introduction import Introduction
 from suites.measure import Measurement
 from suites.profiles import Profile
@@ -23,7 +28,7 @@ def record_of(measurement: Measurement, call: str, version: str, device: str, ro
             return None
         if bits.size <= LONGEST_INLINE:
             return [format.hexadecimal(b) for b in bits.tolist()]
-        return {"file": keep_row(bits, rows), "length": int(bits.size)}
+        return {"file": _keep_row(bits, format, rows), "length": int(bits.size)}
 
     return Record(
         implementation=cell.implementation,
@@ -94,3 +99,16 @@ def measured_profile(profile: Profile, introduction: Introduction) -> MeasuredPr
         selected=introduction.selected,
         card=introduction.card,
     )
+
+
+def _keep_row(bits: Bits, format: Format, rows: Path) -> str:
+    """Write a row unless it is there as it should be, and return its name.  Raises RunError."""
+    name = name_of(bits)
+    if not is_whole(rows, name, bits.size, format):
+        content = io.BytesIO()
+        try:
+            np.save(content, bits, allow_pickle=False)
+            replace_file(rows / name, [content.getvalue()])
+        except OSError as error:
+            raise RunError(f"{rows} can't be written: {reason_of(error)}; free space and run again") from None
+    return name

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from reports.files import write_atomically
-from reports.run.reader import DAMAGE
 from suites.plan import Cell
 
 
@@ -22,7 +21,7 @@ def whole_lines(path: Path) -> Iterator[str]:
         if line.endswith("\n"):
             try:
                 json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             yield line.rstrip("\n")
 
@@ -32,7 +31,7 @@ def undamaged(path: Path, key: Callable[[str], str]) -> Iterator[tuple[str, str]
     for line in whole_lines(path):
         try:
             yield key(line), line
-        except DAMAGE:
+        except (ValueError, KeyError, TypeError):
             continue
 
 
@@ -64,3 +63,11 @@ def key_of(line: dict[str, Any]) -> str:
     """The key that the fields of a record make."""
     names = [f.name for f in dataclasses.fields(Cell)]
     return Cell(**{name: line[name] for name in names}).key
+
+
+def rows_in(line: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Name and length of the files of rows that a record refers to.  Raises KeyError, TypeError for no record."""
+    worst = line["worst"]
+    for vector in (worst["logits"], worst["cotangent"], worst["tangent"]):
+        if isinstance(vector, dict):
+            yield str(vector["file"]), int(vector["length"])

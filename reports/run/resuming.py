@@ -8,11 +8,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from references.formats import format_named
 from reports.run.content import OWN, changed, described
-from reports.run.lines import count_of, key_in, undamaged
+from reports.run.lines import count_of, key_in, rows_in, undamaged
 from reports.run.reader import read_manifest, record_in
 from reports.run.records import OBSERVATIONS, Manifest, MeasuredProfile, RunError
-from reports.run.rows import is_intact, rows_named
+from reports.run.rows import is_whole
 from suites.implementations.catalogue import CATALOGUE
 from suites.laws.unpromised import Observation
 
@@ -43,17 +44,25 @@ class Held:
     dropped: bool = False
 
 
-def refuse_others(path: Path) -> None:
-    """Raises RunError for a place that holds something of a run's names and is no run, or has them as no plain files.
+def begun(path: Path, wanted: Manifest) -> tuple[Manifest, tuple[str, ...]] | None:
+    """The run that was begun in a directory, and the user's files that have changed since; None where none was.
 
-    Nothing is written or locked for it.
+    Raises RunError for another run, and for a place that holds something of a run's names and is no run, or has them as
+    no plain files.  It reads the manifest alone, and writes nothing: a directory that is refused stays as it is.
     """
     there = [name for name in (MANIFEST, CELLS, LOST, OBSERVATIONS, MAXIMA, LOCK) if _is_there(path / name)]
     for name in there:
         if not stat.S_ISREG((path / name).lstat().st_mode):
             raise RunError(f"{path / name} is no plain file; {_REMEDY}")
-    if set(there) - {LOCK} and MANIFEST not in there:
-        raise RunError(f"{path} has {there[0]} and no {MANIFEST}, which says what was measured; {_REMEDY}")
+    if MANIFEST not in there:
+        if set(there) - {LOCK}:
+            raise RunError(f"{path} has {there[0]} and no {MANIFEST}, which says what was measured; {_REMEDY}")
+        return None
+    try:
+        old = read_manifest(path)
+    except RunError as error:
+        raise RunError(f"{path} can't be gone on with ({error}); {_REMEDY}") from None
+    return old, _anew(path, old, wanted)
 
 
 def _is_there(file: Path) -> bool:
@@ -65,22 +74,18 @@ def held(path: Path, wanted: Manifest, planned: Collection[str] | None) -> Held:
 
     Raises RunError where it holds another run, or cells beside those planned.
     """
-    refuse_others(path)
-    if not (path / MANIFEST).exists():
+    found = begun(path, wanted)
+    if found is None:
         return Held()
-    try:
-        old = read_manifest(path)
-    except RunError as error:
-        raise RunError(f"{path} can't be gone on with ({error}); {_REMEDY}") from None
-    anew = _anew(path, old, wanted)
+    old, anew = found
     keeps = _catalogued if anew else _everything
     cells = {k: line for k, line in undamaged(path / CELLS, _key_of_intact(path / "rows")) if keeps(k)}
     # Maxima are written before their record, so a record always has them.
     maxima = dict(undamaged(path / MAXIMA, lambda line: key_in(json.loads(line))))
     cells = {key: line for key, line in cells.items() if key in maxima}
-    if planned is not None:
-        for key in cells.keys() - set(planned):
-            raise RunError(f"{path} holds {key}, which is not planned here now; {_REMEDY}")
+    beside = cells.keys() - set(planned) if planned is not None else ()
+    if beside:
+        raise RunError(f"{path} holds {min(beside)}, which is not planned here now; {_REMEDY}")
     observed = {k: line for k, line in undamaged(path / OBSERVATIONS, _key_of_observation) if keeps(_cell_in(k))}
     kept = Held(old, cells, {key: maxima[key] for key in cells}, observed, anew)
     counted = count_of(path / CELLS), count_of(path / MAXIMA), count_of(path / OBSERVATIONS)
@@ -118,8 +123,8 @@ def _key_of_intact(rows: Path) -> Callable[[str], str]:
 
     def key(line: str) -> str:
         record = record_in(line)
-        for name, length in rows_named(json.loads(line)["worst"]):
-            if length != record.row_length or not is_intact(rows, name, length):
+        for name, length in rows_in(json.loads(line)):
+            if length != record.row_length or not is_whole(rows, name, length, format_named(record.format)):
                 raise ValueError(f"{name} is not what was kept")
         return record.key
 

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from reports.facts.wording import listing
 from reports.files import sync, write_atomically
 from reports.run.content import OWN, UNSETTLED, Content, changed, described
-from reports.run.lines import key_in, key_of, replace_lines, sort_lines, whole_lines
+from reports.run.lines import key_in, key_of, replace_lines, rows_in, sort_lines, whole_lines
 from reports.run.records import (
     MOST_ROWS,
     OBSERVATIONS,
@@ -28,8 +28,8 @@ from reports.run.records import (
     RunError,
     finite,
 )
-from reports.run.resuming import CELLS, LOCK, LOST, MANIFEST, MAXIMA, held, identity, refuse_others
-from reports.run.rows import is_row, rows_named
+from reports.run.resuming import CELLS, LOCK, LOST, MANIFEST, MAXIMA, begun, held, identity
+from reports.run.rows import DIGITS
 from suites.laws.unpromised import Observation
 
 # What a power cut may cost: the cells of so many seconds, which are measured again.
@@ -52,7 +52,7 @@ class RunWriter:
         self.rows = path / "rows"
         self._lock = FileLock(path / LOCK, thread_local=False)
         try:
-            refuse_others(path)
+            begun(path, manifest)
             self.rows.mkdir(parents=True, exist_ok=True)
             self._lock_or_refuse()
             self._take_up(planned)
@@ -114,7 +114,7 @@ class RunWriter:
                     file.write(line + "\n")
                     file.flush()
             self.done[record.key] = None
-            self._kept_rows.update(name for name, _ in rows_named(values[1]["worst"]))
+            self._kept_rows.update(name for name, _ in rows_in(values[1]))
             self._old = None
             if time.monotonic() - self._synced > _SYNC_SECONDS:
                 self._sync()
@@ -217,7 +217,7 @@ class RunWriter:
             if self.observed:
                 replace_lines(self.path / OBSERVATIONS, (self.observed[key] for key in sorted(self.observed)))
             digest = hashlib.sha256("".join(sorted({cell["input_sha256"] for cell in cells})).encode()).hexdigest()
-            self._remove_rows_but({name for cell in cells for name, _ in rows_named(cell["worst"])})
+            self._remove_rows_but({name for cell in cells for name, _ in rows_in(cell)})
         self._write_manifest(self._last(dataclasses.replace(self.manifest, inputs_sha256=digest, **changes)))
         self.close()
 
@@ -229,8 +229,8 @@ class RunWriter:
 
     def _remove_rows_but(self, names: set[str]) -> None:
         """Remove rows that no record refers to: an interruption left them, or their records were replaced."""
-        for file in self.rows.iterdir():
-            if is_row(file.name) and file.name not in names:
+        for file in self.rows.glob("[0-9a-f]" * DIGITS + ".npy"):
+            if file.name not in names:
                 file.unlink()
 
     def close(self) -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from suites.content import sha256_of
 from suites.installed import START, of_packages
+from suites.pool import content_of, stop_workers
+from suites.profiles import DEFAULT, Profile
 from suites.remembered import Memory
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +28,7 @@ from pathlib import Path
 from suites.installed import of_packages
 for name in sys.argv[3:]:
     __import__(name)
-print(json.dumps(of_packages(["thing"], Path(sys.argv[2]) if sys.argv[2] else None)))
+print(json.dumps(of_packages(["thing", "torch"], Path(sys.argv[2]) if sys.argv[2] else None)))
 """
 
 
@@ -125,6 +127,33 @@ def test_a_package_that_was_changed_has_another_content(
     assert content(folder, memory)["thing"] == before
     change(folder)
     assert content(folder, memory)["thing"] != before
+
+
+def test_the_libraries_that_a_framework_computes_with_on_a_card_count_by_their_own_name(folder: Path) -> None:
+    for name, text in {
+        "torch/__init__.py": "",
+        "torch-9.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: torch\nVersion: 9.0\n",
+        "torch-9.0.dist-info/RECORD": "torch/__init__.py,,\n",
+        "nvidia/cublas/lib/libcublas.so.12": "machine code",
+        "nvidia_cublas_cu12-12.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: nvidia-cublas-cu12\n",
+        "nvidia_cublas_cu12-12.0.dist-info/RECORD": "nvidia/cublas/lib/libcublas.so.12,,\n",
+        "nvidious-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: nvidious\n",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    before = content(folder)
+    (folder / "nvidia" / "cublas" / "lib" / "libcublas.so.12").write_text("machine cod3", encoding="utf-8")
+    after = content(folder)
+    assert [name for name in after if after[name] != before[name]] == ["nvidia_cublas_cu12"]
+    assert "nvidious" not in after
+
+
+def test_a_worker_tells_the_content_of_its_own_python() -> None:
+    try:
+        told = content_of(Profile(DEFAULT, "numpy"), ["numpy"], None)
+    finally:
+        stop_workers()
+    assert told["numpy"] == of_packages(["numpy"], None)["numpy"]
 
 
 def test_what_python_and_installers_write_of_themselves_does_not_count(folder: Path) -> None:
