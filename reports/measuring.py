@@ -118,7 +118,7 @@ def run_measurements(
         try:
             run.measure(crew, foretell)
             with WATCH.spent_on("observing"):
-                measured = [i for i in implementations if i.name not in skipped]
+                measured = [i for i in implementations if i.name in run.answered()]
                 observe(measured, selection, roster, crew, writer, interpreter)
             timings = _timings(implementations, roster, crew) if timing else []
         finally:
@@ -303,6 +303,11 @@ class _Measuring:
     def _lose(self, cell: Cell, batch: Batch, loss: Loss) -> None:
         self.lost.append(Lost(cell, loss.reason, loss.unsupported))
         self.writer.lose(LostCell(cell.key, loss.reason, loss.signal, batch.sha256, loss.log, loss.unsupported))
+
+    def answered(self) -> set[str]:
+        """The implementations that did not lose all of their cells."""
+        lost = {lost.cell.key for lost in self.lost}
+        return {cell.implementation for cell in self.planned if cell.key not in lost}
 
     def seconds(self) -> dict[str, float]:
         """Where the time went: the driver's by name, that of the workers in calls, and the whole."""

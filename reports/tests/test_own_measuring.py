@@ -119,6 +119,21 @@ def test_a_file_that_is_edited_during_a_run_is_not_measured_as_it_was(
     assert all(line.endswith(": own.py has changed since the run began; run again") for line in lines)
 
 
+def test_a_function_that_has_lost_every_cell_is_not_observed_as_well(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its evaluations would cost as many workers again."""
+    observed: list[list[Implementation]] = []
+    monkeypatch.setattr("reports.measuring.observe", lambda measured, *rest: observed.append(measured))
+    (tmp_path / "own.py").write_text("def softmax(x, axis):\n    raise KeyboardInterrupt\n", encoding="utf-8")
+    ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--out", "run")
+    assert ran.code == INCOMPLETE
+    assert ran.err.splitlines()[0].endswith(": KeyboardInterrupt")
+    (tmp_path / "own.py").write_text(SOUND, encoding="utf-8")
+    assert command("measure", *TINY, "--implementation", "own.py:softmax", "--out", "again").code == OK
+    assert [[i.name for i in each] for each in observed] == [[], ["own/softmax"]]
+
+
 def test_a_driver_that_computes_otherwise_refuses(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
