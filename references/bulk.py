@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from references.float_state import require_sound_arithmetic
 from references.formats import Floats, Format
 from references.problem import QUANTITIES, Problem, roles_of
 from references.reference import Reference
@@ -51,8 +52,12 @@ def references_of(
     cotangent: Floats | None = None,
     tangent: Floats | None = None,
 ) -> dict[Function, Reference]:
-    """The exact results of several functions for the same rows [rows, n]; see ``tiles``."""
+    """The exact results of several functions for the same rows [rows, n]; see ``tiles``.
+
+    Raises UnsoundArithmetic, too, where this thread doesn't compute as IEEE 754 says once they are made.
+    """
     found = list(tiles(functions, logits, format, cotangent=cotangent, tangent=tangent))
+    require_sound_arithmetic()
     shape = np.shape(logits)
     return {
         function: Reference(

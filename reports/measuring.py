@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
@@ -133,10 +133,12 @@ def run_measurements(
                 tell(f"{listing(writer.anew)} changed since {path} was begun: what was found of it is measured anew")
             run.measure(crew, foretell)
             with WATCH.spent_on("observing"):
-                observe(measured, selection, roster, crew, writer, interpreter)
+                answered = run.answered()
+                observe([i for i in measured if i.name in answered], selection, roster, crew, writer, interpreter)
             timings = _timings(implementations, roster, crew) if timing else []
             with WATCH.spent_on("reading packages"), suppress(ContentUnknown):  # its cells have told of it
                 writer.confirm(content_of_run(measured, roster.present, crew))
+            require_sound_arithmetic()
             unsupported = sum(lost.unsupported for lost in run.lost)
             seconds = run.seconds()
             writer.finish(
@@ -319,6 +321,11 @@ class _Measuring:
     def _lose(self, cell: Cell, batch: Batch, loss: Loss) -> None:
         self.lost.append(Lost(cell, loss.reason, loss.unsupported, loss.raised))
         self.writer.lose(LostCell(cell.key, loss.reason, loss.signal, batch.sha256, loss.log, loss.unsupported))
+
+    def answered(self) -> set[str]:
+        """The implementations that did not lose all of their cells."""
+        lost = {lost.cell.key for lost in self.lost}
+        return {cell.implementation for cell in self.planned if cell.key not in lost}
 
     def seconds(self) -> dict[str, float]:
         """Where the time went: the driver's by name, that of the workers in calls, and the whole."""

@@ -92,7 +92,9 @@ class Evaluations:
 
         self._link, self._guard = link, guard
         self._evaluators: dict[str, Any] = {}
-        self._contents: dict[str, dict[str, str]] = {}  # of users' functions
+        # Of users' functions: what they consist of here, and what they have to.
+        self._contents: dict[str, dict[str, str]] = {}
+        self._declared: dict[str, str] | None = None
         self._save, self._load, self._clock = np.save, np.load, time.perf_counter
         self._what_is_off, self._evaluate_rows, self._described = what_is_off, evaluate_rows, described
         self._log = moved(2)
@@ -111,16 +113,16 @@ class Evaluations:
                 return
         self._link.reply(to, content=self._contents[own[1]], state=self._changed(before))
 
-    def _evaluator(self, call: dict[str, Any], declared: dict[str, str] | None) -> Any:
+    def _evaluator(self, call: dict[str, Any]) -> Any:
         from suites.implementations.catalogue import CATALOGUE
 
         name, own = call["implementation"], call["own"]
         if name not in self._evaluators:
-            made = self._own_evaluator(own, declared) if own else CATALOGUE[name].evaluator()
+            made = self._own_evaluator(own) if own else CATALOGUE[name].evaluator()
             self._evaluators[name] = made
         return self._evaluators[name]
 
-    def _own_evaluator(self, own: list[str], declared: dict[str, str] | None = None) -> Any:
+    def _own_evaluator(self, own: list[str]) -> Any:
         """Raises ContentChanged where the file is not what was declared, and UnknownName."""
         from suites.implementations.catalogue import own_evaluator
         from suites.own_content import check_unchanged, loading
@@ -128,8 +130,8 @@ class Evaluations:
         module, file, function = own
         evaluator, content = loading(file, lambda: own_evaluator(module, file, function))
         content = self._contents.setdefault(file, content)
-        if declared is not None:
-            check_unchanged(file, declared, content)
+        if self._declared is not None:
+            check_unchanged(file, self._declared, content)
         return evaluator
 
     def answer(self, to: int, request: dict[str, Any]) -> None:
@@ -140,6 +142,8 @@ class Evaluations:
         except OSError as error:
             self._link.reply(to, call=0, **_scratch(error), seconds=0.0, resident=0, state="")
             return
+        if request["content"] is not None:  # comes with the first request to one owner's worker
+            self._declared = request["content"]
         for number, call in enumerate(request["calls"]):
             with self._watched():
                 reply = self._evaluated(call, request, logits, vectors)
@@ -164,7 +168,7 @@ class Evaluations:
         try:
             taken = {role: vectors[name] for role, name in call["vectors"].items()}
             what = call["operation"], call["quantity"], request["format"], call["layout"]
-            evaluator = self._evaluator(call, request["content"])
+            evaluator = self._evaluator(call)
             before = self._what_is_off()
             bits = self._evaluate_rows(evaluator, *what, logits, taken)
         except TouchedMemory as found:

@@ -22,7 +22,7 @@ from suites.replies import Declared, Evaluated, Nonsense, made, reply_on
 from suites.scratch import result_in
 from suites.tests.planted import BITS, NUMPY, task_of, written
 from suites.timing import TimeRatio
-from suites.worker_process import WorkerDied
+from suites.worker_process import WorkerDied, WorkerProcess
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +152,27 @@ def test_a_users_function_is_never_unsupported(tmp_path: Path) -> None:
     (found,) = evaluate(task_of(written(tmp_path), "sound", profile=lying))
     assert found.loss is not None
     assert (found.loss.reason, found.loss.unsupported) == ("no", False)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="the arguments of a process can't be read here")
+def test_the_token_is_not_there_for_all_to_read() -> None:
+    worker = WorkerProcess(NUMPY)
+    try:
+        worker.greet()
+        process = Path(f"/proc/{worker._process.pid}")
+        (child,) = (process / "task" / process.name / "children").read_text().split()
+        for number in (process.name, child):
+            for name in ("cmdline", "environ"):
+                assert worker._token.encode() not in Path(f"/proc/{number}/{name}").read_bytes()
+    finally:
+        worker.kill()
+
+
+def test_two_workers_have_two_tokens() -> None:
+    first, second = WorkerProcess(NUMPY), WorkerProcess(NUMPY)
+    first.kill()
+    second.kill()
+    assert first._token != second._token
 
 
 # -- lines and fields ------------------------------------------------------------------------------------------------
