@@ -14,7 +14,8 @@ from suites.profiles import Profile
 class Request:
     """One evaluation; ``own`` is module, file and function of a user's implementation.
 
-    ``vectors`` are the roles that the quantity takes, with the names of the task's arrays that are in them.
+    ``vectors`` are the roles that the quantity takes, with the names of the task's arrays that are in them.  With an
+    ``axis`` the arrays of the task have any shape, and are handed over as they are to be reduced along it.
     """
 
     implementation: str
@@ -23,6 +24,7 @@ class Request:
     layout: str
     vectors: tuple[tuple[str, str], ...] = ()
     own: tuple[str, str, str] | None = None
+    axis: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +43,19 @@ class Loss:
     """Why an evaluation has no result: the ``signal`` that ended the worker, the end of what it had printed.
 
     ``unsupported``: nothing failed, but this version of the framework has no such function, format or argument.
+    ``refused``: the implementation raised an exception of a kind by which a call says that it doesn't take an array.
     """
 
     reason: str
     signal: str | None = None
     log: str = ""
     unsupported: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The output [rows, n] of one request and the seconds that it took; or the loss.
+    """The output [rows, n] of one request, of any shape if it had an axis, and the seconds that it took; or the loss.
 
     ``touched`` elements of memory were changed that are not the output's.
     """

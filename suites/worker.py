@@ -8,9 +8,9 @@ line that begins with MARK, so that a banner of the interpreter's can't be taken
 of unsigned integers.  First comes {"introduction": ...} or {"unavailable": reason}.  Then
 
     {"evaluate": {"format", "logits", "vectors": {name: file}, "calls": [{"implementation", "operation", "quantity",
-                  "layout", "vectors": {role: name}, "output", "own"}]}}
-        -> for each call {"seconds", "resident"} and one of {"done", "touched"}, {"raised", "unsupported"}, {"memory"},
-           {"scratch"}, the last three with a reason
+                  "layout", "vectors": {role: name}, "output", "own", "axis"}]}}
+        -> for each call {"seconds", "resident"} and one of {"done", "touched"}, {"raised", "unsupported", "refused"},
+           {"memory"}, {"scratch"}, the last three with a reason
     {"time": [files]}
         -> {"timings": [...]}
 
@@ -36,6 +36,9 @@ MARK = "@softmax-accuracy "
 
 # How they say that they have no such function, format or argument, besides NotImplementedError and its like.
 _NOT_THERE = ("not implemented for", "not supported on Python", "got an unexpected keyword argument")
+
+# By which exceptions a call says that it doesn't take an array: of such a shape, or along such an axis.
+_REFUSALS = (ValueError, TypeError, IndexError, RuntimeError)
 
 # How the frameworks say that they got no memory, besides MemoryError.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "Unable to allocate", "RESOURCE_EXHAUSTED", "std::bad_alloc")
@@ -148,14 +151,18 @@ class Evaluations:
     def _evaluated(self, call: dict[str, Any], format: str, logits: Any, vectors: dict[str, Any]) -> dict[str, Any]:
         import numpy as np
 
-        from suites.evaluation import evaluate_rows
+        from suites.evaluation import evaluate_array, evaluate_rows
+        from suites.implementations.call import Call
         from suites.inputs.layouts import TouchedMemory
 
         start, touched = time.perf_counter(), 0
         try:
             taken = {role: vectors[name] for role, name in call["vectors"].items()}
-            what = call["operation"], call["quantity"], format, call["layout"]
-            bits = evaluate_rows(self._evaluator(call), *what, logits, taken)
+            what = call["operation"], call["quantity"], format
+            if call["axis"] is None:
+                bits = evaluate_rows(self._evaluator(call), *what, call["layout"], logits, taken)
+            else:
+                bits = evaluate_array(self._evaluator(call), Call(*what, call["axis"], logits, **taken))
         except TouchedMemory as found:
             bits, touched = found.computed, found.count
         except (Exception, SystemExit) as error:  # whatever a framework or a user's function raises
@@ -163,7 +170,8 @@ class Evaluations:
             seconds = time.perf_counter() - start
             if _is_no_memory(error):
                 return {"memory": text, "seconds": seconds}
-            return {"raised": text, "unsupported": not call["own"] and is_unsupported(error), "seconds": seconds}
+            unsupported = not call["own"] and is_unsupported(error)
+            return {"raised": text, "unsupported": unsupported, "refused": is_refusal(error), "seconds": seconds}
         seconds = time.perf_counter() - start
         try:
             np.save(call["output"], bits)
@@ -177,6 +185,11 @@ def is_unsupported(error: BaseException) -> bool:
     return isinstance(error, (NotImplementedError, ImportError, AttributeError)) or any(
         text in str(error) for text in _NOT_THERE
     )
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether an exception says that a call doesn't take such an array; running out of stack is no such answer."""
+    return isinstance(error, _REFUSALS) and not isinstance(error, RecursionError)
 
 
 def _is_no_memory(error: BaseException) -> bool:

@@ -97,6 +97,7 @@ class WorkerProcess:
                 "layout": r.layout,
                 "vectors": dict(r.vectors),
                 "own": r.own,
+                "axis": r.axis,
                 "output": str(output),
             }
             for r, output in zip(requests, outputs, strict=True)
@@ -123,7 +124,8 @@ class WorkerProcess:
         if "memory" in reply:  # what is left of this process is of no use
             raise WorkerDied(self._put_down(f"out of memory: {reply['memory']}"))
         if "raised" in reply:
-            return Answer(None, reply["seconds"], Loss(reply["raised"], unsupported=reply["unsupported"]))
+            loss = Loss(reply["raised"], unsupported=reply["unsupported"], refused=reply["refused"])
+            return Answer(None, reply["seconds"], loss)
         with _scratch_errors():
             bits = np.load(output, allow_pickle=False)
             output.unlink()
@@ -138,6 +140,7 @@ class WorkerProcess:
     def _kept(self, name: str, bits: np.typing.NDArray[Any]) -> str:
         file = self._scratch / f"{name}.npy"
         with _scratch_errors():
+            file.unlink(missing_ok=True)  # to write over a file costs milliseconds where the disk is ext4
             np.save(file, bits, allow_pickle=False)
         return str(file)
 
