@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class RunWriter:
             self.rows.mkdir(parents=True, exist_ok=True)
             self.done = self._resume() if (path / "manifest.json").exists() else {}
             (path / "lost.jsonl").unlink(missing_ok=True)  # they are tried again
+            self.lost: set[str] = set()
             self.observed = dict(_undamaged(path / OBSERVATIONS, lambda line: Observation(**json.loads(line)).key))
             if self.observed:
                 _replace_lines(path / OBSERVATIONS, self.observed.values())
@@ -75,6 +76,7 @@ class RunWriter:
 
     def add(self, record: Record, maxima: list[float | None]) -> None:
         """Write one cell; it is safe once this returns.  Raises RunError where it can't be written."""
+        self.lost.discard(record.key)
         row = {"key": record.key, "max_ulp": [finite(m) for m in maxima[:MOST_ROWS]]}
         with self._told():
             for file, value in ((self._maxima, row), (self._cells, dataclasses.asdict(record))):
@@ -82,15 +84,19 @@ class RunWriter:
                 file.flush()
 
     def lose(self, lost: LostCell) -> None:
-        """Write down a cell that could not be measured.  Raises RunError where it can't be written."""
+        """Write down a cell that could not be measured; an older record of it goes at the end.
+
+        Raises RunError where it can't be written.
+        """
+        self.lost.add(lost.key)
         with self._told(), (self.path / "lost.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(dataclasses.asdict(lost), allow_nan=False) + "\n")
 
     def observe(self, observation: Observation) -> None:
-        """Write down whether bits changed, once.  Raises RunError where it can't be written."""
-        if observation.key in self.observed:
-            return
+        """Write down whether bits changed; it replaces an older one.  Raises RunError where it can't be written."""
         line = json.dumps(dataclasses.asdict(observation), allow_nan=False)
+        if self.observed.get(observation.key) == line:
+            return
         with self._told(), (self.path / OBSERVATIONS).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         self.observed[observation.key] = line
@@ -117,8 +123,8 @@ class RunWriter:
     def finish(self, **changes: Any) -> None:
         """Sort the lines by key and write the manifest with the last facts, a fingerprint of all inputs among them."""
         self.close()
-        cells = _sorted_lines(self.path / "cells.jsonl", _key_of)
-        _sorted_lines(self.rows / "maxima.jsonl", lambda line: str(line["key"]))
+        cells = _sorted_lines(self.path / "cells.jsonl", _key_of, self.lost)
+        _sorted_lines(self.rows / "maxima.jsonl", lambda line: str(line["key"]), self.lost)
         if (self.path / "lost.jsonl").exists():
             _sorted_lines(self.path / "lost.jsonl", lambda line: str(line["key"]))
         if self.observed:
@@ -144,10 +150,15 @@ def _replace_lines(path: Path, lines: Iterable[str]) -> None:
     write_atomically(path, "".join(f"{line}\n" for line in lines))
 
 
-def _sorted_lines(path: Path, key: Callable[[dict[str, Any]], str]) -> list[dict[str, Any]]:
-    lines = sorted(((json.loads(line), line) for line in _whole_lines(path)), key=lambda pair: key(pair[0]))
-    _replace_lines(path, (line for _, line in lines))
-    return [parsed for parsed, _ in lines]
+def _sorted_lines(
+    path: Path, key: Callable[[dict[str, Any]], str], without: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Sort a file by key, the last line of each kept, and return what it holds; ``without`` are keys that go."""
+    parsed = ((json.loads(line), line) for line in _whole_lines(path))
+    by_key = {key(found): (found, line) for found, line in parsed}
+    kept = [by_key[name] for name in sorted(by_key) if name not in without]
+    _replace_lines(path, (line for _, line in kept))
+    return [found for found, _ in kept]
 
 
 def _whole_lines(path: Path) -> Iterator[str]:

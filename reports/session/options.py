@@ -20,7 +20,7 @@ from suites.known_defects import REQUIRED, DefectError, known_defects
 from suites.laws.known_breaches import law_defects
 from suites.laws.requirements import Session
 from suites.plan import FORMATS, TIERS, Selection
-from suites.profiles import devices_of, every_name, is_card
+from suites.profiles import Limits, UnknownProfile, devices_of, every_name, is_card
 
 # option -> what it is, the known values, whether it may be given more than once
 _OPTIONS: dict[str, tuple[str, tuple[str, ...] | None, bool]] = {
@@ -63,6 +63,13 @@ def option(config: pytest.Config, name: str) -> Any:
 
 def session_of(config: pytest.Config) -> Session:
     """What the options ask for.  Raises UsageError."""
+    try:
+        Limits.usual()  # before a profile is made that would have them
+        implementations = _implementations(config)
+        known_defects()
+        law_defects()
+    except (UnknownName, UnknownProfile, DefectError) as error:
+        raise pytest.UsageError(str(error)) from None
     selection = Selection(
         option(config, "tier") or "standard",
         operations=option(config, "operation"),
@@ -70,12 +77,6 @@ def session_of(config: pytest.Config) -> Session:
         profiles=_profiles(config),
         devices=_devices(config),
     )
-    try:
-        implementations = _implementations(config)
-        known_defects()
-        law_defects()
-    except (UnknownName, DefectError) as error:
-        raise pytest.UsageError(str(error)) from None
     return Session(
         implementations,
         selection,
