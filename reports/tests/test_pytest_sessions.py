@@ -21,7 +21,7 @@ LAST_WORDS = {
     "skip a test of unittest": "import unittest; raise unittest.SkipTest('not today')",
     "skip": "import pytest; pytest.skip('not today')",
     "leave": "sys.exit(0)",
-    "close": "sys.stdout.close(); os.closerange(0, 64)",
+    "close": "sys.stdout.close(); os.closerange(0, 64); print('gone')",
     "end pytest": "import pytest; pytest.exit('enough', returncode=0)",
 }
 KERNEL = """
