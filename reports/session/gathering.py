@@ -74,7 +74,7 @@ class Gathering:
             session.exitstatus = _LOST
         elif self.unwritten:
             print(f"\n--record: {self.unwritten}", file=sys.stderr)
-            session.exitstatus = max(exitstatus, _FAILED) if exitstatus else _LOST
+            session.exitstatus = exitstatus or _LOST
         elif exitstatus == _PASSED and self.ratchet is not None and not self.told.held:
             session.exitstatus = _FAILED
 

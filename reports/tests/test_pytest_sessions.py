@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
 
 from reports.run.reader import read_run
 from suites.implementations.catalogue import CATALOGUE
@@ -61,10 +65,14 @@ def key_of(cell: Cell) -> str:
     return f"kernel/softmax{cell.key[len(cell.implementation) :]}"
 
 
+def command_of(own: str, *options: str) -> list[str]:
+    what = "--framework", "numpy", "--format", "binary32", "--tier", "smoke", "--profile", "default"
+    return [sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider", "--implementation", own, *what]
+
+
 def run_pytest(own: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider", "--implementation", own]
     return subprocess.run(
-        [*command, "--framework", "numpy", "--format", "binary32", "--tier", "smoke", "--profile", "default"],
+        command_of(own, *options),
         cwd=ROOT,
         env={**os.environ, **variables},
         stdin=subprocess.DEVNULL,
@@ -121,6 +129,26 @@ def test_collecting_writes_nothing(tmp_path: Path) -> None:
     ran = run_pytest(own, CELLS, "--collect-only", "-q", "--record", str(run))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert not run.exists()
+
+
+def test_an_interrupted_session_ends_its_workers_and_is_not_finished(tmp_path: Path) -> None:
+    run, sign = tmp_path / "run", tmp_path / "sign"
+    hang = f"open({str(sign)!r}, 'w').write(str(os.getpid()) + chr(10))\nwhile True: pass"
+    *_, last = smoke_cells()
+    own = write_kernel(tmp_path, {mark_of(last): hang})
+    command = command_of(own, CELLS, "-q", "-k", "reaches", "--record", str(run))
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as session:
+        while not (sign.exists() and sign.read_text().endswith("\n")):
+            assert session.poll() is None
+            time.sleep(0.05)
+        session.send_signal(signal.SIGINT)
+        session.communicate(timeout=120)
+    assert session.returncode == 2
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(sign.read_text()), 0)
+    found = read_run(run)
+    assert found.records
+    assert not found.manifest.finished
 
 
 CRASH = """

@@ -10,7 +10,11 @@ import pytest
 
 from suites.implementations.catalogue import CATALOGUE, user_implementation
 from suites.introductions import Introductions
+from suites.laws.catalogue import law_named
+from suites.laws.evaluation import Evaluations
 from suites.laws.requirements import LostEvaluation, Session
+from suites.laws.subjects import Subject
+from suites.laws.trials import Broken, breach_of
 from suites.measure import measure
 from suites.plan import Cell, Selection
 from suites.pool import introduction_of, stop_workers
@@ -65,6 +69,39 @@ def test_a_worker_that_dies_fails_the_cell_with_what_it_had_printed(tmp_path: Pa
         pytest.skip("there is one profile only")
     with pytest.raises(LostEvaluation, match=r"(?s)^mine/softmax/.*: the worker was ended by SIGABRT\n.*last words"):
         session.measure(cell)
+
+
+@pytest.mark.parametrize(
+    ("on_empty", "told"),
+    [
+        ("os._exit(0)", "has no result: the worker exited with 0"),
+        ("raise RecursionError('too deep')", "has no result: RecursionError: too deep"),
+        ("return x.reshape(-1)", "has no result: WrongShape: it gave an array of shape (0,)"),
+        ("raise ValueError('nothing to reduce')", None),
+        ("return x", None),
+    ],
+)
+def test_an_array_without_elements_may_be_refused_and_no_more(tmp_path: Path, on_empty: str, told: str | None) -> None:
+    file = tmp_path / "mine.py"
+    lines = ("import os", "", "def softmax(x, axis):", "    if not x.size:", f"        {on_empty}", "    return x + 1")
+    file.write_text("\n".join(lines), encoding="utf-8")
+    mine = user_implementation(f"{file}:softmax", "numpy", None)
+    subject = Subject(mine, profile_named("numpy", DEFAULT), "softmax", "forward", "binary32", "last")
+    assert law_named("degenerate shapes").is_asked(subject)
+    breach = breach_of(law_named("degenerate shapes"), subject, Evaluations("smoke"))
+    assert (breach.text if breach else None) == (told and f"{subject.key} of an array of shape (0, 3) {told}")
+
+
+@pytest.mark.parametrize("does", ["os._exit(0)", "raise MemoryError", "sys.exit(0)", "raise AttributeError('shape')"])
+def test_a_law_whose_evaluation_is_lost_is_broken_and_no_known_defect_excuses_it(tmp_path: Path, does: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(f"import os, sys\n\ndef softmax(x, axis):\n    {does}\n", encoding="utf-8")
+    mine = user_implementation(f"{file}:softmax", "numpy", None)
+    subject = Subject(mine, profile_named("numpy", DEFAULT), "softmax", "forward", "binary32", "last")
+    breach = breach_of(law_named("run to run"), subject, Evaluations("smoke"))
+    assert breach is not None
+    assert Broken("run to run", subject, breach).lost
+    assert breach.text.startswith(f"{subject.key} has no result: ")
 
 
 def test_a_profile_that_does_not_take_effect_fails_and_is_not_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
