@@ -1,49 +1,34 @@
-"""pytest's side of the suite: options, the header, cells as parameters, recording, a guard against lost tests."""
+"""Joins the suite to pytest: options, the header, cells and laws as parameters, recording, the baseline."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from references.problem import OPERATIONS
-from references.verdict import VERDICTS
 from reports.baseline import conditions, read_baseline
 from reports.compare.figures import figures_of_measurement
 from reports.compare.judgement import BROKEN, WORSE
 from reports.ratchet import Ratchet, Told, WorseThanBaseline, failure
-from reports.run.content import content_of_run
-from reports.run.from_measurement import measured_profile, record_of
-from reports.run.manifest import manifest_of, version_text
-from reports.run.records import MeasuredProfile, Record, RunError, Worst
-from reports.run.writer import RunWriter
+from reports.run.manifest import version_text
+from reports.run.records import RunError
+from reports.session.gathering import HELD, Gathering
+from reports.session.header import header_lines
+from reports.session.options import add_options, option, session_of
+from reports.session.recording import CellTeller, Recording
 from suites import environment
-from suites.implementations.catalogue import (
-    FRAMEWORKS,
-    OWN_FRAMEWORKS,
-    UnknownName,
-    of_frameworks,
-    settings_of,
-    user_implementation,
-    versions_of,
-    why_not_measured,
-)
-from suites.known_defects import REQUIRED, DefectError, known_defects
+from suites.implementations.catalogue import UnknownName
+from suites.known_defects import known_defects
 from suites.laws.known_breaches import LawDefect, law_defects
 from suites.laws.requirements import Session
 from suites.laws.trials import Trials
 from suites.laws.unpromised import Observation
 from suites.measure import Measurement
-from suites.plan import FORMATS, TIERS, Selection
 from suites.pool import stop_workers
 from suites.printable import printable
-from suites.profiles import DEFAULT, devices_of, every_name, is_card
+from suites.profiles import DEFAULT
 
 settings.register_profile(
     "ci",
@@ -56,134 +41,75 @@ settings.register_profile(
 settings.register_profile("smoke", parent=settings.get_profile("ci"), max_examples=5)
 settings.register_profile("deep", parent=settings.get_profile("ci"), max_examples=2000)
 
-# option -> what it is, the known values, whether it may be given more than once
-_OPTIONS: dict[str, tuple[str, tuple[str, ...] | None, bool]] = {
-    "framework": ("measure only these frameworks", FRAMEWORKS, True),
-    "device": ("measure on cpu (default), cuda, cuda:N or all: the CPU and a card", None, False),
-    "profile": ("only these profiles, for example default or aten-avx2", None, True),
-    "format": ("only these formats", FORMATS, True),
-    "operation": ("only these operations", OPERATIONS, True),
-    "tier": ("smoke, standard (default) or deep", TIERS, False),
-    "implementation": ("measure your own FILE.py:NAME, a callable NAME(x, axis); needs one --framework", None, False),
-    "require": (f"the verdict every cell has to reach (default {REQUIRED})", VERDICTS, False),
-    "record": ("write what is measured into this run directory", None, False),
-    "baseline": ("hold every cell against this run directory or baseline file: none may be worse", None, False),
-}
-
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 _TRIALS: pytest.StashKey[Trials] = pytest.StashKey()
-_WRITER: pytest.StashKey[RunWriter] = pytest.StashKey()
 _RATCHET: pytest.StashKey[Ratchet] = pytest.StashKey()
+_GATHERING: pytest.StashKey[Gathering] = pytest.StashKey()
+
+# What xdist's controller knows of the profiles, for its workers: none has to start a process just to ask.
+_INTRODUCTIONS = "softmax_accuracy_introductions"
+_DECLARED = "softmax_accuracy_declared"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("softmax-accuracy")
-    for name, (text, _, many) in _OPTIONS.items():
-        extra: dict[str, Any] = {"action": "append"} if many else {}
-        group.addoption(f"--{name}", help=text, **extra)
-        parser.addini(name, text, type="args" if many else "string", default=[] if many else "")
-    text = "fail where --device names what is not there"
-    group.addoption("--require-device", action="store_true", help=text)
-    parser.addini("require-device", text, type="bool", default=False)
-
-
-def _option(config: pytest.Config, name: str) -> Any:
-    text, known, many = _OPTIONS[name]
-    value = config.getoption(f"--{name}") or config.getini(name)
-    for word in (value if many else [value]) if known else []:
-        if word and known and word not in known:
-            raise pytest.UsageError(f"--{name}: unknown {word!r}; known are {', '.join(known)}")
-    return tuple(value) if many else (value or None)
+    add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    tier = _option(config, "tier") or "standard"
-    settings.load_profile({"smoke": "smoke", "deep": "deep"}.get(tier, "ci"))
-    frameworks, operations = _option(config, "framework"), _option(config, "operation")
-    own = _option(config, "implementation")
-    try:
-        implementations = of_frameworks(frameworks)
-        if own:
-            if len(frameworks) != 1:
-                raise pytest.UsageError(f"--implementation {own} needs one --framework: {', '.join(OWN_FRAMEWORKS)}")
-            operation = operations[0] if len(operations) == 1 else None
-            implementations = [user_implementation(own, frameworks[0], operation)]
-        known_defects()
-        law_defects()
-    except (UnknownName, DefectError) as error:
-        raise pytest.UsageError(str(error)) from None
-    selection = Selection(
-        tier,
-        operations=operations,
-        formats=_option(config, "format"),
-        profiles=_profiles(config),
-        devices=_devices(config),
-    )
-    session = config.stash[_SESSION] = Session(
-        implementations,
-        selection,
-        _option(config, "require") or REQUIRED,
-        require_device=config.getoption("--require-device") or config.getini("require-device"),
-    )
-    config.stash[_TRIALS] = Trials(implementations, selection)
-    path = _option(config, "baseline")
+    session = config.stash[_SESSION] = session_of(config)
+    settings.load_profile({"smoke": "smoke", "deep": "deep"}.get(session.selection.tier, "ci"))
+    config.stash[_TRIALS] = Trials(session.implementations, session.selection, session.introductions)
+    path = option(config, "baseline")
     if path:
-        try:
-            config.stash[_RATCHET] = Ratchet(
-                read_baseline(Path(path)),
-                session.required,
-                session.cells(),
-                lambda framework, profile: conditions(environment.cpu(), session.settings(framework, profile)),
-            )
-        except RunError as error:
-            raise pytest.UsageError(f"--baseline: {error}") from None
-    if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(_Controller(config))
+        config.stash[_RATCHET] = _ratchet(session, Path(path))
+    input_of_xdist = getattr(config, "workerinput", None)
+    try:
+        session.declare(input_of_xdist[_DECLARED] if input_of_xdist else None)
+    except UnknownName as error:
+        raise pytest.UsageError(str(error)) from None
+    if input_of_xdist is None:
+        config.stash[_GATHERING] = Gathering(config, session.selection, config.stash.get(_RATCHET, None))
+        config.pluginmanager.register(config.stash[_GATHERING])
+    else:
+        session.introductions.learn(input_of_xdist[_INTRODUCTIONS])
 
 
-def _profiles(config: pytest.Config) -> tuple[str, ...]:
-    names: tuple[str, ...] = _option(config, "profile")
-    for name in names:
-        if name not in every_name() and not is_card(name):
-            raise pytest.UsageError(f"--profile: unknown {name!r}; known are {', '.join(every_name())}, cuda, cuda:N")
-    return names
+def _ratchet(session: Session, path: Path) -> Ratchet:
+    def here(framework: str, profile: str) -> str:
+        return conditions(environment.cpu(), session.settings(framework, profile))
 
-
-def _devices(config: pytest.Config) -> tuple[str, ...]:
-    """Empty for the CPU, which is what a selection means by default."""
-    word = _option(config, "device") or "cpu"
-    devices = devices_of(word)
-    if devices is None:
-        raise pytest.UsageError(f"--device: unknown {word!r}; known are cpu, cuda, cuda:N, all")
-    return () if devices == ("cpu",) else devices
+    try:
+        return Ratchet(read_baseline(path), session.required, session.cells(), here)
+    except RunError as error:
+        raise pytest.UsageError(f"--baseline: {error}") from None
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    session = config.stash[_SESSION]
-    lines = [f"softmax-accuracy: tier {session.selection.tier}, {session.required} required, on {environment.cpu()}"]
-    for framework in dict.fromkeys(i.framework for i in session.implementations):
-        reason = why_not_measured(framework)
-        if reason:
-            lines.append(f"  {framework}: not measured: {reason}")
-            continue
-        versions = ", ".join(f"{name} {version}" for name, version in versions_of(framework).items())
-        chosen = "; ".join(f"{name} {value}" for name, value in settings_of(framework).items() if value)
-        lines.append(f"  {versions} ({chosen})")
-        lines += _profile_lines(session, framework)
-        skipped = {i.name: session.skipped(i) for i in session.implementations if i.framework == framework}
-        lines += [f"  {name}: not measured: {reason}" for name, reason in skipped.items() if reason]
-    flags = " ".join(f"{name}={value}" for name, value in environment.flags().items())
-    return [printable(line) for line in (*lines, f"  environment: {flags or 'no flag set'}")]
+    return [printable(line) for line in header_lines(config.stash[_SESSION])]
 
 
-def _profile_lines(session: Session, framework: str) -> list[str]:
-    """The profiles that a framework is measured in besides the default one, and those that this machine can't offer."""
-    names = [i.name for i in session.implementations if i.framework == framework]
-    one_of_each = {cell.profile: cell for cell in session.cells() if cell.implementation in names}
-    others = {name: session.refused(cell) for name, cell in one_of_each.items() if name != DEFAULT}
-    here = sorted(name for name, reason in others.items() if not reason)
-    lines = [f"    also in the profiles {', '.join(here)}"] if here else []
-    return lines + [f"    {name}: {reason}" for name, reason in sorted(others.items()) if reason]
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A directory of --record that holds a run of something else is refused before anything is collected."""
+    config = session.config
+    directory, gathering = option(config, "record"), config.stash.get(_GATHERING, None)
+    if directory and gathering is not None and not config.getoption("collectonly"):
+        try:
+            gathering.recording = Recording(Path(directory), config.stash[_SESSION])
+        except RunError as error:
+            raise pytest.UsageError(f"--record: {error}") from None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """xdist starts a worker of its own; the controller has no use for its processes any more."""
+    config, for_worker = node.config, node.workerinput  # type: ignore[attr-defined]
+    for_worker[_DECLARED] = config.stash[_SESSION].declared()
+    for_worker[_INTRODUCTIONS] = config.stash[_SESSION].introductions.text()
+    stop_workers()
+
+
+def pytest_sessionfinish() -> None:
+    stop_workers()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -244,37 +170,21 @@ def trials(request: pytest.FixtureRequest) -> Trials:
 
 
 @pytest.fixture
-def record_measurement(request: pytest.FixtureRequest) -> Callable[[Measurement], None]:
-    """Hands a measurement to the run directory of --record, as text: reports cross process borders under xdist."""
-    directory = _option(request.config, "record")
-    if not directory:
-        return lambda measurement: None
-    current = request.config.stash[_SESSION]
-
-    def record(measurement: Measurement) -> None:
-        cell = measurement.cell
-        implementation, introduction = current.by_name[cell.implementation], current.introduction(cell)
-        made = record_of(
-            measurement,
-            implementation.calls[cell.operation],
-            version_text(implementation.framework, introduction.packages),
-            introduction.device,
-            Path(directory) / "rows",
-        )
-        profile = measured_profile(current.profile(cell), introduction)
-        parts = {"record": asdict(made), "maxima": measurement.row_maxima, "profile": asdict(profile)}
-        request.node.user_properties.append(("measurement", json.dumps(parts)))
-
-    return record
+def teller(request: pytest.FixtureRequest) -> CellTeller:
+    """Hands what a test has found to the run directory of --record, if there is one."""
+    directory = option(request.config, "record")
+    properties = request.node.user_properties
+    return CellTeller(
+        request.config.stash[_SESSION],
+        Path(directory) if directory else None,
+        lambda word, text: properties.append((word, text)),
+    )
 
 
 @pytest.fixture
-def record_observation(request: pytest.FixtureRequest) -> Callable[[Observation], None]:
+def record_observation(teller: CellTeller) -> Callable[[Observation], None]:
     """Hands an observation to the run directory of --record."""
-    if not _option(request.config, "record"):
-        return lambda observation: None
-    properties = request.node.user_properties
-    return lambda observation: properties.append(("observation", json.dumps(asdict(observation))))
+    return teller.observed
 
 
 @pytest.fixture
@@ -291,80 +201,8 @@ def hold_against_baseline(request: pytest.FixtureRequest) -> Callable[[Measureme
         version = version_text(measurement.framework, introduction.packages)
         figures = figures_of_measurement(measurement, version, introduction.device)
         change = ratchet.held(measurement.cell, figures, measurement.row_maxima)
-        request.node.user_properties.append(("baseline", Told.text(change, ratchet)))
+        request.node.user_properties.append((HELD, Told.text(change, ratchet)))
         if change.word in (WORSE, BROKEN):
             raise WorseThanBaseline(failure(change, ratchet))
 
     return hold
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    directory = _option(session.config, "record")
-    if directory and not hasattr(session.config, "workerinput"):
-        current = session.config.stash[_SESSION]
-        roster = current.roster()
-        planned = [cell for cell in current.cells() if current.profile(cell) not in roster.refused]
-        try:
-            content = content_of_run(current.implementations, roster.present, None)
-            manifest = manifest_of(current.implementations, current.selection, len(planned), roster, content=content)
-            session.config.stash[_WRITER] = RunWriter(Path(directory), manifest)
-        except RunError as error:
-            raise pytest.UsageError(str(error)) from None
-
-
-def pytest_sessionfinish() -> None:
-    stop_workers()
-
-
-class _Controller:
-    """Gathers reports where they all arrive: in the only process, or in xdist's controller."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        self.collected: set[str] = set()
-        self.reported: set[str] = set()
-        self.told = Told()
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.collected |= {item.nodeid for item in session.items}
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        self.collected |= set(ids)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.reported.add(report.nodeid)
-        if report.when != "call":
-            return
-        for name, text in report.user_properties:
-            if name == "measurement" and _WRITER in self.config.stash:
-                self._write(self.config.stash[_WRITER], json.loads(str(text)))
-            elif name == "observation" and _WRITER in self.config.stash:
-                self.config.stash[_WRITER].observe(Observation(**json.loads(str(text))))
-            elif name == "baseline":
-                self.told.add(str(text))
-
-    def _write(self, writer: RunWriter, data: dict[str, Any]) -> None:
-        data["record"]["worst"] = Worst(**data["record"]["worst"])
-        record = Record(**data["record"])
-        if record.key not in writer.done:
-            writer.note(MeasuredProfile(**data["profile"]))
-            writer.add(record, data["maxima"])
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        ratchet = self.config.stash.get(_RATCHET, None)
-        if ratchet is not None:
-            terminalreporter.section("baseline")
-            for line in self.told.lines(ratchet, self.config.stash[_SESSION].selection):
-                terminalreporter.write_line(printable(line))
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        writer = self.config.stash.get(_WRITER, None)
-        if writer is not None:
-            writer.finish(finished=exitstatus in (0, 1) and not session.shouldstop)
-        # pytest 9.2.0 with xdist 3.8.0 can end an internal error in a worker with exit 0 and tests left unreported.
-        lost = self.collected - self.reported
-        if exitstatus == 0 and lost and not self.config.getoption("collectonly"):
-            print(f"\n{len(lost)} collected tests were not reported, {min(lost)} among them", file=sys.stderr)
-            session.exitstatus = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
@@ -33,6 +34,9 @@ from suites.printable import printable
 
 # Cells of one kind that the end of a session names.
 _MOST_NAMED = 20
+
+# Implementations that a baseline is said to be of, where it is of others than the session.
+_FEW = 5
 
 
 class WorseThanBaseline(AssertionError):
@@ -119,36 +123,78 @@ class Told:
     def __init__(self) -> None:
         self.by_word: dict[str, list[str]] = {}
         self.elsewhere: set[str] = set()
+        self.changed_inputs: Counter[str] = Counter()
 
     @staticmethod
     def text(change: Change, ratchet: Ratchet) -> str:
         lane = change.side.framework, change.cell.profile
         line = f"{change.cell.key}: {'; '.join(change.reasons)}" if change.reasons else change.cell.key
-        return json.dumps([change.word, line, lane_name(*lane), ratchet.same_conditions(*lane)])
+        told = change.word, line, lane_name(*lane), ratchet.same_conditions(*lane), changed_input(change)
+        return json.dumps(told)
 
     def add(self, text: str) -> None:
-        word, line, lane, same = json.loads(text)
+        word, line, lane, same, changed = json.loads(text)
         self.by_word.setdefault(word, []).append(line)
         if not same:
             self.elsewhere.add(lane)
+        if changed:
+            self.changed_inputs[changed] += 1
+
+    @property
+    def held(self) -> int:
+        """How many cells were held against theirs of the baseline."""
+        return sum(len(self.by_word.get(word, ())) for word in COMPARED)
 
     def lines(self, ratchet: Ratchet, selection: Selection) -> Iterator[str]:
         """The summary of a session: what is better, and what the baseline doesn't hold."""
-        path, held = ratchet.baseline.path, sum(len(self.by_word.get(word, ())) for word in COMPARED)
+        path = ratchet.baseline.path
         worse = len(self.by_word.get(WORSE, ())) + len(self.by_word.get(BROKEN, ()))
-        yield f"{count(held, 'cell')} held against {path}: {whole(worse)} worse"
+        if self.held:
+            yield f"{count(self.held, 'cell')} held against {path}: {whole(worse)} worse"
+        else:
+            yield f"nothing was compared with {path}: {self._why_nothing(ratchet)}"
+            yield "the session fails for it, as 'compare' leaves with 4"
         for lane in sorted(self.elsewhere):
             where = ratchet.baseline.measured_on.get(lane) or "unknown"
             yield f"{lane}: only outcomes and verdicts, for the figures are those of another machine: {where}"
+        changed = [f"{name}: {count(cells, 'cell')}" for name, cells in sorted(self.changed_inputs.items())]
         kinds = (
-            (f"too loose: better now; 'baseline RUN --out {path}' renews it", self.by_word.get(IMPROVED, [])),
-            ("not held, and the baseline needs to be renewed", self.by_word.get(NOT_COMPARABLE, [])),
-            ("not in the baseline", self.by_word.get(ADDED, [])),
-            ("in the baseline and not measured any more", ratchet.unmeasured(selection)),
+            (f"{count(len(changed), 'input')} changed since the baseline was made", changed),
+            *(
+                (f"{count(len(lines), 'cell')} {meaning}", lines)
+                for meaning, lines in (
+                    (f"too loose: better now; 'baseline RUN --out {path}' renews it", self.by_word.get(IMPROVED, [])),
+                    ("not held, and the baseline needs to be renewed", self.by_word.get(NOT_COMPARABLE, [])),
+                    ("not in the baseline", self.by_word.get(ADDED, [])),
+                    ("in the baseline and not measured any more", ratchet.unmeasured(selection)),
+                )
+            ),
         )
         for meaning, lines in kinds:
             if lines:
-                yield f"{count(len(lines), 'cell')} {meaning}:"
+                yield f"{meaning}:"
                 yield from (f"  {line}" for line in lines[:_MOST_NAMED])
                 if len(lines) > _MOST_NAMED:
                     yield f"  and {whole(len(lines) - _MOST_NAMED)} more"
+
+    def _why_nothing(self, ratchet: Ratchet) -> str:
+        """Why no cell was held, by what was told of those that were measured."""
+        sides = ratchet.baseline.sides
+        if not sides:
+            return "it has no cell"
+        if not any(cell.key in sides for cell in ratchet.planned):
+            names = sorted({side.cell.implementation for side in sides.values()})
+            more = f" and {whole(len(names) - _FEW)} more" if len(names) > _FEW else ""
+            return f"it has no cell of this session; it is of {', '.join(names[:_FEW])}{more}"
+        if not self.by_word:
+            return "the session measured no cell"
+        if NOT_COMPARABLE not in self.by_word:
+            return "the cells that the session measured are not in it"
+        return "no cell of it can be compared any more; make it anew"
+
+
+def changed_input(change: Change) -> str:
+    """The name of a cell's input, format/family/row length, where the baseline has another of that name; or nothing."""
+    if change.old is None or change.new is None or change.new.input_sha256.startswith(change.old.input_sha256):
+        return ""
+    return f"{change.cell.format}/{change.cell.family}/{change.cell.row_length}"

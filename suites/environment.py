@@ -103,7 +103,7 @@ def profile_text(settings: dict[str, str], isa: str, processor: str) -> str:
     return "; ".join([processor, isa, *(f"{name} {value}" for name, value in settings.items() if value)])
 
 
-def profile_of(framework: str) -> str:
-    """What the figures of a framework depend on here, in one line; imports the framework."""
+def profile_of(framework: str, settings: dict[str, str] | None = None) -> str:
+    """What the figures of a framework depend on here, in one line; without ``settings`` the framework is imported."""
     isa = settings_of("numpy").get("exp f", platform.machine())
-    return profile_text(settings_of(framework), isa, cpu())
+    return profile_text(settings_of(framework) if settings is None else settings, isa, cpu())

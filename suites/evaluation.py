@@ -1,5 +1,7 @@
 """Rows in, rows out: one evaluation of an implementation on the bits of a batch, laid out as asked, guards watched.
 
+An array of any other shape is handed over as it is.
+
 NumPy alone, and fit for Python 3.9: it runs wherever the implementation does.
 """
 
@@ -12,6 +14,11 @@ import numpy as np
 
 from suites.implementations.call import AnyBits, Call, Evaluator
 from suites.inputs.layouts import TouchedMemory, axis_of, buffer_of, unplace
+
+
+class WrongShape(Exception):
+    """A result of another shape than its argument: neither a result nor a refusal of the argument."""
+
 
 _NONE: Mapping[str, AnyBits] = MappingProxyType({})
 
@@ -43,6 +50,19 @@ def evaluate_rows(
             outputs.append(found.computed)
             touched += found.count
     return _unless_touched(np.concatenate(outputs), touched)
+
+
+def evaluate_array(evaluator: Evaluator, call: Call) -> AnyBits:
+    """The implementation's output for an array of any shape, even of no axis.
+
+    Raises WrongShape for a result of another shape, and whatever the framework raises.
+    """
+    found = evaluator(call)
+    # np.ascontiguousarray, which evaluators end with, makes one axis where there is none.
+    found = found.reshape(()) if not call.logits.ndim and found.shape == (1,) else found
+    if found.shape != call.logits.shape:
+        raise WrongShape(f"it gave an array of shape {found.shape}")
+    return found
 
 
 def _evaluate(

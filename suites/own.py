@@ -31,8 +31,10 @@ def request_for(
     quantity: str,
     layout: str,
     vectors: tuple[tuple[str, str], ...] = (),
+    axis: int | None = None,
 ) -> Request:
-    """An evaluation as a worker is asked for it: ``vectors`` are roles, and the names of the arrays in them."""
+    """An evaluation as a worker is asked for it: ``vectors`` are roles, and the names of the arrays in them; with an
+    ``axis`` the arrays have any shape."""
     own = (implementation.module, *implementation.own) if implementation.own else None
     content = None if implementation.content is None else tuple(implementation.content.items())
-    return Request(implementation.name, operation, quantity, layout, vectors, own, content)
+    return Request(implementation.name, operation, quantity, layout, vectors, own, content, axis)

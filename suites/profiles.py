@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 
 from suites.introduction import Introduction
@@ -25,22 +26,40 @@ OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "_
 _INSTRUCTION_SETS = ("ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES")
 
 
+# The variable that says how many seconds a call may take, the first one included.
+CALL_SECONDS = "SOFTMAX_ACCURACY_CALL_SECONDS"
+
+
 class UnknownProfile(ValueError):
-    """A profile that no framework has; the message names it and says which there are."""
+    """A profile that no framework has, or limits that none can keep; the message names it and says what there is."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """What a worker may take before it is ended: seconds without an answer, and bytes beyond what it starts with.
 
-    The first call of an implementation may compile for long.  ``memory`` None means half of what the machine has: one
-    that runs away is stopped before it pushes others out.
+    The first call of an implementation may compile for long, and imports a user's file.  ``memory`` None means half of
+    what the machine has: one that runs away is stopped before it pushes others out.
     """
 
     start: float = 300.0
     first_call: float = 300.0
     call: float = 120.0
     memory: int | None = None
+
+    @classmethod
+    def usual(cls) -> Limits:
+        """Those of a profile that is given none; a variable may set the seconds of a call.  Raises UnknownProfile."""
+        text = os.environ.get(CALL_SECONDS)
+        if not text:
+            return cls()
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
+        if not (math.isfinite(seconds) and seconds > 0):
+            raise UnknownProfile(f"{CALL_SECONDS}={text} is no number of seconds; give one above 0, or unset it")
+        return cls(first_call=seconds, call=seconds)
 
 
 @dataclass(frozen=True)
@@ -65,7 +84,7 @@ class Profile:
     avoids: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()  # empty: all
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits.usual)
 
     @property
     def chooses_instructions(self) -> bool:

@@ -34,6 +34,7 @@ class Evaluated:
     touched: int | None = None
     raised: str | None = None
     unsupported: bool = False
+    refused: bool = False
     memory: str | None = None
     scratch: str | None = None
     errno: int | None = None

@@ -55,6 +55,7 @@ class Scratch:
         file = self.path / f"{name}.npy"
         try:
             with _scratch_errors():
+                file.unlink(missing_ok=True)  # to write over a file costs milliseconds where the disk is ext4
                 np.save(file, bits, allow_pickle=False)
         except ScratchError:
             if self.path.is_dir():

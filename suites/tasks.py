@@ -15,7 +15,8 @@ class Request:
     """One evaluation; ``own`` is module, file and function of a user's implementation.
 
     ``content`` is what a worker declared that this consists of; one that finds another content evaluates nothing.
-    ``vectors`` are the roles that the quantity takes, with the names of the task's arrays that are in them.
+    ``vectors`` are the roles that the quantity takes, with the names of the task's arrays that are in them.  With an
+    ``axis`` the arrays of the task have any shape, and are handed over as they are to be reduced along it.
     """
 
     implementation: str
@@ -25,6 +26,7 @@ class Request:
     vectors: tuple[tuple[str, str], ...] = ()
     own: tuple[str, str, str] | None = None
     content: tuple[tuple[str, str], ...] | None = None
+    axis: int | None = None
 
 
 # Whose functions a worker runs: those of a user's file with one content, or the frameworks' own.
@@ -65,6 +67,7 @@ class Loss:
 
     ``unsupported``: nothing failed, but this version of the framework has no such function, format or argument.
     ``raised``: the call itself said no, by an exception; its worker lives.
+    ``refused``: the implementation raised an exception of a kind by which a call says that it doesn't take an array.
     """
 
     reason: str
@@ -72,11 +75,12 @@ class Loss:
     log: str = ""
     unsupported: bool = False
     raised: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The output [rows, n] of one request and the seconds that it took; or the loss.
+    """The output [rows, n] of one request, of any shape if it had an axis, and the seconds that it took; or the loss.
 
     ``touched`` elements of memory were changed that are not the output's.
     """

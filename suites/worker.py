@@ -9,9 +9,9 @@ answered by {"here": true}, and then {"introduction": ...} or {"unavailable": re
     {"id", "declare": {"own"}}
         -> {"content", "state"}, or {"refused": reason}
     {"id", "evaluate": {"format", "logits", "vectors": {name: file}, "content", "calls": [{"implementation",
-                        "operation", "quantity", "layout", "vectors": {role: name}, "output", "own"}]}}
-        -> for each call {"call", "seconds", "resident", "state"} and one of {"touched"}, {"raised", "unsupported"},
-           {"memory"}, {"scratch", "errno"}, the last three with a reason
+                        "operation", "quantity", "layout", "vectors": {role: name}, "output", "own", "axis"}]}}
+        -> for each call {"call", "seconds", "resident", "state"} and one of {"touched"}, {"raised", "unsupported",
+           "refused"}, {"memory"}, {"scratch", "errno"}, the last three with a reason
     {"id", "time": [files]}
         -> {"timings": [...]}
     {"id", "content": {"packages": [names], "memory": folder or null}}
@@ -35,6 +35,9 @@ from typing import Any
 
 # How they say that they have no such function, format or argument, besides NotImplementedError and its like.
 _NOT_THERE = ("not implemented for", "not supported on Python", "got an unexpected keyword argument")
+
+# By which exceptions a call says that it doesn't take an array: of such a shape, or along such an axis.
+_REFUSALS = (ValueError, TypeError, IndexError, RuntimeError)
 
 # How the frameworks say that they got no memory, besides MemoryError.
 _NO_MEMORY = ("out of memory", "can't allocate memory", "Unable to allocate", "RESOURCE_EXHAUSTED", "std::bad_alloc")
@@ -86,7 +89,8 @@ class Evaluations:
         import numpy as np
 
         from references.float_state import what_is_off
-        from suites.evaluation import evaluate_rows
+        from suites.evaluation import evaluate_array, evaluate_rows
+        from suites.implementations.call import Call
         from suites.implementations.user_files import described
         from suites.link import moved
 
@@ -97,6 +101,7 @@ class Evaluations:
         self._declared: dict[str, str] | None = None
         self._save, self._load, self._clock = np.save, np.load, time.perf_counter
         self._what_is_off, self._evaluate_rows, self._described = what_is_off, evaluate_rows, described
+        self._evaluate_array, self._call = evaluate_array, Call
         self._log = moved(2)
 
     def declare(self, to: int, own: list[str]) -> None:
@@ -167,10 +172,13 @@ class Evaluations:
         reply: dict[str, Any] = {}
         try:
             taken = {role: vectors[name] for role, name in call["vectors"].items()}
-            what = call["operation"], call["quantity"], request["format"], call["layout"]
+            what = call["operation"], call["quantity"], request["format"]
             evaluator = self._evaluator(call)
             before = self._what_is_off()
-            bits = self._evaluate_rows(evaluator, *what, logits, taken)
+            if call["axis"] is None:
+                bits = self._evaluate_rows(evaluator, *what, call["layout"], logits, taken)
+            else:
+                bits = self._evaluate_array(evaluator, self._call(*what, call["axis"], logits, **taken))
         except TouchedMemory as found:
             bits, touched = found.computed, found.count
         except BaseException as error:  # whatever a framework or a user's function raises
@@ -193,7 +201,8 @@ class Evaluations:
         text = str(error) if ours else self._described(error)
         if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY):
             return {"memory": text}
-        return {"raised": text, "unsupported": not call["own"] and is_unsupported(error)}
+        unsupported = not call["own"] and is_unsupported(error)
+        return {"raised": text, "unsupported": unsupported, "refused": is_refusal(error)}
 
     def _changed(self, before: str) -> str:
         after = self._what_is_off()
@@ -205,6 +214,11 @@ def is_unsupported(error: BaseException) -> bool:
     return isinstance(error, (NotImplementedError, ImportError, AttributeError)) or any(
         text in str(error) for text in _NOT_THERE
     )
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether an exception says that a call doesn't take such an array; running out of stack is no such answer."""
+    return isinstance(error, _REFUSALS) and not isinstance(error, RecursionError)
 
 
 def _scratch(error: OSError) -> dict[str, Any]:

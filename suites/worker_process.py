@@ -146,6 +146,7 @@ class WorkerProcess:
                 "layout": r.layout,
                 "vectors": dict(r.vectors),
                 "own": r.own,
+                "axis": r.axis,
                 "output": str(output),
             }
             for r, output in zip(requests, outputs, strict=True)
@@ -183,7 +184,8 @@ class WorkerProcess:
         if reply.memory is not None:  # what is left of this process is of no use
             raise WorkerDied(self._put_down(f"out of memory: {printable(reply.memory, _REASON)}"))
         if reply.raised is not None:
-            loss = Loss(printable(reply.raised, _REASON), unsupported=reply.unsupported, raised=True)
+            reason = printable(reply.raised, _REASON)
+            loss = Loss(reason, unsupported=reply.unsupported, refused=reply.refused, raised=True)
             return Answer(None, reply.seconds, loss)
         if reply.touched is None:
             raise Nonsense("neither a result nor a reason")

@@ -64,6 +64,7 @@ class RunWriter:
             self._lock.release()
             raise
         self._replaced: dict[str, list[str]] = {}  # maxima and record, by key
+        self._lost: set[str] = set()
         self._kept_rows: set[str] = set()
         self._synced = time.monotonic()
 
@@ -105,6 +106,7 @@ class RunWriter:
         """
         row = {"key": record.key, "max_ulp": [finite(m) for m in maxima[:MOST_ROWS]]}
         values = row, dataclasses.asdict(record)
+        self._lost.discard(record.key)
         with self._told():
             lines = [json.dumps(value, allow_nan=False) for value in values]
             if record.key in self.done:
@@ -120,15 +122,19 @@ class RunWriter:
                 self._sync()
 
     def lose(self, lost: LostCell) -> None:
-        """Write down a cell that could not be measured.  Raises RunError where it can't be written."""
+        """Write down a cell that could not be measured; an older record of it goes at the end.
+
+        Raises RunError where it can't be written.
+        """
+        self._lost.add(lost.key)
         with self._told(), (self.path / LOST).open("a", encoding="utf-8") as file:
             file.write(json.dumps(dataclasses.asdict(lost), allow_nan=False) + "\n")
 
     def observe(self, observation: Observation) -> None:
-        """Write down whether bits changed, once.  Raises RunError where it can't be written."""
-        if observation.key in self.observed:
-            return
+        """Write down whether bits changed; it replaces an older one.  Raises RunError where it can't be written."""
         line = json.dumps(dataclasses.asdict(observation), allow_nan=False)
+        if self.observed.get(observation.key) == line:
+            return
         with self._told(), (self.path / OBSERVATIONS).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         self.observed[observation.key] = line
@@ -210,8 +216,8 @@ class RunWriter:
         """
         with self._told():
             self._sync()
-            cells = sort_lines(self.path / CELLS, key_of)
-            sort_lines(self.path / MAXIMA, key_in)
+            cells = sort_lines(self.path / CELLS, key_of, self._lost)
+            sort_lines(self.path / MAXIMA, key_in, self._lost)
             if (self.path / LOST).exists():
                 sort_lines(self.path / LOST, key_in)
             if self.observed:

@@ -90,7 +90,7 @@ def test_every_option_of_a_verb_is_known() -> None:
 
 
 def test_every_option_of_pytest_is_known() -> None:
-    written = (ROOT / "conftest.py").read_text(encoding="utf-8")
+    written = (ROOT / "reports" / "session" / "options.py").read_text(encoding="utf-8")
     options = [word for words in ours("pytest") for word in words if word.startswith("--")]
     assert options == ["--baseline", "--record"]
     assert all(f'"{option[2:]}": (' in written for option in options)

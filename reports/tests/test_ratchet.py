@@ -130,6 +130,8 @@ def test_the_end_tells_what_is_too_loose_and_what_is_not_held(tmp_path: Path) ->
     key = "torch/eager/default/softmax/forward/binary32/last/gauss1"
     assert told(against, better, other, worse, new) == [
         f"2 cells held against {path}: 1 worse",
+        "1 input changed since the baseline was made:",
+        "  binary32/gauss1/3: 1 cell",
         f"1 cell too loose: better now; 'baseline RUN --out {path}' renews it:",
         f"  {key}/2: the worst error went from 3.3 to 0.66 of its bound; "
         "the error shrank in 33 of the 33 rows where it moved (p = 2e-10)",
@@ -145,9 +147,10 @@ def test_the_end_tells_what_is_too_loose_and_what_is_not_held(tmp_path: Path) ->
 def test_cells_that_the_selection_leaves_out_are_not_missed(tmp_path: Path) -> None:
     against = ratchet(tmp_path, [line(cell(0)), line(cell(0, format="binary64"))])
     against = Ratchet(against.baseline, "storage-stable", [cell(0)], lambda framework, profile: HERE)
-    assert len(told(against, selection=Selection(formats=("binary32",)))) == 1
-    assert len(told(against, selection=Selection("smoke"))) == 1
-    assert len(told(against)) == 3
+    same = held(against, line(cell(0)), cell(0))
+    assert len(told(against, same, selection=Selection(formats=("binary32",)))) == 1
+    assert len(told(against, same, selection=Selection("smoke"))) == 1
+    assert len(told(against, same)) == 3
 
 
 def test_another_machine_is_told_with_what_the_figures_are_of(tmp_path: Path) -> None:
@@ -163,7 +166,70 @@ def test_long_lists_are_cut(tmp_path: Path) -> None:
     added = [Change(cell(n), "added", (), None, figures_of_line(line(cell(n))[0])) for n in range(25)]
     lines = told(against, *added)
     assert lines[-1] == "  and 5 more"
-    assert len(lines) == 1 + 1 + 1 + 20 + 1
+    assert len(lines) == 2 + 1 + 1 + 20 + 1
+
+
+# -- nothing was compared ----------------------------------------------------------------------------------------------
+
+
+def why_nothing(against: Ratchet, *changes: Change) -> str:
+    """The first line that is told, which says why; the second is the same for all."""
+    first, second, *_ = told(against, *changes)
+    assert second == "the session fails for it, as 'compare' leaves with 4"
+    start = f"nothing was compared with {against.baseline.path}: "
+    assert first.startswith(start)
+    return first[len(start) :]
+
+
+def session_against(path: Path, lines: list[Line], *cells: Cell) -> Ratchet:
+    """A session of some cells held against a baseline of others."""
+    baseline = ratchet(path, lines).baseline
+    return Ratchet(baseline, "storage-stable", cells, lambda framework, profile: HERE)
+
+
+def test_a_baseline_without_cells_holds_nothing(tmp_path: Path) -> None:
+    against = session_against(tmp_path, [], cell())
+    assert why_nothing(against, held(against, line(cell()))) == "it has no cell"
+
+
+def test_a_baseline_of_something_else_holds_nothing_and_says_what_it_is_of(tmp_path: Path) -> None:
+    other = cell(implementation="jax/jit")
+    against = session_against(tmp_path, [line(other)], cell())
+    reason = "it has no cell of this session; it is of jax/jit"
+    assert why_nothing(against, held(against, line(cell()))) == reason
+    many = [line(cell(implementation=f"jax/{letter}")) for letter in "abcdefg"]
+    against = session_against(tmp_path / "many", many, cell())
+    assert why_nothing(against).endswith("it is of jax/a, jax/b, jax/c, jax/d, jax/e and 2 more")
+
+
+def test_a_session_without_a_cell_holds_nothing(tmp_path: Path) -> None:
+    assert why_nothing(session_against(tmp_path, [line(cell())], cell())) == "the session measured no cell"
+
+
+def test_a_session_that_measured_only_cells_that_are_new_holds_nothing(tmp_path: Path) -> None:
+    against = session_against(tmp_path, [line(cell())], cell(), cell(1))
+    new = held(against, line(cell(1)), cell(1))
+    assert why_nothing(against, new) == "the cells that the session measured are not in it"
+
+
+@pytest.mark.parametrize("file", [False, True])
+def test_changed_inputs_hold_nothing_and_are_named_with_how_many_cells_they_have(tmp_path: Path, file: bool) -> None:
+    of = [cell(), cell(layout="inner"), cell(1)]
+    against = ratchet(tmp_path, [line(c) for c in of], file=file)
+    now = [held(against, line(c, input_sha256="9" * 64), c) for c in of]
+    assert why_nothing(against, *now) == "no cell of it can be compared any more; make it anew"
+    assert told(against, *now)[2:5] == [
+        "2 inputs changed since the baseline was made:",
+        "  binary32/gauss1/2: 2 cells",
+        "  binary32/gauss1/3: 1 cell",
+    ]
+
+
+def test_another_treatment_of_subnormal_numbers_is_no_changed_input(tmp_path: Path) -> None:
+    against = ratchet(tmp_path, [line(cell())])
+    now = held(against, line(cell(), flushes=True, **NEW_BITS))
+    assert now.word == "not comparable"
+    assert not any("changed since" in text for text in told(against, now))
 
 
 # -- pytest itself ---------------------------------------------------------------------------------------------------
@@ -219,6 +285,20 @@ def test_pytest_fails_for_what_is_worse_and_tells_what_is_better(kernel_run: Pat
     assert f"WorseThanBaseline: {cells}/gauss1/1000 is worse, held against {kernel_run}: the worst error " in ran.stdout
     assert "too loose: better now; " in ran.stdout
     assert f"  {cells}/gauss1/2: verdict unstable → correctly rounded; the worst error went from " in ran.stdout
+
+
+def test_pytest_fails_where_the_baseline_holds_nothing_whether_or_not_a_cell_was_measured(kernel_run: Path) -> None:
+    baseline = kernel_run.parent / "head.jsonl"
+    baseline.write_text(next(iter(baseline_lines(stored(kernel_run)))), encoding="utf-8")
+    write_kernel(kernel_run.parent, long=1.0, short=1.0)
+    ran = run_pytest(kernel_run.parent, "--baseline", str(baseline), "-k", "cell and equal")
+    assert "1 passed" in ran.stdout
+    assert f"nothing was compared with {baseline}: it has no cell" in ran.stdout
+    assert ran.returncode == 1
+    ran = run_pytest(kernel_run.parent, "--baseline", str(kernel_run), "-k", "known_defect", "-n", "2")
+    assert " skipped in " in ran.stdout
+    assert f"nothing was compared with {kernel_run}: the session measured no cell" in ran.stdout
+    assert ran.returncode == 1
 
 
 def test_pytest_names_a_baseline_that_can_not_be_read(kernel_run: Path) -> None:

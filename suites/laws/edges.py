@@ -9,7 +9,6 @@ import numpy as np
 
 from references.formats import Bits, format_named
 from suites.exact import exact_of
-from suites.implementations.call import AnyBits, Call
 from suites.implementations.catalogue import CATALOGUE
 from suites.inputs import special
 from suites.inputs.batch import batch_of
@@ -19,14 +18,13 @@ from suites.laws.inputs import ROWS, Input, exact_values, given_of, input_of, le
 from suites.laws.law import BITWISE, WITHIN, Breach, Law, worst
 from suites.laws.subjects import Subject
 from suites.profiles import DEFAULT
+from suites.tasks import Loss
 
 _SPECIAL_LENGTHS = (3, 17)
 
-# Rows and their length: no row, and rows of no element.
-_EMPTY = ((0, 3), (3, 0))
-
-# One element a row, in arrays of zero to three axes, and the reduced axis.
-_SINGLE = (((), 0), ((1,), 0), ((1, 1), 1), ((2, 1, 3), 1))
+# Shapes of hardly any array, with the reduced axis: one element a row, in arrays of zero to three axes; no row; rows of
+# no element.
+_DEGENERATE = (((), 0), ((1,), 0), ((1, 1), 1), ((2, 1, 3), 1), ((0, 3), 1), ((3, 0), 1))
 
 
 def special_values(subject: Subject, on: Evaluations) -> Breach | None:
@@ -80,32 +78,17 @@ def _of_one(subject: Subject) -> float:
 
 def degenerate(subject: Subject, on: Evaluations) -> Breach | None:
     """Arrays without rows, rows without elements, and arrays without axes."""
-    breaches = (_empty(subject, on, shape) for shape in _EMPTY)
-    others = (_single(subject, on, shape, axis) for shape, axis in _SINGLE)
-    return next((breach for breach in (*others, *breaches) if breach), None)
+    breaches = (_of_shape(subject, on, shape, axis) for shape, axis in _DEGENERATE)
+    return next((breach for breach in breaches if breach), None)
 
 
-def _empty(subject: Subject, on: Evaluations, shape: tuple[int, int]) -> Breach | None:
-    """By a worker: some end the process."""
-    answer = on.isolated(subject, Input(np.zeros(shape, subject.format.bits_dtype), {}))
+def _of_shape(subject: Subject, on: Evaluations, shape: tuple[int, ...], axis: int) -> Breach | None:
+    """An array that is refused has no result, which is well; an ended worker or a result of another shape is not."""
+    answer = on.of_array(subject, np.zeros(shape, subject.format.bits_dtype), axis)
     if answer.bits is None:
-        ended = answer.loss is not None and answer.loss.signal is not None
-        return _odd(subject, shape, answer.loss.reason) if ended and answer.loss else None
-    return None if answer.bits.shape == shape else _odd(subject, shape, f"gave an array of shape {answer.bits.shape}")
-
-
-def _single(subject: Subject, on: Evaluations, shape: tuple[int, ...], axis: int) -> Breach | None:
-    zeros: AnyBits = np.zeros(shape, subject.format.bits_dtype)
-    call = Call(subject.operation, subject.quantity, subject.format_name, axis, zeros)
-    try:
-        found = on.call(subject, call)
-    except RecursionError:
-        return _odd(subject, shape, "ran out of stack")
-    except (ValueError, TypeError, IndexError, RuntimeError):
-        return None  # an array that is refused has no result
-    if found.shape != shape:
-        return _odd(subject, shape, f"gave an array of shape {found.shape}")
-    values = subject.format.decode(found)
+        loss = answer.loss or Loss("no answer")
+        return None if loss.refused else _odd(subject, shape, f"has no result: {loss.reason}")
+    values = subject.format.decode(answer.bits)
     return None if (values == _of_one(subject)).all() else _odd(subject, shape, f"gave {values.ravel().tolist()}")
 
 
@@ -140,7 +123,7 @@ def _affords_a_column(subject: Subject) -> bool:
 
 
 def _is_alone(subject: Subject) -> bool:
-    """One layout and format will do, in the process that can be handed arrays of any shape."""
+    """One layout and format will do."""
     usual = subject.layout == "last" and subject.affords_shapes and subject.profile.name == DEFAULT
     return usual and (subject.quantity, subject.format_name) == ("forward", "binary32")
 

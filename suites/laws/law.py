@@ -12,13 +12,17 @@ BITWISE = "bitwise"
 WITHIN = "within a bound"
 BITWISE_ON_ONE_PATH = "bitwise on one path, else within a bound"
 
+# The unit of a breach without a result: no entry of the known ones excuses it.
+LOST = "lost"
+
 
 @dataclass(frozen=True)
 class Breach:
     """Where a law does not hold, at its worst.
 
     ``size`` is how far it is from holding: ``ulp`` of the format between two results that should have the same bits, or
-    times the bound; infinite where only one of them is a number.  ``text`` has the bits that reproduce it.
+    times the bound; infinite where only one of them is a number, or where there is no result (``LOST``).  ``text`` has
+    the bits that reproduce it.
     """
 
     subject: str

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cache, cached_property
+import contextlib
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Protocol
 
 from references.attribution import described
 from references.verdict import at_least
 from suites.environment import profile_of
-from suites.implementations.catalogue import Implementation, versions_of, why_not_measured, why_skipped
-from suites.introduction import Introduction, Unavailable, introduce
+from suites.implementations.catalogue import Implementation, versions_of, why_skipped
+from suites.introduction import Introduction, Unavailable
+from suites.introductions import Introductions
 from suites.known_defects import REQUIRED, Defect, Failing, defect_of
-from suites.measure import Measurement, evaluator_of, input_of, measure, request_of, score
+from suites.measure import Measurement, input_of, request_of, score
+from suites.own import declared
 from suites.plan import Cell, Selection, cells
 from suites.pool import evaluate
-from suites.profiles import DEFAULT, Profile, profile_named, why_not_here
-from suites.roster import Roster, admitted
-from suites.tasks import Loss, task_of
+from suites.profiles import DEFAULT, Profile, profile_named
+from suites.roster import Roster, default_of, not_installed
+from suites.tasks import Answer, Loss, Task, task_of
+from suites.worker_process import WorkerDied, loss_of
 
 
 class BelowRequired(AssertionError):
@@ -24,28 +32,71 @@ class BelowRequired(AssertionError):
 
 
 class LostEvaluation(AssertionError):
-    """A worker did not survive the evaluation of a cell, or the implementation raised in it."""
+    """What was to be evaluated has no result: its worker did not survive, or the implementation raised."""
+
+    def __init__(self, what: str, loss: Loss) -> None:
+        super().__init__(f"{what}: {loss.reason}\n{loss.log}".rstrip())
+        self.loss = loss
 
 
-@cache
-def introduction_here(framework: str) -> Introduction:
-    """What this process computes with, which is the default profile.  Raises Unavailable."""
-    return introduce(framework)
+def answer_of(what: str, task: Task, engine: Callable[[Task], list[Answer]] = evaluate) -> Answer:
+    """A worker's answer to a task of one request, with bits.  Raises LostEvaluation, which names ``what`` it was."""
+    try:
+        (answer,) = engine(task)
+    except (WorkerDied, Unavailable) as failure:
+        raise LostEvaluation(what, loss_of(failure)) from None
+    if answer.bits is None:
+        raise LostEvaluation(what, answer.loss or Loss("no answer"))
+    return answer
+
+
+class Teller(Protocol):
+    """Takes what the test of a cell has found, to write it down."""
+
+    def measured(self, measurement: Measurement) -> None:
+        """A cell with its verdict, whatever that is."""
+
+    def missing(self, cell: Cell) -> None:
+        """A cell that can't be measured here, which is nobody's fault."""
+
+    def losses_of(self, cell: Cell) -> AbstractContextManager[None]:
+        """Tells why the cell was lost, if it is in this context."""
 
 
 @dataclass
 class Session:
     """The implementations and cells of one pytest session, and what has been measured in this process.
 
-    The default profile is evaluated in this process, where a call costs least; others by workers.
+    Workers evaluate every profile: what is judged never runs where it is judged.
     """
 
     implementations: list[Implementation]
     selection: Selection
     required: str = REQUIRED
     require_device: bool = False
+    introductions: Introductions = field(default_factory=Introductions)
     measured: dict[str, Failing | None] = field(default_factory=dict)
-    _absent: dict[Profile, str | None] = field(default_factory=dict)
+
+    def declare(self, known: str | None = None) -> None:
+        """Have workers say what users' functions consist of, which every evaluation is held to from now on.
+
+        ``known`` is what another process has found (``declared``).  Raises UnknownName for a file that can't be had.
+        """
+        contents = json.loads(known) if known is not None else None
+        for place, implementation in enumerate(self.implementations):
+            if not implementation.own:
+                continue
+            if contents is not None:
+                self.implementations[place] = replace(implementation, content=contents[implementation.name])
+            elif not not_installed(profile_named(implementation.framework, DEFAULT)):
+                with contextlib.suppress(Unavailable, WorkerDied):  # its cells tell of it
+                    self.implementations[place] = declared(
+                        implementation, profile_named(implementation.framework, DEFAULT)
+                    )[0]
+
+    def declared(self) -> str:
+        """What users' functions consist of, for another process."""
+        return json.dumps({i.name: i.content and dict(i.content) for i in self.implementations if i.own})
 
     @property
     def by_name(self) -> dict[str, Implementation]:
@@ -83,12 +134,13 @@ class Session:
         return reasons[0] if reasons and all(reasons) else None
 
     def refused(self, cell: Cell) -> str | None:
-        """Why the cell can't be measured here, or None, as far as that is known without a worker of its profile."""
+        """Why the cell can't be measured here, or None, as far as that is known without a worker of its profile.
+
+        Raises WorkerDied where its framework's default profile can't be started.
+        """
         implementation, profile = self.by_name[cell.implementation], self.profile(cell)
-        reason = why_not_measured(profile.framework) or why_skipped(implementation, profile.variables())
-        if reason or profile.name == DEFAULT:
-            return reason
-        return why_not_here(profile, introduction_here(profile.framework))
+        reason = not_installed(profile) or why_skipped(implementation, profile.variables())
+        return reason or self.introductions.refused(profile)
 
     def missing(self, cell: Cell) -> str | None:
         """Why the cell can't be measured here, or None; a profile is started to know.
@@ -96,21 +148,12 @@ class Session:
         Raises WorkerDied for a profile that can't be started or did not take effect, LostEvaluation where a device that
         is required is missing.
         """
-        profile, reason = self.profile(cell), self.refused(cell)
-        if reason is None and profile.name != DEFAULT:
-            if profile not in self._absent:
-                self._absent[profile] = self._why_absent(profile)
-            reason = self._absent[profile]
+        profile = self.profile(cell)
+        reason = self.refused(cell) or self.introductions.missing(profile)
         if reason and self.require_device and profile.device != "cpu":
-            raise LostEvaluation(f"--require-device: {profile.framework} on {profile.device}: {reason}")
+            loss = Loss(f"{profile.framework} on {profile.device}: {reason}")
+            raise LostEvaluation("--require-device", loss)
         return reason
-
-    def _why_absent(self, profile: Profile) -> str | None:
-        try:
-            admitted(profile, introduction_here(profile.framework))
-        except Unavailable as reason:
-            return str(reason)
-        return None
 
     def version(self, implementation: str) -> str:
         framework = self.by_name[implementation].framework
@@ -123,12 +166,8 @@ class Session:
         return defect_of(cell, self.version(cell.implementation))
 
     def measure(self, cell: Cell) -> Measurement:
-        """Measure a cell and remember whether it failed."""
-        implementation = self.by_name[cell.implementation]
-        if cell.profile == DEFAULT:
-            measurement = measure(cell, implementation, evaluator_of(implementation))
-        else:
-            measurement = self._by_worker(cell, implementation)
+        """Measure a cell and remember whether it failed.  Raises LostEvaluation."""
+        measurement = self._by_worker(cell, self.by_name[cell.implementation])
         judgement = measurement.judgement
         failed = not at_least(judgement.verdict, self.required)
         ratio = float("inf") if judgement.bound_ratio is None else judgement.bound_ratio
@@ -136,43 +175,53 @@ class Session:
         return measurement
 
     def _by_worker(self, cell: Cell, implementation: Implementation) -> Measurement:
-        batch, profile = input_of(cell), self.profile(cell)
-        task = task_of(profile, batch, (request_of(cell, implementation),))
-        (answer,) = evaluate(task)
-        if answer.bits is None:
-            loss = answer.loss or Loss("no answer")
-            raise LostEvaluation(f"{cell.key}: {loss.reason}\n{loss.log}".rstrip())
-        return score(
-            cell, implementation, batch, answer.bits, introduction=self.introduction(cell), touched=answer.touched
-        )
+        batch = input_of(cell)
+        task = task_of(self.profile(cell), batch, (request_of(cell, implementation),))
+        answer = answer_of(cell.key, task)
+        assert answer.bits is not None
+        introduction = self.introduction(cell)
+        return score(cell, implementation, batch, answer.bits, introduction=introduction, touched=answer.touched)
+
+    @cached_property
+    def lanes(self) -> list[Profile]:
+        """The profiles that have cells."""
+        names = dict.fromkeys((self.by_name[cell.implementation].framework, cell.profile) for cell in self.cells())
+        return [profile_named(*name) for name in names]
 
     def roster(self) -> Roster:
-        """What can be measured here, as far as that is known without a worker of each profile."""
+        """What can be measured here; of the CPU's profiles, as far as their framework's default one tells."""
         found = Roster()
-        for cell in self.cells():
-            profile = self.profile(cell)
-            if profile in found.present or profile in found.refused:
+        for profile in self.lanes:
+            try:
+                reason = not_installed(profile)
+                if not reason and profile.device == "cpu":
+                    reason = self.introductions.missing(default_of(profile))
+                if reason:
+                    found.refused[profile] = found.absent[profile.framework] = reason
+                    continue
+                told = self.introductions.missing if profile.device != "cpu" else self.introductions.refused
+                reason = told(profile)
+            except WorkerDied as death:
+                found.failed[profile] = death.loss
                 continue
-            reason = self.missing(cell) if profile.device != "cpu" else self.refused(cell)
-            if why_not_measured(profile.framework):
-                found.refused[profile] = found.absent[profile.framework] = str(reason)
-            elif reason:
+            if reason:
                 found.refused[profile] = reason
             elif profile.name == DEFAULT:
-                found.present[profile] = introduction_here(profile.framework)
+                found.present[profile] = self.introductions.of(profile)
         return found
 
     def introduction(self, cell: Cell) -> Introduction:
         """What the cell's profile selected.  Raises Unavailable, WorkerDied."""
-        profile = self.profile(cell)
-        default = introduction_here(profile.framework)
-        return default if profile.name == DEFAULT else admitted(profile, default)
+        return self.introductions.of(self.profile(cell))
 
     def settings(self, framework: str, profile: str) -> dict[str, str]:
         """What figures in a profile depend on: what it selected, and what was asked of it.  Raises as above."""
-        chosen, default = profile_named(framework, profile), introduction_here(framework)
-        mine = default if profile == DEFAULT else admitted(chosen, default)
-        return {**mine.settings, **chosen.asked()}
+        chosen = profile_named(framework, profile)
+        return {**self.introductions.of(chosen).settings, **chosen.asked()}
+
+    def where(self, framework: str) -> str:
+        """What the figures of a framework depend on here, in one line.  Raises as above."""
+        return profile_of(framework, self.settings(framework, DEFAULT))
 
     def failing(self, defect: Defect) -> list[Failing]:
         """The failing cells that an entry selects; what another process has measured is measured here again."""
@@ -204,7 +253,3 @@ def failure_text(measurement: Measurement, required: str) -> str:
         + f"  logits {logits}{more}"
         + (f"\n  {worst.vector_kind} vector" if worst.vector_kind else "")
     )
-
-
-def profile_here(defect: Defect) -> str:
-    return profile_of(defect.framework)

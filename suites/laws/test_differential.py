@@ -7,25 +7,27 @@ from collections.abc import Callable
 import pytest
 
 from references.verdict import at_least
-from suites.implementations.catalogue import why_not_measured
 from suites.known_defects import Defect
-from suites.laws.requirements import BelowRequired, Session, failure_text, profile_here
+from suites.laws.requirements import BelowRequired, Session, Teller, failure_text
 from suites.measure import Measurement
 from suites.plan import Cell
+from suites.profiles import DEFAULT, profile_named
 
 
 def test_cell_reaches_the_required_verdict(
     session: Session,
     cell: Cell,
-    record_measurement: Callable[[Measurement], None],
+    teller: Teller,
     hold_against_baseline: Callable[[Measurement], None],
     request: pytest.FixtureRequest,
 ) -> None:
-    reason = session.missing(cell)
-    if reason:
-        pytest.skip(reason)
-    measurement = session.measure(cell)
-    record_measurement(measurement)
+    with teller.losses_of(cell):
+        reason = session.missing(cell)
+        if reason:
+            teller.missing(cell)
+            pytest.skip(reason)
+        measurement = session.measure(cell)
+    teller.measured(measurement)
     hold_against_baseline(measurement)
     if not at_least(measurement.judgement.verdict, session.required):
         defect = session.defect(cell)
@@ -36,9 +38,11 @@ def test_cell_reaches_the_required_verdict(
 
 def test_known_defect_is_as_recorded(session: Session, defect: Defect) -> None:
     chosen = [i for i in session.implementations if i.framework == defect.framework and not i.own]
-    reason = why_not_measured(defect.framework)
-    if not chosen or reason:
-        pytest.skip(reason or f"{defect.framework} is not selected")
+    if not chosen:
+        pytest.skip(f"{defect.framework} is not selected")
+    reason = session.introductions.missing(profile_named(defect.framework, DEFAULT))
+    if reason:
+        pytest.skip(reason)
     version = session.version(chosen[0].name)
     if not defect.applies_to(version):
         ranges = " or ".join(filter(None, (defect.versions, defect.also)))
@@ -50,5 +54,5 @@ def test_known_defect_is_as_recorded(session: Session, defect: Defect) -> None:
     found = session.failing(defect)
     if session.complete:
         assert selected, f"{defect.name} selects no cell"
-    profile = profile_here(defect) if defect.has_figures_of(version) else f"{defect.framework} {version}"
+    profile = session.where(defect.framework) if defect.has_figures_of(version) else f"{defect.framework} {version}"
     assert defect.contradictions(found, profile, complete=session.complete) == []

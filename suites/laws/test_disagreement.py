@@ -10,10 +10,13 @@ import pytest
 from references.errors import errors_of
 from references.formats import format_named
 from suites.exact import exact_of
-from suites.implementations.catalogue import CATALOGUE, why_not_measured
+from suites.implementations.catalogue import CATALOGUE
 from suites.inputs.batch import batch_of
-from suites.measure import evaluator_of, run_cell
+from suites.laws.requirements import Session, answer_of
+from suites.measure import request_of
 from suites.plan import PROFILE, Cell, rows_of
+from suites.profiles import profile_named
+from suites.tasks import task_of
 
 _PEERS = ("torch/eager", "jax/jit", "scipy", "numpy/shifted")
 
@@ -22,7 +25,7 @@ _PEERS = ("torch/eager", "jax/jit", "scipy", "numpy/shifted")
 @pytest.mark.parametrize("format_name", ["binary64", "binary32"])
 @pytest.mark.parametrize("operation", ["softmax", "log_softmax"])
 def test_each_disagreement_has_a_side_that_is_nearer_to_the_truth(
-    operation: str, format_name: str, family: str
+    session: Session, operation: str, format_name: str, family: str
 ) -> None:
     n = 33
     batch = batch_of(family, format_name, rows_of(family, n), n)
@@ -31,9 +34,11 @@ def test_each_disagreement_has_a_side_that_is_nearer_to_the_truth(
     outputs = {}
     for name in _PEERS:
         implementation = CATALOGUE[name]
-        if why_not_measured(implementation.framework) is None:
+        profile = profile_named(implementation.framework, PROFILE)
+        if session.introductions.missing(profile) is None:
             cell = Cell(name, PROFILE, operation, "forward", format_name, "last", family, n)
-            bits = run_cell(cell, batch, evaluator_of(implementation))
+            bits = answer_of(cell.key, task_of(profile, batch, (request_of(cell, implementation),))).bits
+            assert bits is not None
             errors = errors_of(
                 bits,
                 reference,

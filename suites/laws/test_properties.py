@@ -12,9 +12,10 @@ from references.verdict import at_least
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special, strategies
 from suites.inputs.batch import Batch
-from suites.laws.requirements import BelowRequired, Session, failure_text
-from suites.measure import evaluator_of, run_cell, score
+from suites.laws.requirements import BelowRequired, Session, answer_of, failure_text
+from suites.measure import request_of, score
 from suites.plan import FORMATS, PROFILE, Cell
+from suites.tasks import task_of
 
 _IMPLEMENTATIONS = ("torch/eager", "jax/jit", "scipy", "numpy/shifted")
 
@@ -42,12 +43,19 @@ def _implementation(session: Session, name: str) -> Implementation:
 
 
 def _judge(
-    implementation: Implementation, operation: str, quantity: str, rows: Bits, vector: Bits, format: str
+    session: Session,
+    implementation: Implementation,
+    what: tuple[str, str],
+    rows: Bits,
+    vector: Bits,
+    format: str,
 ) -> None:
     batch = Batch(format_named(format), "drawn", rows, vector, vector)
-    cell = Cell(implementation.name, PROFILE, operation, quantity, format, "last", "drawn", rows.shape[1])
-    computed = run_cell(cell, batch, evaluator_of(implementation))
-    measurement = score(cell, implementation, batch, computed)
+    cell = Cell(implementation.name, PROFILE, *what, format, "last", "drawn", rows.shape[1])
+    answer = answer_of(cell.key, task_of(session.profile(cell), batch, (request_of(cell, implementation),)))
+    assert answer.bits is not None
+    introduction = session.introduction(cell)
+    measurement = score(cell, implementation, batch, answer.bits, introduction=introduction, touched=answer.touched)
     if not at_least(measurement.judgement.verdict, "storage-stable"):
         raise BelowRequired(failure_text(measurement, "storage-stable"))
 
@@ -59,7 +67,7 @@ def test_any_row_is_evaluated_within_the_bound(session: Session, name: str, oper
 
     @given(st.sampled_from(_LENGTHS).flatmap(lambda n: strategies.rows(format_named(format), n)))
     def holds(rows: Bits) -> None:
-        _judge(implementation, operation, "forward", rows, nothing, format)
+        _judge(session, implementation, (operation, "forward"), rows, nothing, format)
 
     holds()
 
@@ -78,7 +86,7 @@ def test_any_row_with_nan_or_infinity_follows_the_contract(
 
     @given(st.sampled_from(_LENGTHS).flatmap(lambda n: strategies.special_rows(format_named(format), n)))
     def holds(rows: Bits) -> None:
-        _judge(implementation, operation, "forward", rows, nothing, format)
+        _judge(session, implementation, (operation, "forward"), rows, nothing, format)
 
     holds()
 
@@ -97,6 +105,6 @@ def test_any_gradient_is_within_the_bound(
         st.sampled_from(_LENGTHS).flatmap(lambda n: st.tuples(strategies.rows(kind, n), strategies.vectors(kind, n)))
     )
     def holds(drawn: tuple[Bits, Bits]) -> None:
-        _judge(implementation, operation, quantity, *drawn, format)
+        _judge(session, implementation, (operation, quantity), *drawn, format)
 
     holds()

@@ -16,11 +16,14 @@ import pytest
 from references.bounds import Shifted, bound, compute_arithmetic
 from references.bulk import reference
 from references.formats import BINARY32, Bits, Floats
-from suites.evaluation import evaluate_rows
-from suites.implementations.catalogue import CATALOGUE, why_not_measured, why_skipped
+from suites.implementations.catalogue import CATALOGUE, why_skipped
 from suites.implementations.tripled import tripled
 from suites.inputs.integers import below, seed_of
-from suites.measure import evaluator_of
+from suites.laws.evaluation import Evaluations
+from suites.laws.inputs import Input
+from suites.laws.subjects import Subject
+from suites.profiles import DEFAULT, profile_named
+from suites.roster import not_installed
 
 _ROWS, _N = 6, 64
 
@@ -42,11 +45,13 @@ def allowed(values: Floats) -> tuple[Floats, Floats]:
 
 def check(name: str, size: float) -> None:
     implementation = CATALOGUE[name]
-    reason = why_not_measured(implementation.framework) or why_skipped(implementation)
+    profile = profile_named(implementation.framework, DEFAULT)
+    reason = not_installed(profile) or why_skipped(implementation)
     if reason:
         pytest.skip(reason)
     bits = logits(size)
-    found = evaluate_rows(evaluator_of(implementation), "log_softmax", "forward", "binary32", "last", bits)
+    subject = Subject(implementation, profile, "log_softmax", "forward", "binary32", "last")
+    found = Evaluations().fresh(subject, Input(bits, {}))
     right, room = allowed(BINARY32.decode(bits))
     error = np.abs(BINARY32.decode(found) - right)
     assert (error <= room).all(), f"off by {np.nanmax(error / room):.3g} times what is allowed, or NaN"

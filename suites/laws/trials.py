@@ -6,17 +6,17 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from suites.implementations.catalogue import Implementation, why_not_measured, why_skipped
+from suites.implementations.catalogue import Implementation, why_skipped
 from suites.introduction import Unavailable
+from suites.introductions import Introductions
 from suites.laws.catalogue import LAWS, law_named
 from suites.laws.evaluation import Evaluations
-from suites.laws.law import Breach, Law
-from suites.laws.requirements import introduction_here
+from suites.laws.law import LOST, Breach, Law
+from suites.laws.requirements import LostEvaluation
 from suites.laws.subjects import Subject, subjects_of
 from suites.laws.unpromised import Comparison, comparisons_of
 from suites.plan import Selection
-from suites.profiles import DEFAULT, Profile, why_not_here
-from suites.roster import admitted
+from suites.roster import not_installed
 from suites.worker_process import WorkerDied
 
 
@@ -45,6 +45,11 @@ class Broken:
     def key(self) -> str:
         return f"{self.law}: {self.subject.key}"
 
+    @property
+    def lost(self) -> bool:
+        """Whether there is no result at all, which no known defect explains."""
+        return self.breach.unit == LOST
+
 
 @dataclass
 class Trials:
@@ -52,12 +57,12 @@ class Trials:
 
     implementations: list[Implementation]
     selection: Selection
+    introductions: Introductions = field(default_factory=Introductions)
     _results: dict[Trial, list[Broken]] = field(default_factory=dict)
-    _absent: dict[Profile, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.by_name = {i.name: i for i in self.implementations}
-        self.evaluations = Evaluations(self.selection.tier)
+        self.evaluations = Evaluations(self.selection.tier, self.introductions.of)
 
     def planned(self) -> list[Trial]:
         """The trials that have a subject, whether or not it can be measured here; neighbours share evaluations."""
@@ -83,14 +88,9 @@ class Trials:
 
         Raises WorkerDied for a profile that can't be started or did not take effect.
         """
-        implementation, profile = subject.implementation, subject.profile
-        reason = why_not_measured(profile.framework) or why_skipped(implementation, profile.variables())
-        if reason or profile.name == DEFAULT:
-            return reason
-        if profile not in self._absent:
-            default = introduction_here(profile.framework)
-            self._absent[profile] = why_not_here(profile, default) or _why_absent(profile)
-        return self._absent[profile]
+        profile = subject.profile
+        reason = not_installed(profile) or why_skipped(subject.implementation, profile.variables())
+        return reason or self.introductions.missing(profile)
 
     def watched(self) -> list[tuple[str, str]]:
         """Implementations, and with what their bits may change: one test each."""
@@ -118,22 +118,16 @@ class Trials:
 
 
 def breach_of(law: Law, subject: Subject, on: Evaluations) -> Breach | None:
-    """The breach of a law by a subject; one that raises breaks it, whatever it says.
+    """The breach of a law by a subject; one that has no result breaks it, whatever it says.
 
-    Raises Unavailable and WorkerDied where no worker of the profile can be had.
+    Raises Unavailable and WorkerDied where its profile isn't here.
     """
     try:
         return law.check(subject, on)
     except (Unavailable, WorkerDied):
         raise
-    except Exception as error:  # whatever a framework or a user's function raises
+    except LostEvaluation as lost:
+        return Breach(subject.key, math.inf, LOST, f"{subject.key} has no result: {lost.loss.reason}")
+    except Exception as error:  # what a check itself runs into
         lines = f"{type(error).__name__}: {error}".splitlines() or [type(error).__name__]
         return Breach(subject.key, math.inf, "raised", f"{subject.key} raised {lines[0]}")
-
-
-def _why_absent(profile: Profile) -> str | None:
-    try:
-        admitted(profile, introduction_here(profile.framework))
-    except Unavailable as reason:
-        return str(reason)
-    return None

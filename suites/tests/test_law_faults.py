@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from suites.evaluation import evaluate_array, evaluate_rows
 from suites.implementations.call import AnyBits, Call, Evaluator
-from suites.implementations.catalogue import CATALOGUE, Implementation
+from suites.implementations.catalogue import CATALOGUE
 from suites.laws import edges, gradients, identities, layouts, repeated, values, widths
 from suites.laws.catalogue import LAWS, law_named
 from suites.laws.evaluation import Evaluations
 from suites.laws.inputs import Input
 from suites.laws.law import Breach
 from suites.laws.subjects import Subject
+from suites.measure import evaluator_of
 from suites.profiles import DEFAULT, profile_named
 from suites.tasks import Answer, Loss, Request, Task
 
@@ -26,22 +28,29 @@ Fault = Callable[[Evaluator, Call], AnyBits]
 
 
 class Planted(Evaluations):
-    """Evaluations in which one implementation has a fault; empty arrays are tried in this process."""
+    """Evaluations in this process, in which one implementation has a fault."""
 
     def __init__(self, name: str, fault: Fault) -> None:
-        super().__init__("smoke")
+        super().__init__("smoke", engine=self._answers)
         self._name, self._fault = name, fault
 
-    def _evaluator(self, implementation: Implementation) -> Evaluator:
-        sound = super()._evaluator(implementation)
-        return (lambda call: self._fault(sound, call)) if implementation.name == self._name else sound
-
-    def isolated(self, subject: Subject, given: Input) -> Answer:
-        call = Call(subject.operation, subject.quantity, subject.format_name, 1, given.logits)
+    def _answers(self, task: Task) -> list[Answer]:
+        (request,) = task.requests
+        sound = evaluator_of(CATALOGUE[request.implementation])
+        planted = (lambda call: self._fault(sound, call)) if request.implementation == self._name else sound
+        what = request.operation, request.quantity, task.format
         try:
-            return Answer(self._evaluator(subject.implementation)(call))
-        except ValueError as error:
-            return Answer(None, loss=Loss(str(error), signal="SIGSEGV"))
+            if request.axis is None:
+                return [Answer(evaluate_rows(planted, *what, request.layout, task.logits, task.vectors))]
+            return [Answer(evaluate_array(planted, Call(*what, request.axis, task.logits)))]
+        except _Crash as crash:
+            return [Answer(None, loss=Loss(str(crash), signal="SIGSEGV"))]
+        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+            return [Answer(None, loss=Loss(str(error), refused=True))]
+
+
+class _Crash(Exception):
+    """Stands for a fault that ends the process."""
 
 
 def _sound(evaluator: Evaluator, call: Call) -> AnyBits:
@@ -145,7 +154,7 @@ def _never_quite_one(evaluator: Evaluator, call: Call) -> AnyBits:
 
 def _crashes_when_empty(evaluator: Evaluator, call: Call) -> AnyBits:
     if not call.logits.size:
-        raise ValueError("no first element")
+        raise _Crash("no first element")
     return evaluator(call)
 
 

@@ -1,0 +1,131 @@
+"""A run directory filled by a pytest session: its tests tell of their cells as text, one process gathers and writes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from reports.run.content import content_of_run
+from reports.run.from_measurement import measured_profile, record_of
+from reports.run.manifest import manifest_of, version_text
+from reports.run.records import LostCell, MeasuredProfile, Record, Worst
+from reports.run.writer import RunWriter
+from suites.laws.requirements import LostEvaluation, Session
+from suites.laws.unpromised import Observation
+from suites.measure import Measurement, input_of
+from suites.plan import Cell
+from suites.worker_process import WorkerDied
+
+# What a test tells of: reports carry these names across process borders under xdist.
+_MEASURED, _LOST, _MISSING, _OBSERVED = "measured", "lost", "missing", "observed"
+WORDS = (_MEASURED, _LOST, _MISSING, _OBSERVED)
+
+# Takes one of the words and JSON.
+Tell = Callable[[str, str], None]
+
+
+class CellTeller:
+    """What a test tells of its cell: as text, for a NumPy scalar in a report is lost on the way between processes.
+
+    Without a directory nothing is told.
+    """
+
+    def __init__(self, session: Session, directory: Path | None, tell: Tell) -> None:
+        self._session, self._directory, self._tell = session, directory, tell
+
+    def measured(self, measurement: Measurement) -> None:
+        """The record of a cell.  Raises RunError."""
+        if self._directory is None:
+            return
+        cell, session = measurement.cell, self._session
+        implementation, introduction = session.by_name[cell.implementation], session.introduction(cell)
+        version = version_text(implementation.framework, introduction.packages)
+        call = implementation.calls[cell.operation]
+        made = record_of(measurement, call, version, introduction.device, self._directory / "rows")
+        profile = measured_profile(session.profile(cell), introduction)
+        parts = {"record": asdict(made), "maxima": measurement.row_maxima, "profile": asdict(profile)}
+        self._tell(_MEASURED, json.dumps(parts))
+
+    def missing(self, cell: Cell) -> None:
+        """A cell that can't be measured here, which is nobody's fault."""
+        if self._directory is not None:
+            self._tell(_MISSING, json.dumps(cell.key))
+
+    @contextlib.contextmanager
+    def losses_of(self, cell: Cell) -> Iterator[None]:
+        """Tells why the cell was lost, if it is."""
+        try:
+            yield
+        except (LostEvaluation, WorkerDied) as lost:
+            if self._directory is not None:
+                loss, sha256 = lost.loss, input_of(cell).sha256
+                made = LostCell(cell.key, loss.reason, loss.signal, sha256, loss.log, loss.unsupported)
+                self._tell(_LOST, json.dumps(asdict(made)))
+            raise
+
+    def observed(self, observation: Observation) -> None:
+        """Whether bits changed with something that nobody promises."""
+        if self._directory is not None:
+            self._tell(_OBSERVED, json.dumps(asdict(observation)))
+
+
+class Recording:
+    """The run directory of a session, and which of the session's cells are answered for.
+
+    What is measured replaces what stood there.  Raises RunError where the directory can't be written, or holds a run of
+    something else.
+    """
+
+    def __init__(self, directory: Path, session: Session) -> None:
+        roster = session.roster()
+        reasons = {i.name: session.skipped(i) for i in session.implementations}
+        skipped = {name: reason for name, reason in reasons.items() if reason}
+        self._keys = {
+            cell.key
+            for cell in session.cells()
+            if session.profile(cell) not in roster.refused and cell.implementation not in skipped
+        }
+        self._of = session.implementations, roster.present
+        content = content_of_run(*self._of, None)
+        manifest = manifest_of(
+            session.implementations, session.selection, len(self._keys), roster, skipped, content=content
+        )
+        self._writer = RunWriter(directory, manifest, self._keys)
+        self._measured: set[str] = set()
+        self._missing: set[str] = set()
+        self._unsupported: set[str] = set()
+
+    def take(self, word: str, text: str) -> None:
+        """Write what a test has told.  Raises RunError."""
+        data: Any = json.loads(text)
+        if word == _MEASURED:
+            record = Record(**{**data["record"], "worst": Worst(**data["record"]["worst"])})
+            self._writer.note(MeasuredProfile(**data["profile"]))
+            self._writer.add(record, data["maxima"])
+            self._measured.add(record.key)
+        elif word == _LOST:
+            lost = LostCell(**data)
+            self._writer.lose(lost)
+            if lost.unsupported:
+                self._unsupported.add(lost.key)
+        elif word == _MISSING:
+            self._missing.add(data)
+        else:
+            self._writer.observe(Observation(**data))
+
+    def finish(self, *, whole: bool) -> None:
+        """Finished is a run whose planned cells were all measured by a session that was ``whole``: one that came to its
+        end, whatever its tests said.  Raises RunError, also where what was measured has changed meanwhile."""
+        try:
+            self._writer.confirm(content_of_run(*self._of, None))
+            self._finish(whole=whole)
+        finally:
+            self._writer.close()
+
+    def _finish(self, *, whole: bool) -> None:
+        planned = self._keys - self._missing - self._unsupported
+        self._writer.finish(planned=len(planned), finished=whole and planned <= self._measured)
