@@ -27,7 +27,7 @@ from suites.inputs.batch import Batch
 from suites.inputs.families import logits_of
 from suites.introduction import Unavailable
 from suites.measure import input_of, request_of, score
-from suites.own import declared
+from suites.own import arithmetic_changed, declared
 from suites.plan import Cell, Selection, cells
 from suites.pool import WorkerPool, declaration_of, evaluate, timings_of
 from suites.profiles import DEFAULT, Profile, profile_named
@@ -172,10 +172,7 @@ def _declared(
             with suppress(WorkerDied, Unavailable):  # its cells tell of it
                 implementation, state = declared(implementation, present[0], ask)
                 if state:
-                    remarks.append(
-                        f"importing {implementation.name.partition('/')[0]}.py changes the arithmetic of its process: "
-                        f"{state}; its results are judged as they are"
-                    )
+                    remarks.append(arithmetic_changed(implementation, state))
         found.append(implementation)
     return found
 

@@ -25,6 +25,12 @@ def declared(implementation: Implementation, profile: Profile, ask: Ask = declar
     return replace(implementation, content=found.content), found.state
 
 
+def arithmetic_changed(implementation: Implementation, state: str) -> str:
+    """What to say of a file whose import changes the arithmetic of its process."""
+    file = f"{implementation.name.partition('/')[0]}.py"
+    return f"importing {file} changes the arithmetic of its process: {state}; its results are judged as they are"
+
+
 def request_for(
     implementation: Implementation,
     operation: str,

@@ -14,6 +14,7 @@ def header_lines(session: Session) -> list[str]:
     frameworks = list(dict.fromkeys(i.framework for i in session.implementations))
     session.introductions.gather(profile_named(framework, DEFAULT) for framework in frameworks)
     lines = [f"softmax-accuracy: tier {session.selection.tier}, {session.required} required, on {environment.cpu()}"]
+    lines += [f"  {remark}" for remark in session.remarks]
     for framework in frameworks:
         try:
             lines += _of_framework(session, framework)

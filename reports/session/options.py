@@ -13,6 +13,7 @@ from suites.implementations.catalogue import (
     OWN_FRAMEWORKS,
     Implementation,
     UnknownName,
+    assumption,
     of_frameworks,
     user_implementation,
 )
@@ -77,11 +78,13 @@ def session_of(config: pytest.Config) -> Session:
         profiles=_profiles(config),
         devices=_devices(config),
     )
+    own = option(config, "implementation")
     return Session(
         implementations,
         selection,
         option(config, "require") or REQUIRED,
         require_device=config.getoption("--require-device") or config.getini("require-device"),
+        remarks=[assumption(own)] if own and not selection.operations else [],
     )
 
 
@@ -91,7 +94,9 @@ def _implementations(config: pytest.Config) -> list[Implementation]:
         return of_frameworks(frameworks)
     if len(frameworks) != 1:
         raise pytest.UsageError(f"--implementation {own} needs one --framework: {', '.join(OWN_FRAMEWORKS)}")
-    return [user_implementation(own, frameworks[0], operations[0] if len(operations) == 1 else None)]
+    if len(set(operations)) > 1:
+        raise pytest.UsageError(f"--implementation {own} is one operation; give --operation once")
+    return [user_implementation(own, frameworks[0], operations[0] if operations else None)]
 
 
 def _profiles(config: pytest.Config) -> tuple[str, ...]:

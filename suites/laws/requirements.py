@@ -18,7 +18,7 @@ from suites.introduction import Introduction, Unavailable
 from suites.introductions import Introductions
 from suites.known_defects import REQUIRED, Defect, Failing, defect_of
 from suites.measure import Measurement, input_of, request_of, score
-from suites.own import declared
+from suites.own import arithmetic_changed, declared
 from suites.plan import Cell, Selection, cells
 from suites.pool import evaluate
 from suites.profiles import DEFAULT, Profile, profile_named
@@ -76,6 +76,7 @@ class Session:
     require_device: bool = False
     introductions: Introductions = field(default_factory=Introductions)
     measured: dict[str, Failing | None] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     def declare(self, known: str | None = None) -> None:
         """Have workers say what users' functions consist of, which every evaluation is held to from now on.
@@ -84,15 +85,16 @@ class Session:
         """
         contents = json.loads(known) if known is not None else None
         for place, implementation in enumerate(self.implementations):
-            if not implementation.own:
+            profile = profile_named(implementation.framework, DEFAULT)
+            if not implementation.own or not_installed(profile):
                 continue
             if contents is not None:
                 self.implementations[place] = replace(implementation, content=contents[implementation.name])
-            elif not not_installed(profile_named(implementation.framework, DEFAULT)):
-                with contextlib.suppress(Unavailable, WorkerDied):  # its cells tell of it
-                    self.implementations[place] = declared(
-                        implementation, profile_named(implementation.framework, DEFAULT)
-                    )[0]
+                continue
+            with contextlib.suppress(Unavailable, WorkerDied):  # its cells tell of it
+                self.implementations[place], state = declared(implementation, profile)
+                if state:
+                    self.remarks.append(arithmetic_changed(implementation, state))
 
     def declared(self) -> str:
         """What users' functions consist of, for another process."""
