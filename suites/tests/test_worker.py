@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import platform
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from suites.implementations.catalogue import CATALOGUE
+from suites.measure import proven_flush
 from suites.pool import evaluate, introduction_of, stop_workers
 from suites.profiles import DEFAULT, Profile
 from suites.tests.planted import BITS, NUMPY, task_of, written
@@ -186,3 +190,31 @@ def test_the_default_profile_in_this_process_and_in_a_worker_are_the_same() -> N
 
     assert introduction_of(NUMPY).selected == introduce("numpy").selected
     assert NUMPY.name == DEFAULT
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the constants of fesetround are not known")
+def test_a_process_that_computes_otherwise_from_its_start_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whatever sets it: here what this Python imports by itself."""
+    (tmp_path / "sitecustomize.py").write_text("import ctypes\nctypes.CDLL(None).fesetround(0x800)\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert introduction_of(replace(NUMPY, name="rounding")).arithmetic == "it rounds upward"
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch", "scipy"])
+def test_every_framework_is_probed_for_flushing_and_none_is_excused_that_does_not_declare_it(
+    framework: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if importlib.util.find_spec(framework) is None or importlib.util.find_spec("torch") is None:
+        pytest.skip("torch, which can set it, or the framework is not installed")
+    profile = Profile(DEFAULT, framework)
+    assert introduction_of(profile).details["flushes subnormals"] == "False"
+    program = "import torch\ntorch.set_flush_denormal(True)\n"
+    (tmp_path / "sitecustomize.py").write_text(program, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = introduction_of(replace(profile, name="flushing"))
+    assert found.flushes
+    assert found.arithmetic.startswith("subnormal results are flushed to zero")
+    implementation = next(i for i in CATALOGUE.values() if i.framework == framework)
+    assert not proven_flush(implementation, found.flushes)
