@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from references.formats import Bits, format_named
+from references.formats import Bits, Format, format_named
 from reports.run.records import LONGEST_INLINE, MeasuredProfile, Record, RunError, Worst, finite
+from reports.run.rows import is_whole, name_of
 from suites.disk import reason_of
 from suites.introduction import Introduction
 from suites.measure import Measurement
@@ -28,7 +28,7 @@ def record_of(measurement: Measurement, call: str, version: str, device: str, ro
             return None
         if bits.size <= LONGEST_INLINE:
             return [format.hexadecimal(b) for b in bits.tolist()]
-        return {"file": _keep_row(bits, rows), "length": int(bits.size)}
+        return {"file": _keep_row(bits, format, rows), "length": int(bits.size)}
 
     return Record(
         implementation=cell.implementation,
@@ -101,9 +101,9 @@ def measured_profile(profile: Profile, introduction: Introduction) -> MeasuredPr
     )
 
 
-def _keep_row(bits: Bits, rows: Path) -> str:
-    name = f"{hashlib.sha256(bits.tobytes()).hexdigest()[:16]}.npy"
-    if not (rows / name).exists():
+def _keep_row(bits: Bits, format: Format, rows: Path) -> str:
+    name = name_of(bits)
+    if not is_whole(rows, name, bits.size, format):
         temporary = rows / f"{name}.{os.getpid()}.part"
         try:
             with temporary.open("wb") as file:

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 
 from references.formats import Bits, Format
+from reports.run.error import RunError as RunError
+from reports.run.rows import read_row
 from suites.plan import Cell
 from suites.profiles import DEFAULT
 
@@ -31,10 +33,6 @@ LONGEST_INLINE = 32
 
 # Row maxima kept of a cell.
 MOST_ROWS = 64
-
-
-class RunError(Exception):
-    """A run directory that can't be read or written as asked; one line, with the path and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -247,11 +245,7 @@ class Run:
         """The bit patterns of a vector of a ``Worst``, from the record or from rows/.  Raises RunError."""
         if isinstance(vector, list):
             return np.array([int(b, 16) for b in vector], dtype=format.bits_dtype)
-        file = self.path / "rows" / vector["file"]
-        try:
-            return np.asarray(np.load(file, allow_pickle=False), dtype=format.bits_dtype)
-        except (OSError, ValueError) as error:
-            raise RunError(f"{file} can't be read ({error}); measure again") from None
+        return read_row(self.path / "rows", vector["file"], vector["length"], format)
 
 
 def finite(value: float | None) -> float | None:

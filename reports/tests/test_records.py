@@ -141,9 +141,20 @@ def test_a_worst_row_that_is_lost_is_named(copied: Run) -> None:
     file.unlink()
     with pytest.raises(RunError) as lost:
         copied.bits(record.worst.logits, BINARY32)
+    assert one_line(damaged).startswith(f"{file} is not the row that its record names")
+    assert one_line(lost).startswith(f"{file} can't be read")
     for error in (damaged, lost):
-        assert one_line(error).startswith(f"{file} can't be read")
         assert one_line(error).endswith("; measure again")
+
+
+def test_a_row_that_was_damaged_is_written_again(tmp_path: Path) -> None:
+    cell = Cell("numpy/shifted", "default", "softmax", "forward", "binary16", "last", "gauss1", LONGEST_INLINE + 1)
+    record_of(measure(cell), "the call", "1.0", "cpu", tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-2])
+    record_of(measure(cell), "the call", "1.0", "cpu", tmp_path)
+    assert file.read_bytes() == whole
 
 
 def test_hexadecimal_vectors_of_every_format_are_read_back(finished: Run) -> None:
