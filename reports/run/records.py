@@ -60,7 +60,8 @@ class Worst:
 @dataclass(frozen=True)
 class Record:
     """One cell's result; the fields that identify it come first, in the order of its key (framework, version and device
-    aside, which the profile implies).  ``path`` has the ids of the code paths in the order in which they ran."""
+    aside, which the profile implies).  ``path`` has the ids of the code paths in the order in which they ran.
+    ``rows_without_bound`` is None in the records of a version that didn't count them."""
 
     implementation: str
     framework: str
@@ -100,6 +101,7 @@ class Record:
     reference_error_ulps: float
     flushes: bool
     worst: Worst
+    rows_without_bound: int | None = None
 
     @property
     def cell(self) -> Cell:
