@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
-import stat
 from pathlib import Path
 
 import numpy as np
 
 from references.formats import Bits, Format
 from reports.run.error import RunError
-from suites.disk import reason_of
+from reports.run.regular import Unreadable, content_of
 
 # Hexadecimal digits of the sha256 that a row's file is named by.
 DIGITS = 16
@@ -39,8 +37,10 @@ def read_row(rows: Path, name: str, length: int, format: Format) -> Bits:
         raise RunError(f"{rows} has no row {name[:60]!r}: that is {DIGITS} hexadecimal digits and .npy; measure again")
     try:
         return _checked(rows, name, length, format)
-    except OSError as error:
-        raise RunError(f"{rows / name} can't be read: {reason_of(error)}; measure again") from None
+    except FileNotFoundError:
+        raise RunError(f"{rows / name} can't be read: it is not there; measure again") from None
+    except Unreadable as error:
+        raise RunError(f"{rows / name} can't be read: {error}; measure again") from None
     except ValueError as error:
         raise RunError(f"{rows / name} is not the row that its record names: {error}; measure again") from None
 
@@ -56,7 +56,7 @@ def is_whole(rows: Path, name: str, length: int, format: Format) -> bool:
 
 def _checked(rows: Path, name: str, length: int, format: Format) -> Bits:
     size = length * format.bits_dtype.itemsize
-    content = _bytes_of(rows / name, size + _MOST_HEAD)
+    content = content_of(rows / name, most=size + _MOST_HEAD, follow=False)
     head = (length,), False, format.bits_dtype
     stream = io.BytesIO(content)
     if _head_of(stream) != head or len(content) - stream.tell() != size:
@@ -78,15 +78,3 @@ def _head_of(stream: io.BytesIO) -> object:
         return np.lib.format.read_array_header_1_0(stream)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
-
-
-def _bytes_of(file: Path, most: int) -> bytes:
-    """A regular file's content: no link is followed, no FIFO waited for, and no more is read than can be right."""
-    handle = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    with open(handle, "rb") as stream:
-        state = os.fstat(stream.fileno())
-        if not stat.S_ISREG(state.st_mode):
-            raise ValueError("it is no regular file")
-        if state.st_size > most:
-            raise ValueError(f"it has {state.st_size} bytes")
-        return stream.read(most + 1)

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 from reports.baseline import Baseline, baseline_lines, read_baseline
-from reports.compare.figures import figures_of_line
 from reports.compare.judgement import Change
 from reports.compare.pairing import stored
 from reports.measuring import run_measurements
 from reports.ratchet import Ratchet, Told, failure
-from reports.tests.synthetic import Line, cell, line, write_run
+from reports.tests.synthetic import Line, cell, figures_of_line, line, write_run
 from suites.implementations.catalogue import user_implementation
 from suites.plan import Cell, Selection
 

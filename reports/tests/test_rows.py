@@ -98,17 +98,17 @@ def _saved(array: np.typing.NDArray[np.generic]) -> Callable[[Path], None]:
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (Path.unlink, "can't be read: No such file"),
+    "missing": (Path.unlink, "can't be read: it is not there"),
     "a link": (_link, "can't be read: Too many levels of symbolic links"),
     "a link to itself": (_loop, "can't be read: Too many levels of symbolic links"),
     "a FIFO": (_fifo, "it is no regular file"),
-    "a directory": (_directory, "can't be read: Is a directory"),
+    "a directory": (_directory, "it is no regular file"),
     "empty": (lambda file: file.write_bytes(b""), "is not the row"),
     "no array": (lambda file: file.write_bytes(b"no array"), "is not the row"),
     "a pickle": (lambda file: file.write_bytes(pickle.dumps({})), "is not the row"),
     "a pickled array": (_pickled, "is not the row"),
     "cut off": (lambda file: os.truncate(file, 200), "is not the row"),
-    "gigantic": (lambda file: os.truncate(file, 1 << 40), "it has 1099511627776 bytes"),
+    "gigantic": (lambda file: os.truncate(file, 1 << 40), "can't be read: it has 1099511627776 bytes"),
     "other numbers": (_saved(ROW[::-1]), "its content is another"),
     "too few numbers": (_saved(ROW[:39]), "doesn't hold 40 numbers of 32 bits"),
     "another shape": (_saved(ROW[None]), "doesn't hold 40 numbers of 32 bits"),
