@@ -26,13 +26,13 @@ def runs(tmp_path: Path) -> None:
     special = cell(5, family="special")
     old = [
         line(cell(0)),
-        line(cell(1)),
+        line(cell(1, format="binary16")),
         line(cell(2), ROWS),
         line(special, verdict="wrong", outcomes={"finite_for_nan": 2, "underflow": 1}),
     ]
     new = [
         line(cell(0)),
-        line(cell(1), verdict="storage-stable", **NEW_BITS),
+        line(cell(1, format="binary16"), verdict="storage-stable", **NEW_BITS),
         line(cell(2), ROWS, verdict="wrong", outcomes=NAN_FOR_NUMBER, infinite_ratios=3, bound_ratio=None, **NEW_BITS),
         line(special, outcomes={"underflow": 1}, **NEW_BITS),
     ]
@@ -73,8 +73,8 @@ def test_the_exit_code_says_what_was_found(command: Command, options: str, code:
 
 
 def test_a_verdict_alone_fails_where_a_cell_falls_below_it(command: Command, tmp_path: Path) -> None:
-    write_run(tmp_path / "old", [line(cell(), verdict="faithful")])
-    write_run(tmp_path / "new", [line(cell(), verdict="accurate", **NEW_BITS)])
+    write_run(tmp_path / "old", [line(cell(), [0.75], verdict="faithful")])
+    write_run(tmp_path / "new", [line(cell(), [0.75], verdict="accurate", **NEW_BITS)])
     assert command("compare", "old", "new").code == OK
     assert command("compare", "old", "new", "--fail-on", "faithful").code == WORSE
     assert command("compare", "old", "new", "--fail-on", "accurate", "--fail-on", "worse").code == OK
