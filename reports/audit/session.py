@@ -9,7 +9,10 @@ from pathlib import Path
 from reports.audit.sides import Side
 from reports.files import write_atomically
 from reports.measuring import run_measurements
+from reports.run.reader import is_there
 from reports.run.records import RunError
+from reports.run.regular import Unreadable, content_of
+from reports.run.strict import parsed
 from reports.telling import cell_progress, foretell, say, say_lost
 from suites.implementations.catalogue import Implementation
 from suites.plan import Selection
@@ -23,8 +26,8 @@ def begin(out: Path, sides: tuple[Side, Side]) -> None:
     file = out / _MANIFEST
     mine = {"schema": SCHEMA, **{side.name: asdict(side) | {"frameworks": list(side.frameworks)} for side in sides}}
     try:
-        held = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-    except (OSError, ValueError) as error:
+        held = parsed(content_of(file).decode("utf-8")) if is_there(file) else None
+    except (OSError, Unreadable, ValueError) as error:
         raise RunError(f"{file} can't be read ({error}); choose another --out, or remove {out}") from None
     if held is not None and held != mine:
         raise RunError(f"{out} holds an audit of {_told(held)}; choose another --out, or remove it")

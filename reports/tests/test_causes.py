@@ -16,9 +16,8 @@ from reports.compare.comparison import compare_runs
 from reports.run.records import MeasuredProfile
 from reports.tests.conftest import Command
 from reports.tests.synthetic import Line, cell, line, write_run
-from suites.inputs.layouts import LAYOUTS
 from suites.measure import input_of
-from suites.plan import Cell
+from suites.plan import FORMATS, QUANTITIES, Cell
 
 NEW_BITS: dict[str, Any] = {"output_sha256": "2" * 64}
 TORCH = {"torch": "2.9.0", "numpy": "2.4.0", "mpmath": "1.3.0"}
@@ -391,7 +390,8 @@ def test_equal_runs_have_no_causes(command: Command, tmp_path: Path) -> None:
 
 
 def test_many_groups_are_counted_where_they_are_not_shown(command: Command, tmp_path: Path) -> None:
-    cells = [cell(n, implementation=f"torch/k{n}", layout=LAYOUTS[n], format="binary32") for n in range(12)]
+    kinds = [(format, quantity) for format in FORMATS for quantity in QUANTITIES]
+    cells = [cell(n, implementation=f"torch/k{n}", format=kinds[n][0], quantity=kinds[n][1]) for n in range(12)]
     write_run(tmp_path / "old", [line(c, path=[f"mine{n}"]) for n, c in enumerate(cells)])
     new = [line(c, path=[f"mine{n}"], **NEW_BITS) for n, c in enumerate(cells)]
     write_run(tmp_path / "new", new, packages=TORCH | {"torch": "2.10.0"})

@@ -11,7 +11,7 @@ import pytest
 from reports.compare.comparison import Comparison, compare_runs
 from reports.compare.demand import Demand
 from reports.compare.evidence import ALIKE, LEVEL
-from reports.compare.judgement import CHANGED, DIFFERENT, IDENTICAL, IMPROVED, WORSE
+from reports.compare.judgement import BROKEN, CHANGED, DIFFERENT, IDENTICAL, IMPROVED, WORSE
 from reports.exits import INCOMPLETE, NOTHING_COMPARED, OK
 from reports.exits import WORSE as EXIT_WORSE
 from reports.run.records import MeasuredProfile, Run, RunError, Unmeasured
@@ -191,9 +191,52 @@ def test_without_row_maxima_figures_and_verdicts_are_compared_and_it_is_said(tmp
     assert any("there is no paired test" in note for note in comparison.notes)
 
 
-def test_identical_bits_that_are_judged_otherwise_are_counted(tmp_path: Path) -> None:
-    comparison = compared(tmp_path, [line(cell())], [line(cell(), verdict="faithful")])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"git_commit": "abc"}, {"git_commit": "def"}),
+        ({"git_commit": "abc-dirty"}, {"git_commit": "abc-dirty"}),
+        ({"content": {"suite": "1" * 64}}, {"content": {"suite": "2" * 64}}),
+        ({"packages": {"mpmath": "1.3.0"}}, {"packages": {"mpmath": "1.4.1"}}),
+    ],
+)
+def test_identical_bits_that_another_version_judges_otherwise_are_counted(
+    tmp_path: Path, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    before = write_run(tmp_path / "old", [line(cell())], **old)
+    comparison = compare_runs(before, write_run(tmp_path / "new", [line(cell(), verdict="stable")], **new))
     assert (words(comparison), comparison.rejudged) == ({IDENTICAL: 1}, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"verdict": "stable"}, "another verdict: accurate and stable;"),
+        ({"p99_ulp": 2.4}, "another p99_ulp: 2.5 and 2.4;"),
+        ({"maxima": [2.4, 1.0]}, "another max_ulp: 2.5 and 2.4;"),
+        ({"bound_ratio": 0.5}, "another bound_ratio: 0.0025 and 0.5;"),
+        ({"outcomes": {"underflow": 1}}, "another outcomes: {} and {'underflow': 1};"),
+    ],
+)
+@pytest.mark.parametrize("manifest", [{}, {"content": {"suite": "1" * 64, "numpy": "3"}}])
+def test_one_judge_has_one_answer_for_the_same_bits(
+    tmp_path: Path, changes: dict[str, Any], told: str, manifest: dict[str, Any]
+) -> None:
+    old = write_run(tmp_path / "old", [line(cell())], **manifest)
+    new = write_run(tmp_path / "new", [line(cell(), **changes)], **manifest)
+    with pytest.raises(RunError) as refused:
+        compare_runs(old, new)
+    assert f"{cell().key} has the input and the output of {old}, and {told}" in str(refused.value)
+
+
+def test_flushing_may_judge_the_same_bits_otherwise(tmp_path: Path) -> None:
+    comparison = compared(tmp_path, [line(cell())], [line(cell(), verdict="stable", flushes=True)])
+    assert (words(comparison), comparison.rejudged) == ({IDENTICAL: 1}, 1)
+
+
+def test_memory_that_is_touched_now_is_no_identical_cell(tmp_path: Path) -> None:
+    comparison = compared(tmp_path, [line(cell())], [line(cell(), verdict="wrong")])
+    assert words(comparison) == {BROKEN: 1}
 
 
 def test_a_line_out_of_order_or_cut_off_is_named(tmp_path: Path) -> None:
