@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -172,7 +173,7 @@ class _Reader:
 def _head_of(data: Any) -> Head:
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA or isinstance(schema, bool):
-        raise ValueError(f"schema version {str(schema)[:20]}, this program reads {SCHEMA}")
+        raise ValueError(f"schema version {reprlib.repr(schema)}, this program reads {SCHEMA}")
     return made(Head, data)
 
 

@@ -71,7 +71,7 @@ def check_complete(path: Path, manifest: Manifest, cells: int, inputs: Iterable[
             f"{path} has {cells} of {manifest.planned} cells, and its manifest says finished: lines are missing from "
             f"{path / 'cells.jsonl'}; run 'measure --out {path}' again to complete it"
         )
-    if manifest.finished and manifest.inputs_sha256 not in (None, fingerprint_of(inputs)):
+    if manifest.finished and manifest.inputs_sha256 != fingerprint_of(inputs):
         file = path / "manifest.json"
         raise RunError(f"{file}: inputs_sha256 is not the fingerprint of the inputs in cells.jsonl; measure again")
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 Made = TypeVar("Made")
 
 # What a text that can't be taken raises, once ``parsed`` and ``made`` have put it in words.
-DAMAGE = (ValueError,)
+DAMAGE = (ValueError, KeyError, TypeError)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -32,7 +32,12 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique)
 def parsed(text: str) -> Any:
     """What a JSON text holds.  Raises ValueError, in one line, for what is no JSON and a key that is there twice."""
     try:
-        return _DECODER.decode(text)
+        found = _DECODER.decode(text)
+        if "\\u" in text:  # half of a pair of code units is no character, and can't be written anywhere
+            json.dumps(found, ensure_ascii=False).encode("utf-8")
+        return found
+    except UnicodeEncodeError:
+        raise ValueError("half of a surrogate pair in a text") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"no JSON: {error.msg} at character {error.pos + 1}") from None
     except RecursionError:

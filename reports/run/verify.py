@@ -176,20 +176,21 @@ def _of_input(record: Record, vectors: tuple[Bits, Bits, Bits]) -> str | None:
 
 def _difference(record: Record, now: Worst) -> str | None:
     """The first figure of the worst element that is another now."""
-    worst = record.worst
-    for name, recorded, found in (
-        ("exact", worst.exact, now.exact),
-        ("ulp_error", worst.ulp_error, now.ulp_error),
-        ("bound_ratio", worst.bound_ratio, now.bound_ratio),
+    worst, slack = record.worst, 2 * record.reference_error_ulps
+    of_ratio = slack * now.bound_ratio / now.ulp_error if now.bound_ratio and now.ulp_error else 0.0
+    for name, recorded, found, room in (
+        ("exact", worst.exact, now.exact, 0.0),
+        ("ulp_error", worst.ulp_error, now.ulp_error, slack),
+        ("bound_ratio", worst.bound_ratio, now.bound_ratio, of_ratio),
         # Memory that was touched is no property of the element.
-        ("outcome", worst.outcome, worst.outcome if worst.outcome == TOUCHED else now.outcome),
+        ("outcome", worst.outcome, worst.outcome if worst.outcome == TOUCHED else now.outcome, 0.0),
     ):
-        if not _same(recorded, found, record.reference_error_ulps):
+        if not _same(recorded, found, room):
             return f"worst.{name}: it says {recorded}; the oracle says {found}"
     return None
 
 
-def _same(recorded: object, found: object, slack: float) -> bool:
+def _same(recorded: object, found: object, room: float) -> bool:
     if isinstance(recorded, (int, float)) and isinstance(found, (int, float)):
-        return abs(recorded - found) <= _RELATIVE * max(abs(recorded), abs(found)) + 2 * slack
+        return abs(recorded - found) <= _RELATIVE * max(abs(recorded), abs(found)) + room
     return recorded == found
