@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,7 +57,7 @@ class Stored:
                 f"{self.path / 'rows/maxima.jsonl'}: {key}: the largest is {largest}, and max_ulp of its record is "
                 f"{side.figures.max_ulp}; measure again"
             )
-        return replace(side, maxima=rows)
+        return Side(side.cell, side.figures, rows)
 
     def _ordered(self, name: str, of_line: Callable[[Any], tuple[str, Kept]]) -> Iterator[tuple[str, Kept]]:
         """Keys and what a file's lines hold.  Lines of a run that was interrupted have no order yet."""

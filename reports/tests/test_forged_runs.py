@@ -63,9 +63,11 @@ FOR_TEXTS = [
 ]
 FOR_OTHERS = ["3", '"x"', "NaN", '"no"', NESTED, HUGE]
 
-# What can't be noticed by reading alone: free text, and figures that nothing else in a record is tied to.
+# What can't be noticed in a record alone: free text, and figures that nothing else in it is tied to.  (The largest error
+# of a wrong cell is held against its row maxima where those are read.)
 FREE_TEXT = {"version", "device", "call", "oracle", "profile", "implementation"}
 FREE_FIGURES = {
+    "max_ulp",
     "conditioning_ratio",
     "max_abs",
     "max_rel",
