@@ -17,7 +17,7 @@ NOT_APPLICABLE = "n/a"
 # Worst first.  A better word is given only when every worse test is passed.
 VERDICTS = ("wrong", "unstable", "storage-stable", "stable", "accurate", "faithful", "correctly rounded")
 
-_ALWAYS_WRONG = ("out_of_range", "nonzero_for_zero", "finite_for_infinite", "finite_for_nan", "nan_for_number")
+ALWAYS_WRONG = ("out_of_range", "nonzero_for_zero", "finite_for_infinite", "finite_for_nan", "nan_for_number")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Judgement:
     """The verdict over all elements, and the largest ratios (None where there is no bound; inf is a real answer).
 
     ``order_assumed``: the bound took the depth of a pairwise sum (the row is too long for one that holds in any order).
-    ``infinite_ratios`` counts the elements whose ratio is infinite.
+    ``infinite_ratios`` counts the elements whose ratio is infinite, ``rows_without_bound`` the rows whose bound says
+    nothing.
     """
 
     verdict: str
@@ -34,6 +35,7 @@ class Judgement:
     conditioning_ratio: float | None
     order_assumed: bool
     infinite_ratios: int
+    rows_without_bound: int
 
 
 def at_least(verdict: str, required: str) -> bool:
@@ -76,15 +78,17 @@ def judge(
     storage = ratio
     if narrow:
         storage, excused = ratio_to(bounds.storage_arithmetic(format, rows.n, flushes=flushes))
-        storage = np.where(excused, storage, ratio)  # a bound that says nothing excuses nothing
+        # A bound that says nothing excuses nothing, and what is within the one bound needs no other: so the largest of
+        # these decides whether any element is beyond both.
+        storage = np.where(excused, np.minimum(storage, ratio), ratio)
     explained = conditioning_limit(operation, quantity, rows, errors.exact, format, flushes=flushes, **vectors)
     conditioning = np.where(ordinary, _ratio(errors, explained), 0.0)
 
-    beyond = np.minimum(ratio, storage) > 1
+    beyond = storage > 1
     lost_sign = outcome_is(errors, "underflow", "flipped") & beyond
     # Only next to the largest number does the bound reach infinity.
     overflowed = outcome_is(errors, "infinite_for_finite") & ((ratio > 1) | ~judged)
-    if (outcome_is(errors, *_ALWAYS_WRONG) | lost_sign | overflowed).any():
+    if (outcome_is(errors, *ALWAYS_WRONG) | lost_sign | overflowed).any():
         verdict = "wrong"
     elif beyond.any():
         verdict = "unstable"
@@ -108,6 +112,7 @@ def judge(
         conditioning_ratio=float(conditioning.max()) if ordinary.any() else None,
         order_assumed=arithmetic.assumed,
         infinite_ratios=int(np.isinf(ratio).sum()),
+        rows_without_bound=int(nothing.any(axis=-1).sum()),
     )
     return judgement, ratio
 

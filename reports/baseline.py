@@ -13,17 +13,21 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from reports.compare.figures import Figures
 from reports.compare.pairing import Side, Stored, stored
 from reports.exits import INCOMPLETE, OK
-from reports.facts.tally import LADDER
+from reports.facts.tally import BELOW_STABLE
 from reports.lines import say
+from reports.run.baseline_lines import CELL, CellNames, Cells, Head, Inputs
 from reports.run.records import Manifest, RunError
+from reports.run.regular import Unreadable, lines_in
+from reports.run.strict import DAMAGE, made, parsed
 from reports.writing import write_page
 from suites.plan import Cell
 
@@ -31,6 +35,8 @@ SCHEMA = 1
 
 # Of a sha256; enough to tell some hundred inputs apart.
 _DIGITS = 12
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -126,59 +132,120 @@ def read_baseline(path: Path) -> Baseline:
     if path.is_dir():
         run = stored(path)
         return Baseline(path, run.manifest.tier, _measured_on(run.manifest), dict(run.sides()))
+    remedy = f"make it with 'baseline RUN --out {path}'"
+    number, read = 0, _Reader()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} can't be read ({error}); make it with 'baseline RUN --out {path}'") from None
-    number = 1
-    try:
-        head = json.loads(lines[0])
-        if head["schema"] != SCHEMA:
-            raise ValueError(f"schema version {head['schema']}, this program reads {SCHEMA}")
-        inputs: dict[str, str] = {}
-        sides: dict[str, Side] = {}
-        for text in lines[1:]:
+        for text in lines_in(path):
             number += 1
-            line = json.loads(text)
-            if "input" in line:
-                inputs |= {f"{line['input']}/{length}": sha256 for length, sha256 in line["sha256"].items()}
-            else:
-                sides |= {side.cell.key: side for side in _sides(line, head, inputs)}
-        return Baseline(path, head["tier"], dict(head["measured_on"]), sides)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        remedy = f"make it with 'baseline RUN --out {path}'"
-        raise RunError(f"{path}, line {number} is no line of a baseline ({error}); {remedy}") from None
+            read.line(parsed(text))
+        if read.head is None:
+            raise ValueError("empty")
+    except FileNotFoundError:
+        raise RunError(f"{path} can't be read (it is not there); {remedy}") from None
+    except Unreadable as error:
+        raise RunError(f"{path} can't be read ({error}); {remedy}") from None
+    except DAMAGE as error:
+        raise RunError(f"{path}, line {max(number, 1)} is no line of a baseline ({error}); {remedy}") from None
+    return Baseline(path, read.head.tier, dict(read.head.measured_on), read.sides)
 
 
-def _sides(line: dict[str, Any], head: dict[str, Any], inputs: dict[str, str]) -> Iterator[Side]:
+class _Reader:
+    """What the lines of a baseline have told so far."""
+
+    def __init__(self) -> None:
+        self.head: Head | None = None
+        self.inputs: dict[str, str] = {}
+        self.sides: dict[str, Side] = {}
+
+    def line(self, data: Any) -> None:
+        """Take in a line.  Raises ValueError, which names what is wrong."""
+        if self.head is None:
+            self.head = _head_of(data)
+        elif isinstance(data, dict) and "input" in data:
+            given = made(Inputs, data)
+            for length, sha256 in given.sha256.items():
+                _add(self.inputs, f"{given.input}/{length}", sha256)
+        else:
+            for side in _sides(data, self.head, self.inputs):
+                _add(self.sides, side.cell.key, side)
+
+
+def _head_of(data: Any) -> Head:
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != SCHEMA or isinstance(schema, bool):
+        raise ValueError(f"schema version {reprlib.repr(schema)}, this program reads {SCHEMA}")
+    return made(Head, data)
+
+
+def _add(found: dict[str, Made], name: str, value: Made) -> None:
+    if name in found:
+        raise ValueError(f"{name} is there twice")
+    found[name] = value
+
+
+def _sides(data: Any, head: Head, inputs: dict[str, str]) -> Iterator[Side]:
+    if not isinstance(data, dict):
+        raise ValueError("no object with cells")
+    layouts = {name: by_length for name, by_length in data.items() if name != "cells"}
+    given = made(Cells, {"cells": data.get("cells"), "layouts": layouts})
     # An implementation's name may have slashes of its own.
-    implementation, profile, operation, quantity, format, family = line.pop("cells").rsplit("/", 5)
+    names = given.cells.rsplit("/", 5)
+    if len(names) != 6:
+        raise ValueError(f"cells: {given.cells} has not all of a cell's names")
+    implementation, profile, operation, quantity, format, family = names
     framework = _framework(implementation, head)
-    for layout, by_length in line.items():
+    for layout, by_length in given.layouts.items():
         for length, (verdict, max_ulp, ratio, *off) in by_length.items():
-            if verdict not in LADDER:
-                raise ValueError(f"unknown verdict {verdict!r}")
+            name = f"{format}/{family}/{length}"
+            if name not in inputs:
+                raise ValueError(f"cells: there is no input {name}")
+            # The names are those of a cell: a key that is none doesn't become one.
+            cell = made(
+                CellNames,
+                dict(zip(CELL, (implementation, profile, operation, quantity, format, layout, family), strict=True)),
+            )
+            bound_ratio = math.inf if ratio == "inf" else None if ratio is None else float(ratio)
+            wrong = _contradiction(verdict, max_ulp, bound_ratio, off[0] if off else 0)
+            if wrong:
+                raise ValueError(f"{given.cells}, {layout}, {length}: {wrong}")
             figures = Figures(
                 framework=framework,
-                version=head["versions"].get(framework, ""),
+                version=head.versions.get(framework, ""),
                 device="",
                 verdict=verdict,
                 max_ulp=max_ulp,
                 p99_ulp=None,
                 bias_ulp=None,
-                bound_ratio=math.inf if ratio == "inf" else ratio,
+                bound_ratio=bound_ratio,
                 off=off[0] if off else 0,
                 outcomes={},
-                flushes=framework in head["flushes"],
-                input_sha256=inputs[f"{format}/{family}/{length}"],
+                flushes=framework in head.flushes,
+                input_sha256=inputs[name],
                 output_sha256="",
                 worst="",
             )
-            cell = Cell(implementation, profile, operation, quantity, format, layout, family, int(length))
-            yield Side(cell, figures, None)
+            yield Side(Cell(**vars(cell), row_length=int(length)), figures, None)
 
 
-def _framework(implementation: str, head: dict[str, Any]) -> str:
+# Two digits of a number, which the half of a digit may take to either side of a limit.
+_ROUNDED = 1.06
+
+
+def _contradiction(verdict: str, max_ulp: float | None, ratio: float | None, off: int) -> str | None:
+    """What the figures say otherwise than the verdict, as far as two digits tell."""
+    if off and verdict != "wrong":
+        return f"it says {verdict}; its figures say wrong"
+    if ratio is not None and ratio > _ROUNDED and verdict not in BELOW_STABLE:
+        return f"it says {verdict}; a ratio of {ratio} says that it is beyond its bound"
+    if verdict in ("unstable", "storage-stable") and (ratio is None or ratio < 1 / _ROUNDED):
+        return f"it says {verdict}; a ratio of {ratio} says that it is within its bound"
+    limit = {"correctly rounded": 0.5, "faithful": 1.0}.get(verdict)
+    if limit is not None and max_ulp is not None and max_ulp > limit * _ROUNDED:
+        return f"it says {verdict}; an error of {max_ulp} ulp says that it is not"
+    return None
+
+
+def _framework(implementation: str, head: Head) -> str:
     """The catalogue's names begin with their framework; a user's own doesn't, and belongs to the only one there is."""
     name = implementation.partition("/")[0]
-    return name if name in head["versions"] else next(iter(head["versions"]), name)
+    return name if name in head.versions else next(iter(head.versions), name)

@@ -161,11 +161,16 @@ def measure(out: Path, tier: str, require: str | None, **filters: Any) -> int:
 @click.option(
     "--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for the terminal)."
 )
-def report(runs: tuple[Path, ...], history: bool, html_file: Path | None, markdown_file: Path | None) -> int:
+@click.option("--verify", is_flag=True, help="First judge every worst element again, by the oracle; 2 if one differs.")
+def report(
+    runs: tuple[Path, ...], history: bool, html_file: Path | None, markdown_file: Path | None, verify: bool
+) -> int:
     """Make pages from a run directory; both next to it if neither is named.
 
     With --history, one page from any number of runs; Markdown on the terminal if no file is named.
     """
+    if history and verify:
+        raise click.UsageError("--verify goes with one RUN, and not with --history.")
     if history:
         from reports.history.verb import history_verb
 
@@ -174,7 +179,7 @@ def report(runs: tuple[Path, ...], history: bool, html_file: Path | None, markdo
         raise click.UsageError(f"report takes one RUN, not {len(runs)}; --history takes several.")
     from reports.verbs import report_verb
 
-    return report_verb(runs[0], html_file, markdown_file)
+    return report_verb(runs[0], html_file, markdown_file, verify=verify)
 
 
 # Logits may begin with a minus sign; -inf must not be taken for the options -i, -n and -f.

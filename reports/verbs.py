@@ -20,9 +20,11 @@ from reports.lines import tell
 from reports.losses import say_lost
 from reports.measuring import run_measurements
 from reports.options import UsageError
+from reports.progress import progress_bar
 from reports.replay import replayed, script_for
 from reports.run.reader import read_run
 from reports.run.records import Record, Run, RunError
+from reports.run.verify import verified
 from reports.selecting import interpreter_named, no_cell, selection_of
 from reports.telling import cell_progress, foretell, say
 from reports.vocabulary import known
@@ -153,9 +155,11 @@ def _sentence(run: Run) -> str:
     return f"{len(run.records)} of {run.manifest.planned} cells in {run.path}: {judged}."
 
 
-def report_verb(run_path: Path, html_file: Path | None, markdown_file: Path | None) -> int:
-    """Write the pages; 3 where the run has not all of its cells."""
+def report_verb(run_path: Path, html_file: Path | None, markdown_file: Path | None, *, verify: bool = False) -> int:
+    """Write the pages; 3 where the run has not all of its cells.  ``verify``: once the oracle has confirmed it."""
     run = read_run(run_path)
+    if verify:
+        say_verified(run)
     need_templates()
     from reports import html, markdown
 
@@ -169,6 +173,19 @@ def report_verb(run_path: Path, html_file: Path | None, markdown_file: Path | No
         say(f"{run_path} is incomplete: {len(run.records)} of {run.manifest.planned} cells")
         return INCOMPLETE
     return OK
+
+
+def say_verified(run: Run) -> None:
+    """Hold every record's worst element against the oracle, and say how many there were.
+
+    Names what differs, and raises RunError.
+    """
+    with progress_bar("judging again") as advance:
+        found = verified(run, run.records, lambda done: advance(done, len(run.records), "judging again"))
+    for record, text in found.differences[:10]:
+        say(f"not what the oracle says: {record.key}: {text}")
+    found.demand(run)
+    say(f"verified: the worst elements of all {found.count} cells are what the oracle says")
 
 
 def explain_verb(
@@ -186,9 +203,13 @@ def explain_verb(
 
 
 def replay_verb(run_path: Path, cell: str, script: bool, python: str | None = None) -> int:
-    """Run a worst case again; 1 where the figures are not those of the run, 3 where the framework is missing."""
+    """Run a worst case again; 1 where the figures are not those of the run, 3 where the framework is missing.
+
+    Raises RunError where the oracle contradicts the record.
+    """
     run = read_run(run_path)
     record = run.named(cell)
+    verified(run, [record]).demand(run)
     if script:
         need_templates()
         sys.stdout.write(script_for(run, record))

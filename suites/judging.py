@@ -152,7 +152,7 @@ def _judged(
         output_sha256=sha256,
         oracle=_judges(reference),
         reference_error_ulps=float(reference.error_ulps(batch.format).max()),
-        worst=_element(function, exact, errors, ratio, computed, reference, place, flushes),
+        worst=element(function, exact, errors, ratio, computed, reference, place, flushes),
     )
 
 
@@ -213,7 +213,7 @@ def worst_place(errors: Errors, judgement: Judgement, ratio: Floats) -> tuple[in
     return int(row), int(column)
 
 
-def _element(
+def element(
     function: Function,
     exact: Exact,
     errors: Errors,
@@ -223,6 +223,7 @@ def _element(
     place: tuple[int, int],
     flushes: bool,
 ) -> Worst:
+    """What is remembered of the element at a place of an output: ``ratio`` has the bound ratio of each."""
     (row, column), batch, quantity = place, exact.batch, function[1]
     error, relative = float(errors.ulps[place]), float(ratio[place])
     # Copies: a view of a row would keep the whole batch.

@@ -10,7 +10,10 @@ from reports.audit.sides import Side
 from reports.files import write_atomically
 from reports.losses import say_lost
 from reports.measuring import run_measurements
+from reports.run.reader import is_there
 from reports.run.records import RunError
+from reports.run.regular import Unreadable, content_of
+from reports.run.strict import parsed
 from reports.telling import cell_progress, foretell, say
 from suites.implementations.catalogue import Implementation
 from suites.plan import Selection
@@ -26,8 +29,8 @@ def begin(out: Path, sides: tuple[Side, Side]) -> None:
     if file.is_symlink() or (file.exists() and not file.is_file()):
         raise RunError(f"{file} is no plain file; choose another --out, or remove it")
     try:
-        held = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-    except (OSError, ValueError) as error:
+        held = parsed(content_of(file).decode("utf-8")) if is_there(file) else None
+    except (OSError, Unreadable, ValueError) as error:
         raise RunError(f"{file} can't be read ({error}); choose another --out, or remove {out}") from None
     if held is not None and held != mine:
         raise RunError(f"{out} holds an audit of {_told(held)}; choose another --out, or remove it")

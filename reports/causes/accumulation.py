@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from reports.causes.finding import Finding, where
 from reports.causes.view import Part
 from reports.compare.figures import Figures
 from reports.compare.judgement import Change
+from reports.run.records import Worst
 from suites.exact import exact_of
 from suites.inputs import special
 from suites.measure import input_of
@@ -79,10 +79,10 @@ def _level(figures: Figures, cell: Cell, detail: Detail | None, side: int) -> in
     return BEYOND
 
 
-def within_narrow_sums(cell: Cell, worst: dict[str, Any], input_sha256: str, flushes: bool) -> bool:
+def within_narrow_sums(cell: Cell, worst: Worst, input_sha256: str, flushes: bool) -> bool:
     """Whether a cell's worst element is within the bound of an algorithm that sums in the narrow format too."""
-    batch, row, column = input_of(cell), worst["row"], worst["index"]
-    if worst["ulp_error"] is None or batch.sha256 != input_sha256:
+    batch, row, column = input_of(cell), worst.row, worst.index
+    if worst.ulp_error is None or batch.sha256 != input_sha256:
         return False
     exact = exact_of(batch)
     if exact.special[row]:
@@ -97,7 +97,7 @@ def within_narrow_sums(cell: Cell, worst: dict[str, Any], input_sha256: str, flu
         return False
     chosen = slice(row, row + 1)
     quantum = format.ulp_exponents(reference.hi[chosen], reference.lo[chosen], reference.exponent[chosen])
-    return bool(worst["ulp_error"] <= np.ldexp(limit, -quantum.astype(np.int32))[0, column])
+    return bool(worst.ulp_error <= np.ldexp(limit, -quantum.astype(np.int32))[0, column])
 
 
 # -- 32 and 64 bits --------------------------------------------------------------------------------------------------
@@ -117,6 +117,6 @@ def _sum_shares(detail: Detail) -> tuple[float, float]:
     """What the sum has contributed at least to the worst error before and after, in ulps."""
     found = []
     for worst in detail.worst:
-        parts, error = worst.get("attribution"), worst["ulp_error"]
+        parts, error = worst.attribution, worst.ulp_error
         found.append(least_shares(parts, error).get("sum", 0.0) if parts and error is not None else 0.0)
     return found[0], found[1]

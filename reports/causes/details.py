@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from reports.compare.comparison import Comparison
-from reports.compare.figures import cell_of_line
 from reports.compare.judgement import Change
 from reports.compare.pairing import Maxima, Stored
-from reports.run.reader import read_lines
+from reports.run.reader import maxima_of_line, read_lines, record_of_line
+from reports.run.records import Worst
 
 # Changed cells of a part that are looked at: those with the largest errors.
 MOST_OF_A_PART = 8
@@ -18,9 +17,9 @@ MOST_OF_A_PART = 8
 
 @dataclass(frozen=True)
 class Detail:
-    """The worst element of a cell before and after, as records have it; its row maxima where both runs kept them."""
+    """The worst element of a cell before and after; its row maxima where both runs kept them."""
 
-    worst: tuple[dict[str, Any], dict[str, Any]]
+    worst: tuple[Worst, Worst]
     maxima: tuple[Maxima, Maxima] | None
 
 
@@ -43,18 +42,13 @@ def details_of(comparison: Comparison, wanted: Iterable[Change]) -> dict[str, De
     return found
 
 
-def _worst_of(run: Stored, keys: set[str]) -> dict[str, dict[str, Any]]:
-    def made(line: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        return cell_of_line(line).key, line["worst"]
-
-    return {key: worst for key, worst in read_lines(run.path, "cells.jsonl", made) if key in keys}
+def _worst_of(run: Stored, keys: set[str]) -> dict[str, Worst]:
+    records = read_lines(run.path, "cells.jsonl", record_of_line)
+    return {record.key: record.worst for record in records if record.key in keys}
 
 
 def _maxima_of(run: Stored, keys: set[str]) -> dict[str, Maxima]:
     if not run.has_maxima:
         return {}
-
-    def made(line: dict[str, Any]) -> tuple[str, Maxima]:
-        return line["key"], line["max_ulp"]
-
-    return {key: rows for key, rows in read_lines(run.path, "rows/maxima.jsonl", made) if key in keys}
+    lines = read_lines(run.path, "rows/maxima.jsonl", maxima_of_line)
+    return {maxima.key: maxima.max_ulp for maxima in lines if maxima.key in keys}

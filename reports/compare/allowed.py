@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import reprlib
 import tomllib
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -13,12 +14,16 @@ from references.verdict import VERDICTS, at_least
 from reports.compare.evidence import Drift
 from reports.compare.judgement import BROKEN, CHANGED, IMPROVED, NOT_COMPARABLE, REMOVED, WORSE, Change
 from reports.options import UsageError
+from reports.run.regular import Unreadable, content_of
 
 # What an entry may accept; ``drift`` is a line of cells whose typical row moved.
 DRIFT = "drift"
 ACCEPTABLE = (WORSE, BROKEN, DRIFT, CHANGED, IMPROVED, REMOVED, NOT_COMPARABLE)
 
 _SELECTORS = ("framework", "implementation", "operation", "quantity", "format", "layout", "family", "row_length")
+# Of a file of entries; people write it.
+_MOST_BYTES = 1 << 22
+
 _OTHERS = ("change", "reason", "expires", "verdict")
 
 
@@ -85,11 +90,15 @@ def accepted(entries: list[Entry], changes: list[Change], drifts: list[Drift], t
 def read_entries(file: Path) -> list[Entry]:
     """The entries of a file.  Raises UsageError."""
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = tomllib.loads(content_of(file, most=_MOST_BYTES).decode("utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"--allow {file} can't be read: it is not there") from None
+    except (Unreadable, ValueError) as error:
         raise UsageError(f"--allow {file} can't be read: {error}") from None
+    except RecursionError:
+        raise UsageError(f"--allow {file} can't be read: nested too deep") from None
     entries = data.pop("allow", [])
-    if data or not isinstance(entries, list):
+    if data or not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UsageError(f"--allow {file}: every entry begins with [[allow]], not with [{next(iter(data), 'allow')}]")
     return [_entry(entry, f"{file.name}, entry {number}") for number, entry in enumerate(entries, start=1)]
 
@@ -98,8 +107,12 @@ def _entry(entry: dict[str, Any], name: str) -> Entry:
     unknown = [key for key in entry if key not in _SELECTORS + _OTHERS]
     if unknown:
         raise UsageError(f"{name}: unknown field {unknown[0]!r}; known are {', '.join(_SELECTORS + _OTHERS)}")
-    selectors = {key: _words(entry[key]) for key in _SELECTORS if key in entry}
-    change, reason, expires = _words(entry.get("change", [])), entry.get("reason"), entry.get("expires")
+    selectors = {key: _words(entry[key], f"{name}: {key}") for key in _SELECTORS if key in entry}
+    change, reason, expires = (
+        _words(entry.get("change", []), f"{name}: change"),
+        entry.get("reason"),
+        entry.get("expires"),
+    )
     for word in change:
         if word not in ACCEPTABLE:
             raise UsageError(f"{name}: unknown change {word!r}; known are {', '.join(ACCEPTABLE)}")
@@ -115,5 +128,9 @@ def _entry(entry: dict[str, Any], name: str) -> Entry:
     return Entry(name, change, " ".join(reason.split()), expires, verdict, selectors)
 
 
-def _words(value: Any) -> tuple[str, ...]:
-    return tuple(str(v) for v in (value if isinstance(value, list) else [value]))
+def _words(value: Any, name: str) -> tuple[str, ...]:
+    """One word or number, or a list of some.  Raises UsageError."""
+    words = value if isinstance(value, list) else [value]
+    if not all(isinstance(word, (str, int)) and not isinstance(word, bool) for word in words):
+        raise UsageError(f"{name} is a word, a whole number or a list of them, not {reprlib.repr(value)}")
+    return tuple(str(word) for word in words)

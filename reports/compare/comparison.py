@@ -12,6 +12,7 @@ from reports.compare.allowed import Entry, accepted
 from reports.compare.demand import Demand
 from reports.compare.differences import Difference, differences, notes
 from reports.compare.evidence import Drift, Evidence
+from reports.compare.figures import Figures
 from reports.compare.judgement import (
     ADDED,
     CHANGED,
@@ -26,8 +27,11 @@ from reports.compare.judgement import (
     word_of,
 )
 from reports.compare.pairing import Side, Stored, paired, stored
+from reports.compare.rejudged import other_figure, same_judge
 from reports.compare.signoff import NOT_SIGNED_OFF, OPEN, SIGNED_OFF, Group, GroupKey, groups_of, key_of, overall
 from reports.exits import INCOMPLETE, NOTHING_COMPARED, OK, WORSE
+from reports.run.records import RunError
+from suites.judging import TOUCHED
 from suites.plan import Cell
 
 
@@ -134,12 +138,13 @@ def compare_runs(
         if not wanted(side):
             continue
         change, number = _change(before, after, evidence)
+        if change.word == IDENTICAL:
+            rejudged += _rejudged(old, new, *change.both, key=change.cell.key)
         key = key_of(change)
         versions[key] = _versions(change, *versions.get(key, (None, None)))
         if change.word == IDENTICAL:
             identical[key] += 1
             same.append(Same(change.cell, change.side.framework, change.side.path))
-            rejudged += change.old is not None and change.old.verdict != change.side.verdict
         else:
             changes.append(change)
             numbers.append(number)
@@ -177,12 +182,27 @@ def _change(before: Side | None, after: Side | None, evidence: Evidence) -> tupl
     reason = why_not_comparable(old, new)
     if reason:
         return Change(cell, NOT_COMPARABLE, (reason,), old, new), None
-    if old.output_sha256 == new.output_sha256:
+    # Memory that is touched is none of the output's.
+    if old.output_sha256 == new.output_sha256 and old.outcomes.get(TOUCHED) == new.outcomes.get(TOUCHED):
         return Change(cell, IDENTICAL, (), old, new), None
     number = None
     if before.maxima and after.maxima:
         number = evidence.add(cell, new, before.maxima, after.maxima)
     return Change(cell, CHANGED, (), old, new), number
+
+
+def _rejudged(old: Stored, new: Stored, before: Figures, after: Figures, *, key: str) -> bool:
+    """Whether the same bits got another verdict.  Raises RunError where one judge gave them other figures: then one of
+    the two records was not measured."""
+    if before.flushes == after.flushes and same_judge(old.manifest, new.manifest):
+        name = other_figure(before, after)
+        if name is not None:
+            values = (getattr(side, name) for side in (before, after))
+            raise RunError(
+                f"{new.path}: {key} has the input and the output of {old.path}, and another {name}: "
+                f"{' and '.join(map(str, values))}; 'report --verify' tells which of them is right"
+            )
+    return before.verdict != after.verdict
 
 
 def _versions(change: Change, old: str | None, new: str | None) -> tuple[str | None, str | None]:

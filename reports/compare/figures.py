@@ -1,13 +1,13 @@
-"""The figures of a cell that are compared: what a line of cells.jsonl holds, without the vectors of its worst case."""
+"""The figures of a cell that are compared: what its record holds, without the vectors of its worst case."""
 
 from __future__ import annotations
 
 import math
 import sys
 from dataclasses import dataclass
-from typing import Any
 
 from references.errors import OUTCOMES
+from reports.run.records import Record
 from suites.measure import Measurement
 from suites.plan import Cell
 
@@ -49,40 +49,40 @@ def _off(verdict: str, outcomes: dict[str, int]) -> int:
     return sum(outcomes.get(name, 0) for name in _OFF) if verdict == "wrong" else 0
 
 
-def figures_of_line(line: dict[str, Any]) -> Figures:
-    """The figures of a line of cells.jsonl.  Raises KeyError and TypeError for one that is no record."""
-    worst = line["worst"]
+def figures_of_record(record: Record) -> Figures:
+    """The figures of a record."""
+    worst = record.worst
     return Figures(
-        framework=sys.intern(line["framework"]),
-        version=sys.intern(line["version"]),
-        device=sys.intern(line["device"]),
-        verdict=sys.intern(line["verdict"]),
-        max_ulp=line["max_ulp"],
-        p99_ulp=line["p99_ulp"],
-        bias_ulp=line["bias_ulp"],
-        bound_ratio=math.inf if line["infinite_ratios"] else line["bound_ratio"],
-        off=_off(line["verdict"], line["outcomes"]),
-        outcomes=line["outcomes"] or _ORDINARY,
-        flushes=line["flushes"],
-        input_sha256=line["input_sha256"],
-        output_sha256=line["output_sha256"],
-        worst=f"{worst['computed_value']} for {worst['exact']}",
-        storage_ratio=line["storage_ratio"],
-        path=tuple(map(sys.intern, line.get("path", ()))),
+        framework=sys.intern(record.framework),
+        version=sys.intern(record.version),
+        device=sys.intern(record.device),
+        verdict=sys.intern(record.verdict),
+        max_ulp=record.max_ulp,
+        p99_ulp=record.p99_ulp,
+        bias_ulp=record.bias_ulp,
+        bound_ratio=math.inf if record.infinite_ratios else record.bound_ratio,
+        off=_off(record.verdict, record.outcomes),
+        outcomes=record.outcomes or _ORDINARY,
+        flushes=record.flushes,
+        input_sha256=record.input_sha256,
+        output_sha256=record.output_sha256,
+        worst=f"{worst.computed_value} for {worst.exact}",
+        storage_ratio=record.storage_ratio,
+        path=tuple(map(sys.intern, record.path)),
     )
 
 
-def cell_of_line(line: dict[str, Any]) -> Cell:
-    """The cell of a line of cells.jsonl."""
+def cell_of_record(record: Record) -> Cell:
+    """The cell of a record; thousands of them share their words."""
     return Cell(
-        implementation=sys.intern(line["implementation"]),
-        profile=sys.intern(line["profile"]),
-        operation=sys.intern(line["operation"]),
-        quantity=sys.intern(line["quantity"]),
-        format=sys.intern(line["format"]),
-        layout=sys.intern(line["layout"]),
-        family=sys.intern(line["family"]),
-        row_length=line["row_length"],
+        implementation=sys.intern(record.implementation),
+        profile=sys.intern(record.profile),
+        operation=sys.intern(record.operation),
+        quantity=sys.intern(record.quantity),
+        format=sys.intern(record.format),
+        layout=sys.intern(record.layout),
+        family=sys.intern(record.family),
+        row_length=record.row_length,
     )
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from reports.compare.figures import Figures, cell_of_line, figures_of_line
-from reports.run.reader import read_lines, read_manifest
-from reports.run.records import Manifest, RunError
+from reports.compare.figures import Figures, cell_of_record, figures_of_record
+from reports.run.reader import check_complete, is_there, maxima_of_line, read_lines, read_manifest, record_of_line
+from reports.run.records import MOST_ROWS, Manifest, RunError
 from suites.plan import Cell
 
 Maxima = list[float | None]
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +34,41 @@ class Stored:
 
     @property
     def has_maxima(self) -> bool:
-        return (self.path / "rows" / "maxima.jsonl").is_file()
+        return is_there(self.path / "rows" / "maxima.jsonl")
 
     def sides(self) -> Iterator[tuple[str, Side]]:
-        """The cells in the order of their keys.  Raises RunError for a line that is damaged or out of order."""
-        maxima = self._ordered("rows/maxima.jsonl", _maxima_of_line) if self.has_maxima else iter(())
+        """The cells in the order of their keys.  Raises RunError for a line that is damaged or out of order, and at the
+        end for cells that the manifest doesn't speak of."""
+        maxima = self._ordered("rows/maxima.jsonl", _key_and_maxima) if self.has_maxima else iter(())
         key, rows = next(maxima, ("", None))
-        for wanted, (cell, figures) in self._ordered("cells.jsonl", _cell_and_figures):
+        cells, inputs = 0, set()
+        for wanted, side in self._ordered("cells.jsonl", _key_and_side):
             while key and key < wanted:
                 key, rows = next(maxima, ("", None))
-            yield wanted, Side(cell, figures, rows if key == wanted else None)
+            yield wanted, self._with_rows(wanted, side, rows) if rows and key == wanted else side
+            cells += 1
+            inputs.add(side.figures.input_sha256)
+        check_complete(self.path, self.manifest, cells, inputs)
 
-    def _ordered(self, name: str, made: Any) -> Iterator[tuple[str, Any]]:
+    def _with_rows(self, key: str, side: Side, rows: Maxima) -> Side:
+        largest = max((m for m in rows if m is not None), default=None)
+        if len(rows) < MOST_ROWS and largest != side.figures.max_ulp:
+            raise RunError(
+                f"{self.path / 'rows/maxima.jsonl'}: {key}: the largest is {largest}, and max_ulp of its record is "
+                f"{side.figures.max_ulp}; measure again"
+            )
+        return Side(side.cell, side.figures, rows)
+
+    def _ordered(self, name: str, of_line: Callable[[Any], tuple[str, Kept]]) -> Iterator[tuple[str, Kept]]:
         """Keys and what a file's lines hold.  Lines of a run that was interrupted have no order yet."""
-        pairs: Iterator[tuple[str, Any]] = read_lines(self.path, name, made)
+        pairs = read_lines(self.path, name, of_line)
         if not self.manifest.finished:
             pairs = iter(sorted(pairs, key=lambda pair: pair[0]))
         last = ""
         for key, value in pairs:
             if key <= last:
-                raise RunError(f"{self.path / name} is not sorted at {key}; measure again")
+                told = f"has {key} twice" if key == last else f"is not sorted at {key}"
+                raise RunError(f"{self.path / name} {told}; measure again")
             last = key
             yield key, value
 
@@ -79,10 +95,12 @@ def paired(old: Stored, new: Stored) -> Iterator[tuple[Side | None, Side | None]
             before, after = next(olds, None), next(news, None)
 
 
-def _cell_and_figures(line: dict[str, Any]) -> tuple[str, tuple[Cell, Figures]]:
-    cell = cell_of_line(line)
-    return cell.key, (cell, figures_of_line(line))
+def _key_and_side(data: Any) -> tuple[str, Side]:
+    record = record_of_line(data)
+    cell = cell_of_record(record)
+    return cell.key, Side(cell, figures_of_record(record), None)
 
 
-def _maxima_of_line(line: dict[str, Any]) -> tuple[str, Maxima]:
-    return line["key"], line["max_ulp"]
+def _key_and_maxima(data: Any) -> tuple[str, Maxima]:
+    maxima = maxima_of_line(data)
+    return maxima.key, maxima.max_ulp

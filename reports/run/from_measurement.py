@@ -83,6 +83,7 @@ def record_of(measurement: Measurement, call: str, version: str, device: str, ro
             outcome=worst.outcome,
             attribution=worst.attribution,
         ),
+        rows_without_bound=judgement.rows_without_bound,
     )
 
 

@@ -1,5 +1,7 @@
 """The one definition of a record and of a run directory; every writer and reader imports it.
 
+The fields say what they may hold (``reports.run.fields``): the reader refuses everything else.
+
 RUN/manifest.json     what was measured, where and with which versions (``Manifest``)
 RUN/cells.jsonl       one ``Record`` a line, sorted by key once the run is finished
 RUN/lost.jsonl        one ``LostCell`` a line, for the cells that could not be measured; not there if there are none
@@ -19,6 +21,36 @@ from typing import Any
 import numpy as np
 
 from references.formats import Bits, Format
+from reports.run.error import RunError as RunError
+from reports.run.fields import (
+    ONLY_KNOWN,
+    Count,
+    Date,
+    Decimal,
+    Evidence,
+    Family,
+    FormatName,
+    Framework,
+    HexBits,
+    Implementation,
+    Layout,
+    Magnitude,
+    Number,
+    Operation,
+    Outcome,
+    Quantity,
+    Sha256,
+    Share,
+    Size,
+    Text,
+    Tier,
+    Truth,
+    Vector,
+    VectorOrNone,
+    Verdict,
+    Word,
+)
+from reports.run.rows import read_row
 from suites.plan import Cell
 from suites.profiles import DEFAULT
 
@@ -33,10 +65,6 @@ LONGEST_INLINE = 32
 MOST_ROWS = 64
 
 
-class RunError(Exception):
-    """A run directory that can't be read or written as asked; one line, with the path and the remedy."""
-
-
 @dataclass(frozen=True)
 class Worst:
     """A cell's worst element.  Vectors are hex bit strings, or {"file": ..., "length": n} below the run directory.
@@ -44,64 +72,70 @@ class Worst:
     ``attribution``: part of the bound -> what it may have contributed, in ulps, and ``excess``; None without a bound.
     """
 
-    row: int
-    index: int
-    logits: Any
-    cotangent: Any
-    tangent: Any
-    vector_kind: str | None
-    computed: str
-    computed_value: str
-    exact: str
-    ulp_error: float | None
-    bound_ratio: float | None
-    outcome: str
-    attribution: dict[str, float] | None = None
+    __pydantic_config__ = ONLY_KNOWN
+
+    row: Count
+    index: Count
+    logits: Vector
+    cotangent: VectorOrNone
+    tangent: VectorOrNone
+    vector_kind: Text | None
+    computed: HexBits
+    computed_value: Decimal
+    exact: Decimal
+    ulp_error: Magnitude | None
+    bound_ratio: Magnitude | None
+    outcome: Outcome
+    attribution: dict[Text, Magnitude] | None = None
 
 
 @dataclass(frozen=True)
 class Record:
     """One cell's result; the fields that identify it come first, in the order of its key (framework, version and device
-    aside, which the profile implies).  ``path`` has the ids of the code paths in the order in which they ran."""
+    aside, which the profile implies).  ``path`` has the ids of the code paths in the order in which they ran.
+    ``rows_without_bound`` is None in the records of a version that didn't count them."""
 
-    implementation: str
-    framework: str
-    version: str
-    profile: str
-    device: str
-    operation: str
-    quantity: str
-    format: str
-    layout: str
-    family: str
-    row_length: int
-    path: list[str]
-    call: str
-    rows: int
-    elements: int
-    max_ulp: float | None
-    p99_ulp: float | None
-    mean_ulp: float | None
-    bias_ulp: float | None
-    correctly_rounded_share: float
-    faithful_share: float
-    bound_ratio: float | None
-    storage_ratio: float | None
-    conditioning_ratio: float | None
-    infinite_ratios: int
-    order_assumed: bool
-    max_abs: float | None
-    max_rel: float | None
-    row_sum_error: float | None
-    outcomes: dict[str, int]
-    input_sha256: str
-    output_sha256: str
-    verdict: str
-    evidence: str
-    oracle: str
-    reference_error_ulps: float
-    flushes: bool
+    __pydantic_config__ = ONLY_KNOWN
+
+    implementation: Implementation
+    framework: Framework
+    version: Text
+    profile: Word
+    device: Text
+    operation: Operation
+    quantity: Quantity
+    format: FormatName
+    layout: Layout
+    family: Family
+    row_length: Size
+    path: list[Word]
+    call: Text
+    rows: Size
+    elements: Size
+    max_ulp: Magnitude | None
+    p99_ulp: Magnitude | None
+    mean_ulp: Magnitude | None
+    bias_ulp: Number | None
+    correctly_rounded_share: Share
+    faithful_share: Share
+    bound_ratio: Magnitude | None
+    storage_ratio: Magnitude | None
+    conditioning_ratio: Magnitude | None
+    infinite_ratios: Count
+    order_assumed: Truth
+    max_abs: Magnitude | None
+    max_rel: Magnitude | None
+    row_sum_error: Magnitude | None
+    outcomes: dict[Outcome, Count]
+    input_sha256: Sha256
+    output_sha256: Sha256
+    verdict: Verdict
+    evidence: Evidence
+    oracle: Text
+    reference_error_ulps: Magnitude
+    flushes: Truth
     worst: Worst
+    rows_without_bound: Count | None = None
 
     @property
     def cell(self) -> Cell:
@@ -125,6 +159,8 @@ class Record:
 class Unmeasured:
     """A framework, one profile of it or one implementation, of which nothing was measured, and why."""
 
+    __pydantic_config__ = ONLY_KNOWN
+
     framework: str
     reason: str
     profile: str | None = None
@@ -142,19 +178,23 @@ class LostCell:
     ``unsupported``: this version of the framework has no such function, format or argument.
     """
 
-    key: str
+    __pydantic_config__ = ONLY_KNOWN
+
+    key: Text
     reason: str
     signal: str | None
     input_sha256: str
     log: str
-    unsupported: bool = False
+    unsupported: Truth = False
 
 
 @dataclass(frozen=True)
 class MeasuredProfile:
     """A profile as its worker told it: what was ``asked`` of it, and what it ``selected``, which is read back."""
 
-    name: str
+    __pydantic_config__ = ONLY_KNOWN
+
+    name: Word
     framework: str
     device: str
     interpreter: str
@@ -163,6 +203,16 @@ class MeasuredProfile:
     asked: dict[str, str]
     selected: dict[str, str]
     card: str | None
+
+
+@dataclass(frozen=True)
+class RowMaxima:
+    """The largest ulp error of each row of a cell, MOST_ROWS of them at most."""
+
+    __pydantic_config__ = ONLY_KNOWN
+
+    key: Text
+    max_ulp: list[Magnitude | None]
 
 
 def lane_name(framework: str, profile: str) -> str:
@@ -174,14 +224,16 @@ def lane_name(framework: str, profile: str) -> str:
 class Timing:
     """log(softmax(x)) against log_softmax(x): ``ratio`` is the median of paired time ratios, with their quartiles."""
 
+    __pydantic_config__ = ONLY_KNOWN
+
     framework: str
     mode: str
     quantity: str
-    shape: list[int]
-    ratio: float
-    lower_quartile: float
-    upper_quartile: float
-    microseconds: float
+    shape: list[Size]
+    ratio: Magnitude
+    lower_quartile: Magnitude
+    upper_quartile: Magnitude
+    microseconds: Magnitude
 
 
 @dataclass(frozen=True)
@@ -193,13 +245,15 @@ class Manifest:
     older version, which doesn't say.
     """
 
-    schema: int
-    created: str
-    tier: str
+    __pydantic_config__ = ONLY_KNOWN
+
+    schema: Count
+    created: Date
+    tier: Tier
     selection: dict[str, list[str]]
     implementations: list[str]
-    planned: int
-    finished: bool
+    planned: Count
+    finished: Truth
     packages: dict[str, str]
     python: str
     platform: str
@@ -209,11 +263,11 @@ class Manifest:
     environment: dict[str, str]
     seed: str
     git_commit: str | None
-    inputs_sha256: str | None
+    inputs_sha256: Sha256 | None
     unmeasured: list[Unmeasured]
     profiles: list[MeasuredProfile] = field(default_factory=list)
     timings: list[Timing] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, Magnitude] = field(default_factory=dict)
     content: dict[str, str] | None = None
 
     @property
@@ -250,11 +304,7 @@ class Run:
         """The bit patterns of a vector of a ``Worst``, from the record or from rows/.  Raises RunError."""
         if isinstance(vector, list):
             return np.array([int(b, 16) for b in vector], dtype=format.bits_dtype)
-        file = self.path / "rows" / vector["file"]
-        try:
-            return np.asarray(np.load(file, allow_pickle=False), dtype=format.bits_dtype)
-        except (OSError, ValueError) as error:
-            raise RunError(f"{file} can't be read ({error}); measure again") from None
+        return read_row(self.path / "rows", vector["file"], vector["length"], format)
 
 
 def finite(value: float | None) -> float | None:

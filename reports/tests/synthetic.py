@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator
@@ -10,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from reports.run.reader import record_of_line
-from reports.run.records import Manifest, Record
+from references.formats import BINARY32, FORMATS, compute_format
+from references.problem import needs_cotangent, needs_tangent
+from reports.compare.figures import Figures, figures_of_record
+from reports.run.reader import fingerprint_of, record_of_line
+from reports.run.records import LONGEST_INLINE, Manifest, Record
 from suites.plan import Cell, rows_of
 
 Line = tuple[dict[str, Any], list[float | None]]
@@ -24,10 +28,10 @@ WORST: dict[str, Any] = {
     "tangent": None,
     "vector_kind": None,
     "computed": "0x3df3cf7b",
-    "computed_value": "0.11904236",
+    "computed_value": "0.11904808133840561",
     "exact": "0.119202922022117560186",
     "ulp_error": 2.5,
-    "bound_ratio": 0.25,
+    "bound_ratio": 0.0025,
     "outcome": "ordinary",
 }
 
@@ -60,10 +64,13 @@ def cell(number: int = 0, **changes: Any) -> Cell:
 
 
 def line(of: Cell, maxima: Iterable[float | None] = (2.5, 1.0), **changes: Any) -> Line:
-    """A line of cells.jsonl with its row maxima; the largest error and its ratio to a bound of ten ulps follow from
-    them unless they are given."""
+    """A line of cells.jsonl with its row maxima; the largest error and its ratio to a bound of a thousand ulps follow
+    from them unless they are given, and so does whatever a record of its verdict has: ``accurate`` unless it is given,
+    or its figures are beyond all that is."""
     rows = [None if m is None else float(m) for m in maxima]
-    largest = max((m for m in rows if m is not None), default=None)
+    largest = changes.get("max_ulp", max((m for m in rows if m is not None), default=None))
+    verdict = changes.get("verdict") or _verdict(largest, changes)
+    elements = len(rows) * of.row_length
     record = {
         "implementation": of.implementation,
         "framework": of.implementation.partition("/")[0],
@@ -78,32 +85,84 @@ def line(of: Cell, maxima: Iterable[float | None] = (2.5, 1.0), **changes: Any) 
         "row_length": of.row_length,
         "call": "torch.softmax(x, dim)",
         "rows": len(rows),
-        "elements": len(rows) * of.row_length,
+        "elements": elements,
         "max_ulp": largest,
         "p99_ulp": largest,
         "mean_ulp": largest,
-        "bias_ulp": 0.0,
-        "correctly_rounded_share": 0.5,
-        "faithful_share": 0.75,
-        "bound_ratio": None if largest is None else largest / 10,
+        "bias_ulp": None if largest is None else 0.0,
+        "correctly_rounded_share": 1.0 if verdict == "correctly rounded" else 0.0,
+        "faithful_share": 1.0 if verdict in ("correctly rounded", "faithful") else 0.0,
+        "bound_ratio": _ratio(largest, verdict),
         "storage_ratio": None,
-        "conditioning_ratio": 0.5,
+        "conditioning_ratio": 3.0 if verdict == "stable" else 0.5,
         "infinite_ratios": 0,
         "order_assumed": False,
         "max_abs": 1e-8,
         "max_rel": 1e-7,
         "row_sum_error": 0.0,
-        "outcomes": {},
+        "outcomes": {"touched_memory": 1} if verdict == "wrong" else {},
         "input_sha256": "0" * 64,
         "output_sha256": "1" * 64,
-        "verdict": "accurate",
+        "verdict": verdict,
         "evidence": "sampled",
         "oracle": "double-double",
         "reference_error_ulps": 1e-9,
         "flushes": False,
-        "worst": WORST,
+        "rows_without_bound": len(rows) if verdict == "n/a" else None,
+        **changes,
     }
-    return record | changes, rows
+    if "worst" not in changes:
+        record["worst"] = _worst(record)
+    if "storage_ratio" not in changes and compute_format(FORMATS[of.format]) is not FORMATS[of.format]:
+        ratio = record["bound_ratio"]
+        record["storage_ratio"] = min(ratio, 1.0) if verdict == "storage-stable" and ratio else ratio
+    if record["infinite_ratios"]:
+        record["bound_ratio"] = record["storage_ratio"] = None
+    return record, rows
+
+
+def _verdict(largest: float | None, changes: dict[str, Any]) -> str:
+    if largest is None and "bound_ratio" not in changes:
+        return "n/a"
+    return "unstable" if changes.get("infinite_ratios") or (changes.get("bound_ratio") or 0) > 1 else "accurate"
+
+
+def _ratio(largest: float | None, verdict: str) -> float | None:
+    if largest is None or verdict == "n/a":
+        return None
+    ratio = largest / 1000
+    return max(ratio, 1.5) if verdict in ("unstable", "storage-stable") else ratio
+
+
+def _worst(record: dict[str, Any]) -> dict[str, Any]:
+    """The worst element of a record: its vectors have the length of its rows, its errors are the largest."""
+    format, n = FORMATS[record["format"]], record["row_length"]
+    zero = format.hexadecimal(0)
+
+    def vector(wanted: bool) -> Any:
+        if not wanted:
+            return None
+        return [zero] * n if n <= LONGEST_INLINE else {"file": f"{0:016x}.npy", "length": n}
+
+    infinite = record["infinite_ratios"] > 0
+    usual = (record["format"], n) == ("binary32", 2)
+    return WORST | {
+        "index": min(1, n - 1),
+        "logits": WORST["logits"] if usual else vector(True),
+        "cotangent": vector(needs_cotangent(record["quantity"])),
+        "tangent": vector(needs_tangent(record["quantity"])),
+        "vector_kind": None if record["quantity"] == "forward" else "gauss",
+        "computed": WORST["computed"] if format is BINARY32 else zero,
+        "computed_value": WORST["computed_value"] if format is BINARY32 else "0.0",
+        "ulp_error": record["max_ulp"],
+        "bound_ratio": None if infinite else record["bound_ratio"] or 0.0,
+        "outcome": next(iter(record["outcomes"]), "ordinary") if record["verdict"] == "wrong" else "ordinary",
+    }
+
+
+def figures_of_line(record: dict[str, Any]) -> Figures:
+    """The figures of a line, which is read as a reader reads it."""
+    return figures_of_record(record_of_line(copy.deepcopy(record)))
 
 
 def record(**changes: Any) -> Record:
@@ -116,7 +175,8 @@ def write_run(path: Path, lines: Iterable[Line], **manifest: Any) -> Path:
     """A finished run directory of some lines."""
     (path / "rows").mkdir(parents=True)
     keyed = sorted(((_key(record), record, rows) for record, rows in lines), key=lambda item: item[0])
-    changes = {"planned": len(keyed), **manifest}
+    inputs = fingerprint_of(record["input_sha256"] for _, record, _ in keyed)
+    changes = {"planned": len(keyed), "inputs_sha256": inputs, **manifest}
     text = json.dumps(dataclasses.asdict(dataclasses.replace(MANIFEST, **changes)))
     (path / "manifest.json").write_text(text, encoding="utf-8")
     with (path / "cells.jsonl").open("w", encoding="utf-8") as file:

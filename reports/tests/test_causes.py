@@ -15,9 +15,9 @@ from reports.causes.subnormals import rows_with_subnormals
 from reports.compare.comparison import compare_runs
 from reports.run.records import MeasuredProfile
 from reports.tests.conftest import Command
-from reports.tests.synthetic import WORST, Line, cell, line, write_run
+from reports.tests.synthetic import Line, cell, line, write_run
 from suites.measure import input_of
-from suites.plan import Cell
+from suites.plan import FORMATS, QUANTITIES, Cell
 
 NEW_BITS: dict[str, Any] = {"output_sha256": "2" * 64}
 TORCH = {"torch": "2.9.0", "numpy": "2.4.0", "mpmath": "1.3.0"}
@@ -265,8 +265,10 @@ def test_rows_with_subnormal_results_alone(tmp_path: Path, all_rows: bool) -> No
 
 
 def narrow(error: float, **figures: Any) -> dict[str, Any]:
-    worst = WORST | {"row": 0, "index": 0, "ulp_error": error, "attribution": None}
-    return {"worst": worst, "verdict": "unstable", **figures}
+    verdict = (
+        "unstable" if figures["storage_ratio"] > 1 else "storage-stable" if figures["bound_ratio"] > 1 else "stable"
+    )
+    return {"max_ulp": error, "verdict": verdict, **figures}
 
 
 @pytest.mark.parametrize(
@@ -295,9 +297,12 @@ def test_errors_of_narrow_formats_tell_how_sums_are_kept(
 ) -> None:
     of = cell(format="bfloat16", row_length=33)
     made = input_of(of).sha256
-    after = narrow(0.5, bound_ratio=0.5, storage_ratio=0.1, verdict="stable")
-    lines = line(of, input_sha256=made, **before), line(of, input_sha256=made, **after | NEW_BITS)
-    told = findings(causes(tmp_path, [lines]), "accumulation")
+    after = narrow(0.5, bound_ratio=0.5, storage_ratio=0.1)
+    sides = [(figures, [figures.pop("max_ulp")]) for figures in (dict(before), dict(after) | NEW_BITS)]
+    lines = [line(of, rows, input_sha256=made, **figures) for figures, rows in sides]
+    for record, _ in lines:
+        record["worst"]["index"] = 0
+    told = findings(causes(tmp_path, [(lines[0], lines[1])]), "accumulation")
     assert [(f.statement, f.explains) for f in told] == ([(text, explains)] if text else [])
 
 
@@ -305,9 +310,11 @@ def test_errors_of_narrow_formats_tell_how_sums_are_kept(
 def test_errors_that_only_the_sum_explains(tmp_path: Path, exp: float, expected: bool) -> None:
     """10 ulps are no more than the exponential may make, or they are not."""
     parts = {"exp": exp, "sum": 30.0, "excess": 0.0}
-    worst = [WORST | {"ulp_error": error, "attribution": parts} for error in (10.0, 0.5)]
     of = cell(row_length=1000)
-    found = causes(tmp_path, [(line(of, worst=worst[0]), line(of, worst=worst[1], **NEW_BITS))])
+    sides = line(of, [10.0]), line(of, [0.5], **NEW_BITS)
+    for record, _ in sides:
+        record["worst"]["attribution"] = parts
+    found = causes(tmp_path, [sides])
     text = "errors that only the sum explains before, none now: a better sum"
     assert statements(found, "accumulation") == ([text] if expected else [])
 
@@ -383,8 +390,9 @@ def test_equal_runs_have_no_causes(command: Command, tmp_path: Path) -> None:
 
 
 def test_many_groups_are_counted_where_they_are_not_shown(command: Command, tmp_path: Path) -> None:
-    cells = [cell(n, implementation=f"mine{n}/f", format="binary32") for n in range(12)]
-    write_run(tmp_path / "old", [line(c, path=[c.implementation]) for c in cells])
-    new = [line(c, path=[c.implementation], **NEW_BITS) for c in cells]
+    kinds = [(format, quantity) for format in FORMATS for quantity in QUANTITIES]
+    cells = [cell(n, implementation=f"torch/k{n}", format=kinds[n][0], quantity=kinds[n][1]) for n in range(12)]
+    write_run(tmp_path / "old", [line(c, path=[f"mine{n}"]) for n, c in enumerate(cells)])
+    new = [line(c, path=[f"mine{n}"], **NEW_BITS) for n, c in enumerate(cells)]
     write_run(tmp_path / "new", new, packages=TORCH | {"torch": "2.10.0"})
     assert "  and 4 groups more; --markdown, --html and --json have them" in command("compare", "old", "new").out

@@ -11,7 +11,7 @@ import pytest
 from reports.compare.comparison import Comparison, compare_runs
 from reports.compare.demand import Demand
 from reports.compare.evidence import ALIKE, LEVEL
-from reports.compare.judgement import CHANGED, DIFFERENT, IDENTICAL, IMPROVED, WORSE
+from reports.compare.judgement import BROKEN, CHANGED, DIFFERENT, IDENTICAL, IMPROVED, WORSE
 from reports.exits import INCOMPLETE, NOTHING_COMPARED, OK
 from reports.exits import WORSE as EXIT_WORSE
 from reports.run.records import MeasuredProfile, Run, RunError, Unmeasured
@@ -75,12 +75,10 @@ def test_rows_that_are_one_problem_are_no_evidence(tmp_path: Path, family: str) 
 
 
 def test_many_short_cells_show_together_what_none_shows_alone(tmp_path: Path) -> None:
-    old = [line(cell(n), ROWS[:5]) for n in range(12)]
-    new = [line(cell(n), [r * (1.2 if k else 0.9) for k, r in enumerate(ROWS[:5])], **NEW_BITS) for n in range(12)]
-    # The rows of these cells are copies of each other; each cell's own are shifted apart to be evidence.
-    for number, (before, after) in enumerate(zip(old, new, strict=True)):
-        before[1][:] = [r + number * 1e-3 for r in before[1] if r is not None]
-        after[1][:] = [r + number * 1e-3 for r in after[1] if r is not None]
+    # The rows of these cells are nearly copies of each other; each cell's own are shifted apart to be evidence.
+    old = [line(cell(n), [r + n * 1e-3 for r in ROWS[:5]]) for n in range(12)]
+    moved = [r * (1.2 if k else 0.9) for k, r in enumerate(ROWS[:5])]
+    new = [line(cell(n), [r + n * 1e-3 for r in moved], **NEW_BITS) for n in range(12)]
     comparison = compared(tmp_path, old, new)
     assert words(comparison) == {CHANGED: 12}
     (drift,) = comparison.drifts
@@ -100,8 +98,14 @@ def test_most_rows_have_to_move_for_a_line_to_drift(tmp_path: Path) -> None:
 def test_figures_before_and_after_are_kept(tmp_path: Path) -> None:
     before, after = line(cell(), [1.0, 2.0]), line(cell(), [1.5, 1.0], p99_ulp=1.25, bias_ulp=-0.5, **NEW_BITS)
     old, new = compared(tmp_path, [before], [after]).changes[0].both
-    assert (old.max_ulp, old.p99_ulp, old.bias_ulp, old.bound_ratio, old.verdict) == (2.0, 2.0, 0.0, 0.2, "accurate")
-    assert (new.max_ulp, new.p99_ulp, new.bias_ulp, new.bound_ratio, new.verdict) == (1.5, 1.25, -0.5, 0.15, "accurate")
+    assert (old.max_ulp, old.p99_ulp, old.bias_ulp, old.bound_ratio, old.verdict) == (2.0, 2.0, 0.0, 0.002, "accurate")
+    assert (new.max_ulp, new.p99_ulp, new.bias_ulp, new.bound_ratio, new.verdict) == (
+        1.5,
+        1.25,
+        -0.5,
+        0.0015,
+        "accurate",
+    )
 
 
 # -- chance ----------------------------------------------------------------------------------------------------------
@@ -187,9 +191,52 @@ def test_without_row_maxima_figures_and_verdicts_are_compared_and_it_is_said(tmp
     assert any("there is no paired test" in note for note in comparison.notes)
 
 
-def test_identical_bits_that_are_judged_otherwise_are_counted(tmp_path: Path) -> None:
-    comparison = compared(tmp_path, [line(cell())], [line(cell(), verdict="faithful")])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"git_commit": "abc"}, {"git_commit": "def"}),
+        ({"git_commit": "abc-dirty"}, {"git_commit": "abc-dirty"}),
+        ({"content": {"suite": "1" * 64}}, {"content": {"suite": "2" * 64}}),
+        ({"packages": {"mpmath": "1.3.0"}}, {"packages": {"mpmath": "1.4.1"}}),
+    ],
+)
+def test_identical_bits_that_another_version_judges_otherwise_are_counted(
+    tmp_path: Path, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    before = write_run(tmp_path / "old", [line(cell())], **old)
+    comparison = compare_runs(before, write_run(tmp_path / "new", [line(cell(), verdict="stable")], **new))
     assert (words(comparison), comparison.rejudged) == ({IDENTICAL: 1}, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"verdict": "stable"}, "another verdict: accurate and stable;"),
+        ({"p99_ulp": 2.4}, "another p99_ulp: 2.5 and 2.4;"),
+        ({"maxima": [2.4, 1.0]}, "another max_ulp: 2.5 and 2.4;"),
+        ({"bound_ratio": 0.5}, "another bound_ratio: 0.0025 and 0.5;"),
+        ({"outcomes": {"underflow": 1}}, "another outcomes: {} and {'underflow': 1};"),
+    ],
+)
+@pytest.mark.parametrize("manifest", [{}, {"content": {"suite": "1" * 64, "numpy": "3"}}])
+def test_one_judge_has_one_answer_for_the_same_bits(
+    tmp_path: Path, changes: dict[str, Any], told: str, manifest: dict[str, Any]
+) -> None:
+    old = write_run(tmp_path / "old", [line(cell())], **manifest)
+    new = write_run(tmp_path / "new", [line(cell(), **changes)], **manifest)
+    with pytest.raises(RunError) as refused:
+        compare_runs(old, new)
+    assert f"{cell().key} has the input and the output of {old}, and {told}" in str(refused.value)
+
+
+def test_flushing_may_judge_the_same_bits_otherwise(tmp_path: Path) -> None:
+    comparison = compared(tmp_path, [line(cell())], [line(cell(), verdict="stable", flushes=True)])
+    assert (words(comparison), comparison.rejudged) == ({IDENTICAL: 1}, 1)
+
+
+def test_memory_that_is_touched_now_is_no_identical_cell(tmp_path: Path) -> None:
+    comparison = compared(tmp_path, [line(cell())], [line(cell(), verdict="wrong")])
+    assert words(comparison) == {BROKEN: 1}
 
 
 def test_a_line_out_of_order_or_cut_off_is_named(tmp_path: Path) -> None:
@@ -309,12 +356,13 @@ def test_what_was_not_measured_is_told_once_where_that_goes_for_both(tmp_path: P
 
 
 def test_each_level_fails_on_what_the_next_fails_on_too(tmp_path: Path) -> None:
-    base = line(cell(), ROWS)
+    narrow = cell(format="binary16")
+    base = line(narrow, ROWS)
     sides = {
-        "broken": line(cell(), ROWS, verdict="wrong", **NEW_BITS),
-        "worse": line(cell(), ROWS, verdict="storage-stable", **NEW_BITS),
-        "improved": line(cell(), [r / 4 for r in ROWS], **NEW_BITS),
-        "changed": line(cell(), ROWS, **NEW_BITS),
+        "broken": line(narrow, ROWS, verdict="wrong", **NEW_BITS),
+        "worse": line(narrow, ROWS, verdict="storage-stable", **NEW_BITS),
+        "improved": line(narrow, [r / 4 for r in ROWS], **NEW_BITS),
+        "changed": line(narrow, ROWS, **NEW_BITS),
         "identical": base,
     }
     paths = {name: write_run(tmp_path / name, [side]) for name, side in sides.items()}
@@ -331,17 +379,17 @@ def test_each_level_fails_on_what_the_next_fails_on_too(tmp_path: Path) -> None:
 
 def test_groups_name_versions_and_statuses(tmp_path: Path) -> None:
     def sides(version: str, verdict: str) -> list[Line]:
-        bits: dict[str, Any] = {"output_sha256": version.ljust(64, "0")}
+        bits: dict[str, Any] = {"output_sha256": version.replace(".", "").ljust(64, "0")}
         return [
-            line(cell(), version=version, verdict=verdict, **bits),
-            line(cell(operation="log_softmax"), version=version, **bits),
+            line(cell(format="binary16"), version=version, verdict=verdict, **bits),
+            line(cell(operation="log_softmax", format="binary16"), version=version, **bits),
             line(cell(implementation="numpy/naive", format="binary64"), version="2.4.0"),
         ]
 
     comparison = compared(tmp_path, sides("2.9.0", "stable"), sides("2.10.0", "storage-stable"))
     assert [group.sentence for group in comparison.groups] == [
-        "torch 2.9.0 → 2.10.0, cpu, binary32 softmax: not signed off; 1 cell: 1 worse; verdicts: 1 lower.",
-        "torch 2.9.0 → 2.10.0, cpu, binary32 log_softmax: signed off; 1 cell: 1 changed.",
+        "torch 2.9.0 → 2.10.0, cpu, binary16 softmax: not signed off; 1 cell: 1 worse; verdicts: 1 lower.",
+        "torch 2.9.0 → 2.10.0, cpu, binary16 log_softmax: signed off; 1 cell: 1 changed.",
         "numpy 2.4.0, cpu, binary64 softmax: signed off; 1 cell: 1 identical.",
     ]
     assert comparison.sentence == (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -26,13 +27,13 @@ def runs(tmp_path: Path) -> None:
     special = cell(5, family="special")
     old = [
         line(cell(0)),
-        line(cell(1)),
+        line(cell(1, format="binary16")),
         line(cell(2), ROWS),
         line(special, verdict="wrong", outcomes={"finite_for_nan": 2, "underflow": 1}),
     ]
     new = [
         line(cell(0)),
-        line(cell(1), verdict="storage-stable", **NEW_BITS),
+        line(cell(1, format="binary16"), verdict="storage-stable", **NEW_BITS),
         line(cell(2), ROWS, verdict="wrong", outcomes=NAN_FOR_NUMBER, infinite_ratios=3, bound_ratio=None, **NEW_BITS),
         line(special, outcomes={"underflow": 1}, **NEW_BITS),
     ]
@@ -73,8 +74,8 @@ def test_the_exit_code_says_what_was_found(command: Command, options: str, code:
 
 
 def test_a_verdict_alone_fails_where_a_cell_falls_below_it(command: Command, tmp_path: Path) -> None:
-    write_run(tmp_path / "old", [line(cell(), verdict="faithful")])
-    write_run(tmp_path / "new", [line(cell(), verdict="accurate", **NEW_BITS)])
+    write_run(tmp_path / "old", [line(cell(), [0.75], verdict="faithful")])
+    write_run(tmp_path / "new", [line(cell(), [0.75], verdict="accurate", **NEW_BITS)])
     assert command("compare", "old", "new").code == OK
     assert command("compare", "old", "new", "--fail-on", "faithful").code == WORSE
     assert command("compare", "old", "new", "--fail-on", "accurate", "--fail-on", "worse").code == OK
@@ -117,22 +118,21 @@ def test_the_terminal_tells_differences_first_and_the_sentence_last(command: Com
     assert told[-1] == "torch 2.9.0: not signed off; 4 cells: 1 broken, 1 worse, 1 improved, 1 identical."
     assert "broken: torch/eager/default/softmax/forward/binary32/last/gauss1/4" in told
     assert "    3 elements off the contract, 0 before; verdict accurate → wrong" in told
-    assert "    max 33 ulp; p99 33; bias 0; 3.3 → ∞ of the bound" in told
+    assert "    max 33 ulp; p99 33; bias 0; 0.033 → ∞ of the bound" in told
 
 
 def test_the_replay_line_replays_the_worst_new_input(command: Command, finished: Run, copied: Run) -> None:
-    key = "numpy/shifted/default/softmax/vjp/binary32/last/dominant/2"
+    """OLD has the records of a better formula under the name of one that overflows."""
+    good, bad = (f"numpy/{n}/default/softmax/forward/binary32/last/special/3" for n in ("shifted", "naive"))
     file = copied.path / "cells.jsonl"
-    lines = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()]
-    for record in lines:
-        if record["layout"] == "last" and record["implementation"] == "numpy/shifted" and record["quantity"] == "vjp":
-            record["output_sha256"] = "2" * 64
-            record["verdict"] = "unstable"
-    file.write_text("".join(json.dumps(record) + "\n" for record in lines), encoding="utf-8")
-    told = command("compare", finished.path, copied.path).out.splitlines()
-    replay = told[told.index(f"broken: {key}") + 3].split()
+    lines = {record.key: dataclasses.asdict(record) for record in copied.records}
+    lines[bad] = lines[good] | {"implementation": "numpy/naive"}
+    file.write_text("".join(json.dumps(record) + "\n" for record in lines.values()), encoding="utf-8")
+    (copied.path / "rows" / "maxima.jsonl").unlink()
+    told = command("compare", copied.path, finished.path).out.splitlines()
+    replay = told[told.index(f"broken: {bad}") + 3].split()
     assert replay[:2] == ["softmax-accuracy", "replay"]
-    assert key in command(*replay[1:]).out
+    assert bad in command(*replay[1:]).out
 
 
 def test_the_replay_line_names_the_python_that_was_measured_where_it_is_another_one(
@@ -169,7 +169,7 @@ def test_the_pages_say_what_was_found(command: Command, tmp_path: Path) -> None:
         assert "zero for a number: 1" in text
     assert "| torch | 2.9.0 | 2.10.0 |" in markdown
     assert "## Broken: 1" in markdown
-    assert "accurate → wrong | 33 | 33 | 0 | 3.3 → ∞ |" in markdown
+    assert "accurate → wrong | 33 | 33 | 0 | 0.033 → ∞ |" in markdown
     assert not any(mark in html for mark in ("<script", "http:", "https:", "{{", "{%"))
     assert html.count("<section") == html.count("</section>")
 
@@ -207,7 +207,7 @@ def test_identical_runs_make_a_page_too(command: Command, finished: Run, tmp_pat
     [
         (entry(), OK, "2 accepted"),
         (entry(change='"broken"'), WORSE, "1 accepted"),
-        (entry(row_length="[3, 4]", format='["binary32"]'), OK, "2 accepted"),
+        (entry(row_length="[3, 4]", format='["binary16", "binary32"]'), OK, "2 accepted"),
         (entry(row_length="3"), WORSE, "1 accepted"),
         (entry(verdict='"storage-stable"'), WORSE, "1 accepted"),  # not for the cell that is wrong
         (

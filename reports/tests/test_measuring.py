@@ -137,7 +137,7 @@ def test_lost_cells_are_sorted_by_key(finished: Run, tmp_path: Path) -> None:
 def test_a_damaged_file_of_lost_cells_is_named(copied: Run) -> None:
     assert read_lost(copied.path) == []
     (copied.path / "lost.jsonl").write_text('{"key": "a"}\n', encoding="utf-8")
-    with pytest.raises(RunError, match="lost.jsonl can't be read"):
+    with pytest.raises(RunError, match="lost.jsonl, line 1 is damaged"):
         read_lost(copied.path)
 
 

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 from reports.baseline import Baseline, baseline_lines, read_baseline
-from reports.compare.figures import figures_of_line
 from reports.compare.judgement import Change
 from reports.compare.pairing import stored
 from reports.measuring import run_measurements
 from reports.ratchet import Ratchet, Told, failure
-from reports.tests.synthetic import Line, cell, line, write_run
+from reports.tests.synthetic import Line, cell, figures_of_line, line, write_run
 from suites.implementations.catalogue import user_implementation
 from suites.plan import Cell, Selection
 
@@ -50,14 +49,15 @@ def held(against: Ratchet, now: Line, of: Cell | None = None) -> Change:
         (line(cell(), ROWS, **NEW_BITS), "changed"),
         (line(cell(), [r * 4.1 for r in ROWS], **NEW_BITS), "worse"),
         (line(cell(), [r / 4.1 for r in ROWS], **NEW_BITS), "improved"),
-        (line(cell(), ROWS, verdict="storage-stable", **NEW_BITS), "worse"),
+        (line(cell(format="binary16"), ROWS, verdict="storage-stable", **NEW_BITS), "worse"),
         (line(cell(), ROWS, verdict="unstable", **NEW_BITS), "broken"),
         (line(cell(), ROWS, input_sha256="9" * 64), "not comparable"),
         (line(cell(), ROWS, flushes=True, **NEW_BITS), "not comparable"),
     ],
 )
 def test_a_cell_is_judged_as_by_compare(tmp_path: Path, now: Line, word: str, file: bool) -> None:
-    assert held(ratchet(tmp_path, [line(cell(), ROWS)], file=file), now).word == word
+    of = Cell(**{name: now[0][name] for name in (field.name for field in dataclasses.fields(Cell))})
+    assert held(ratchet(tmp_path, [line(of, ROWS)], file=file), now, of).word == word
 
 
 def test_a_run_directory_knows_identical_bits_and_a_file_takes_them_for_no_change(tmp_path: Path) -> None:
@@ -103,8 +103,8 @@ def test_a_failure_says_what_grew_from_where(tmp_path: Path) -> None:
     assert text.startswith(
         f"torch/eager/default/softmax/forward/binary32/last/gauss1/2 is worse, held against {tmp_path}"
     )
-    assert "largest error 33 → 132 ulp, 3.3 → 13.2 of the bound\n" in text
-    assert "  worst: 0.11904236 for 0.119202922022117560186" in text
+    assert "largest error 33 → 132 ulp, 0.033 → 0.132 of the bound\n" in text
+    assert "  worst: 0.11904808133840561 for 0.119202922022117560186" in text
 
 
 # -- what is told at the end -----------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def test_the_end_tells_what_is_too_loose_and_what_is_not_held(tmp_path: Path) ->
         "1 input changed since the baseline was made:",
         "  binary32/gauss1/3: 1 cell",
         f"1 cell too loose: better now; 'baseline RUN --out {path}' renews it:",
-        f"  {key}/2: the worst error went from 3.3 to 0.66 of its bound; "
+        f"  {key}/2: the worst error went from 0.033 to 0.0066 of its bound; "
         "the error shrank in 33 of the 33 rows where it moved (p = 2e-10)",
         "1 cell not held, and the baseline needs to be renewed:",
         f"  {key}/3: the inputs differ",

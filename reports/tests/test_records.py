@@ -50,7 +50,7 @@ def one_line(error: pytest.ExceptionInfo[RunError]) -> str:
 
 def test_a_record_is_read_back_as_it_was_written(finished: Run, tmp_path: Path) -> None:
     cell = Cell("numpy/shifted", "default", "log_softmax", "vjp", "binary32", "last", "dominant", 2)
-    writer = RunWriter(tmp_path / "run", finished.manifest)
+    writer = RunWriter(tmp_path / "run", dataclasses.replace(finished.manifest, planned=1))
     made = record_of(measure(cell), "the call", "1.0", "cpu", writer.rows)
     writer.add(made, [1.0])
     writer.finish(finished=True)
@@ -59,7 +59,7 @@ def test_a_record_is_read_back_as_it_was_written(finished: Run, tmp_path: Path) 
     assert run.records[0].cell == cell
     assert run.records[0].key == cell.key
     assert dataclasses.replace(run.manifest, inputs_sha256=None) == dataclasses.replace(
-        finished.manifest, inputs_sha256=None
+        finished.manifest, inputs_sha256=None, planned=1
     )
 
 
@@ -141,9 +141,20 @@ def test_a_worst_row_that_is_lost_is_named(copied: Run) -> None:
     file.unlink()
     with pytest.raises(RunError) as lost:
         copied.bits(record.worst.logits, BINARY32)
+    assert one_line(damaged).startswith(f"{file} is not the row that its record names")
+    assert one_line(lost).startswith(f"{file} can't be read")
     for error in (damaged, lost):
-        assert one_line(error).startswith(f"{file} can't be read")
         assert one_line(error).endswith("; measure again")
+
+
+def test_a_row_that_was_damaged_is_written_again(tmp_path: Path) -> None:
+    cell = Cell("numpy/shifted", "default", "softmax", "forward", "binary16", "last", "gauss1", LONGEST_INLINE + 1)
+    record_of(measure(cell), "the call", "1.0", "cpu", tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-2])
+    record_of(measure(cell), "the call", "1.0", "cpu", tmp_path)
+    assert file.read_bytes() == whole
 
 
 def test_hexadecimal_vectors_of_every_format_are_read_back(finished: Run) -> None:
@@ -170,7 +181,7 @@ def test_lines_are_sorted_by_key_and_every_record_has_its_row_maxima(finished: R
 
 
 def test_at_most_64_row_maxima_are_kept(finished: Run, tmp_path: Path) -> None:
-    writer = RunWriter(tmp_path / "run", finished.manifest)
+    writer = RunWriter(tmp_path / "run", dataclasses.replace(finished.manifest, planned=1))
     writer.add(finished.records[0], [None, float("inf"), *([0.5] * 98)])
     writer.finish()
     (line,) = lines_of(read_run(tmp_path / "run"), "rows/maxima.jsonl")
@@ -359,7 +370,7 @@ def test_a_damaged_line_is_dropped_and_measured_again_as_its_message_promises(
         place = 2 if name == "cells.jsonl" else 3
         lines[place] = json.dumps(spoil(json.loads(lines[place])))
         (copied.path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    writer = RunWriter(copied.path, copied.manifest)
+    writer = RunWriter(copied.path, dataclasses.replace(copied.manifest, finished=False))
     writer.close()
     left = {record.key for record in copied.records} - set(writer.done)
     assert left >= {copied.records[2].key}
