@@ -23,6 +23,7 @@ from reports.compare.figures import Figures
 from reports.compare.pairing import Side, Stored, stored
 from reports.exits import INCOMPLETE, OK
 from reports.facts.tally import LADDER
+from reports.outputs import check_outputs
 from reports.run.records import Manifest, RunError
 from reports.writing import write_page
 from suites.plan import Cell
@@ -110,6 +111,7 @@ def _number(value: float | None) -> str:
 
 def baseline_verb(run_path: Path, out: Path) -> int:
     """Write the baseline of a run; 3 where the run is incomplete."""
+    check_outputs([out], runs=[run_path])
     run = stored(run_path)
     write_page(out, baseline_lines(run))
     if not run.manifest.finished:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from reports.exits import INCOMPLETE, OK, USAGE
+from reports.streams import OutputFailed, flush_output, guard_streams
 
 _PROGRAM = "softmax-accuracy"
 
@@ -26,6 +27,18 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
         click.echo(f"{_PROGRAM} {version}")
         context.exit()
 
+
+class _PathName(click.Path):
+    """A path; an empty word is not the directory that the program happens to run in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value) or "\0" in str(value):
+            self.fail(f"{value!r} is no path; name one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+# Whether a file can be read, the verbs tell.
+_PATH = _PathName(path_type=Path, readable=False)
 
 # Which cells are measured; `reports.selecting` reads these.
 _SELECTION = (
@@ -48,10 +61,10 @@ _COMPARISON = (
         metavar="WORD",
         help="What exits with 1: worse (default), changed, broken, or a verdict that no cell may fall below.",
     ),
-    click.option("--allow", type=click.Path(path_type=Path), metavar="FILE", help="Accepted changes (TOML)."),
-    click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for stdout)."),
-    click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page."),
-    click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every cell that isn't identical."),
+    click.option("--allow", type=_PATH, metavar="FILE", help="Accepted changes (TOML)."),
+    click.option("--markdown", "markdown_file", type=_PATH, help="Write Markdown (- for stdout)."),
+    click.option("--html", "html_file", type=_PATH, help="Write a self-contained page."),
+    click.option("--json", "json_file", type=_PATH, help="Write every cell that isn't identical."),
 )
 
 Command = Callable[..., Any]
@@ -85,9 +98,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="softmax-accuracy-run", show_default=True, help="Run directory."
-)
+@click.option("--out", type=_PATH, default="softmax-accuracy-run", show_default=True, help="Run directory.")
 @_with(_SELECTION)
 @click.option("--framework", "frameworks", multiple=True, help="torch, jax, scipy, numpy.")
 @click.option("--require-device", is_flag=True, help="Exit 3 where the device is not there.")
@@ -105,12 +116,10 @@ def measure(out: Path, tier: str, require: str | None, **filters: Any) -> int:
 
 
 @cli.command()
-@click.argument("runs", metavar="RUN...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("runs", metavar="RUN...", type=_PATH, nargs=-1, required=True)
 @click.option("--history", is_flag=True, help="Errors over versions, from two runs or more.")
-@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page.")
-@click.option(
-    "--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for the terminal)."
-)
+@click.option("--html", "html_file", type=_PATH, help="Write a self-contained page.")
+@click.option("--markdown", "markdown_file", type=_PATH, help="Write Markdown (- for the terminal).")
 def report(runs: tuple[Path, ...], history: bool, html_file: Path | None, markdown_file: Path | None) -> int:
     """Make pages from a run directory; both next to it if neither is named.
 
@@ -167,7 +176,7 @@ def explain(
 
 
 @cli.command()
-@click.argument("rows", type=click.Path(path_type=Path))
+@click.argument("rows", type=_PATH)
 @click.option("--operation", required=True, help="softmax or log_softmax.")
 @click.option("--quantity", required=True, help="forward, vjp, jvp or hvp.")
 @click.option(
@@ -176,10 +185,10 @@ def explain(
     required=True,
     help="binary64, binary32, binary16, bfloat16, float8_e5m2 or float8_e4m3fn.",
 )
-@click.option("--cotangent", type=click.Path(path_type=Path), help="For vjp and hvp; shaped like ROWS.")
-@click.option("--tangent", type=click.Path(path_type=Path), help="For jvp and hvp; shaped like ROWS.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The .npz to write.")
-@click.option("--c-header", "header", type=click.Path(path_type=Path), help="Write the same as a C header too.")
+@click.option("--cotangent", type=_PATH, help="For vjp and hvp; shaped like ROWS.")
+@click.option("--tangent", type=_PATH, help="For jvp and hvp; shaped like ROWS.")
+@click.option("--out", type=_PATH, required=True, help="The .npz to write.")
+@click.option("--c-header", "header", type=_PATH, help="Write the same as a C header too.")
 def golden(rows: Path, **options: Any) -> int:
     """Certified golden vectors for a kernel's tests, by the oracle: correctly rounded, and to 106 bits.
 
@@ -191,7 +200,7 @@ def golden(rows: Path, **options: Any) -> int:
 
 
 @cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=_PATH)
 @click.argument("cell")
 @click.option("--script", is_flag=True, help="Print a script that needs only the framework and mpmath.")
 @click.option("--python", metavar="PATH", help="Run it on the frameworks of another Python.")
@@ -203,8 +212,8 @@ def replay(run: Path, cell: str, script: bool, python: str | None) -> int:
 
 
 @cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default="-", show_default=True, help="The file (- for stdout).")
+@click.argument("run", type=_PATH)
+@click.option("--out", type=_PATH, default="-", show_default=True, help="The file (- for stdout).")
 def baseline(run: Path, out: Path) -> int:
     """Reduce a run to a small sorted file that pytest --baseline holds later versions against."""
     from reports.baseline import baseline_verb
@@ -213,8 +222,8 @@ def baseline(run: Path, out: Path) -> int:
 
 
 @cli.command()
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("old", type=_PATH)
+@click.argument("new", type=_PATH)
 @_with(_COMPARISON)
 @click.option("--framework", multiple=True, help="Compare only torch, jax, scipy, numpy.")
 @click.option("--operation", multiple=True, help="Only softmax, log_softmax.")
@@ -260,9 +269,7 @@ def compare(
     "--python", metavar="PATH", help="Make the environments with this Python; with the one that runs here by default."
 )
 @click.option("--installer", default="pip", show_default=True, help="pip or uv.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="softmax-accuracy-audit", show_default=True, help="Directory."
-)
+@click.option("--out", type=_PATH, default="softmax-accuracy-audit", show_default=True, help="Directory.")
 @_with(_SELECTION)
 @click.option("--framework", "frameworks", multiple=True, help="Only these of what both sides have.")
 @_with(_COMPARISON)
@@ -291,8 +298,10 @@ def audit(requirements: tuple[str, ...], out: Path, tier: str, **options: Any) -
 
 def main() -> None:
     """The console script: a user's mistake is one line on stderr and exit 2, without a traceback."""
+    guard_streams()
     try:
         code = cli.main(standalone_mode=False, prog_name=_PROGRAM)
+        flush_output()
     except click.UsageError as error:
         remedy = f" {error.ctx.command_path} --help says what there is" if error.ctx else ""
         code = _complain(error.format_message() + remedy, USAGE)
@@ -300,6 +309,8 @@ def main() -> None:
         code = _complain(error.format_message(), USAGE)
     except (click.Abort, KeyboardInterrupt):
         code = _complain("interrupted", INCOMPLETE)
+    except OutputFailed as error:
+        code = _complain(str(error), USAGE)
     except Exception as error:  # the ones that speak to people are named by verbs.KNOWN_ERRORS; others are bugs
         from reports.verbs import KNOWN_ERRORS
 

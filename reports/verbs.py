@@ -18,6 +18,7 @@ from reports.explain import ExplainError, as_json, explained, tables
 from reports.golden import GoldenError
 from reports.measuring import run_measurements
 from reports.options import UsageError, one_of
+from reports.outputs import check_outputs, check_run_directory
 from reports.replay import replayed, script_for
 from reports.run.reader import read_run
 from reports.run.records import Record, Run, RunError
@@ -68,6 +69,7 @@ def measure_verb(
     **filters: tuple[str, ...],
 ) -> int:
     """Measure into a run directory and say in one sentence what came out, and in another where the time went."""
+    check_run_directory(out)
     selection = selection_of(tier, device, **filters)
     if require is not None:
         one_of("verdict", [require], VERDICTS)
@@ -137,12 +139,13 @@ def _sentence(run: Run) -> str:
 
 def report_verb(run_path: Path, html_file: Path | None, markdown_file: Path | None) -> int:
     """Write the pages; 3 where the run has not all of its cells."""
+    if html_file is None and markdown_file is None:
+        html_file, markdown_file = run_path / "report.html", run_path / "report.md"
     run = read_run(run_path)
+    check_outputs([html_file, markdown_file], runs=[run_path])
     need_templates()
     from reports import html, markdown
 
-    if html_file is None and markdown_file is None:
-        html_file, markdown_file = run_path / "report.html", run_path / "report.md"
     if html_file is not None:
         write_page(html_file, html.render(run))
     if markdown_file is not None:

@@ -15,6 +15,7 @@ from reports.compare.comparison import Comparison, compare_runs
 from reports.compare.demand import demand_of
 from reports.compare.pairing import Side
 from reports.options import one_of
+from reports.outputs import check_outputs
 from reports.writing import need_templates, write_page
 from suites.implementations.catalogue import FRAMEWORKS
 from suites.inputs import special
@@ -48,6 +49,7 @@ def compare_verb(
     demand = demand_of(fail_on)
     wanted = _wanted({name: one_of(name, words, _FILTERS[name]) for name, words in filters.items()})
     entries = read_entries(allow) if allow else []
+    check_outputs([html_file, markdown_file, json_file], inputs=[allow], runs=[old, new])
     if html_file or markdown_file:
         need_templates()
     comparison = compare_runs(old, new, demand, allow=entries, wanted=wanted)
