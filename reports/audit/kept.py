@@ -109,14 +109,18 @@ class Kept:
 
     def answer(self, question: str) -> Environment | None:
         """The environment that a question led to, if it is still there and as it was built."""
+        place = self._answered(question)
+        return self._checked(place) if place else None
+
+    def _answered(self, question: str) -> Path | None:
+        """Where the environment that a question led to is, or was."""
         file = self._question_file(question)
         try:
             if not self._is_own(file):
                 return None
-            found = read_object(file, _QUESTION_FIELDS)
+            return self.everything / str(read_object(file, _QUESTION_FIELDS)["environment"])
         except (FileNotFoundError, Damaged):
             return None
-        return self._checked(self.everything / found["environment"])
 
     def made(
         self, question: str, asked: Requirements, interpreter: Interpreter, tool: Installer, log: Path
@@ -124,7 +128,9 @@ class Kept:
         """Resolve, and build unless there is an environment of that lock.  Raises Failed, NoAnswer, OSError."""
         self.everything.mkdir(exist_ok=True)
         self._sweep()
-        place = self.everything / secrets.token_hex(6)
+        place = self._answered(question)  # one that is built anew is found by audits that were begun with it
+        if place is None or os.path.lexists(place):
+            place = self.everything / secrets.token_hex(6)
         try:
             self.say(f"resolving {asked.text} for Python {interpreter.version}")
             tool.make(place, interpreter, log)
