@@ -17,11 +17,12 @@ from pathlib import Path
 import mpmath
 import numpy as np
 
+from references.entry import Entry
 from references.float_state import require_sound_arithmetic
 from references.formats import Floats, Format
 from references.problem import OPERATIONS
-from references.reference import BINARY64, Reference
-from references.store import Entry, Store
+from references.reference import BINARY64, LOWEST_EXPONENT, TIERS, TOLERANCE, Reference
+from references.store import Store
 from references.tiers import first_tier
 
 VARIABLE = "SOFTMAX_ACCURACY_CACHE"
@@ -32,6 +33,14 @@ _READ_SECONDS = 1e-4
 _READ_SECONDS_PER_BYTE = 1e-9
 _WORTH = 4.0
 _WORTH_SECONDS = 2e-3
+
+# The fields of a reference, as they are kept.
+_TYPES = {"hi": np.float64, "lo": np.float64, "exponent": np.int64, "error": np.float64, "tier": np.uint8}
+
+# More than a product of three vectors can have, summed over a row.
+_HIGHEST_EXPONENT = 4000
+
+_REMEDY = f"{VARIABLE} names another directory, and {VARIABLE}=off keeps none"
 
 
 def cached(
@@ -55,12 +64,12 @@ def cached(
     if store is None or not keeping_pays(quantity, format):
         return _checked(_soundly(compute), check)
     key = key_of(operation, quantity, logits, format, cotangent=cotangent, tangent=tangent)
-    found = _reference_of(store.read(key), logits.shape)
+    found = _looked_up(store, key, logits.shape, format)
     if found is not None:
         try:
             return _checked(found, check)
         except ArithmeticError:
-            store.remove(key)
+            store.reject(key, "the oracle contradicts it")
     start = time.thread_time()
     made = _soundly(compute)
     seconds = time.thread_time() - start
@@ -107,11 +116,19 @@ _FINGERPRINT = fingerprint(Path(__file__).parent)
 def _store(place: str) -> Store | None:
     if place.lower() == "off":
         return None
+    return Store(_directory(place).absolute(), remedy=_REMEDY)
+
+
+def _directory(place: str) -> Path:
+    """Where references are kept; ``~somebody`` that is nobody is a name like any other."""
     if place:
-        return Store(Path(place).expanduser())
+        try:
+            return Path(place).expanduser()
+        except RuntimeError:
+            return Path(place)
     from platformdirs import user_cache_path
 
-    return Store(user_cache_path("softmax-accuracy", appauthor=False) / "references")
+    return user_cache_path("softmax-accuracy", appauthor=False) / "references"
 
 
 def keeping_pays(quantity: str, format: Format) -> bool:
@@ -136,10 +153,55 @@ def _checked(found: Reference, check: Callable[[Reference], None]) -> Reference:
     return found
 
 
-def _reference_of(entry: Entry | None, shape: tuple[int, ...]) -> Reference | None:
-    """The reference in an entry, if it has the fields of one and arrays for rows of that shape."""
-    if entry is None or set(entry) != {field.name for field in fields(Reference)}:
+def _looked_up(store: Store, key: str, shape: tuple[int, ...], format: Format) -> Reference | None:
+    """The reference that is kept under a key, if it can be one of rows of that shape."""
+    entry = store.read(key)
+    if entry is None:
         return None
-    if any(isinstance(value, np.ndarray) and value.shape != shape[: value.ndim] for value in entry.values()):
+    found = _reference_of(entry, shape)
+    if found is None or not is_possible(found, format):
+        store.reject(key, "it is no reference of these rows")
         return None
+    return found
+
+
+def _reference_of(entry: Entry, shape: tuple[int, ...]) -> Reference | None:
+    """The reference in an entry, if it has the fields of one and each is an array of its type and that shape."""
+    if set(entry) != set(_TYPES):
+        return None
+    for name, value in entry.items():
+        if isinstance(value, str) or value.dtype != _TYPES[name] or value.shape != shape:
+            return None
     return Reference(**entry)  # type: ignore[arg-type]
+
+
+def is_possible(found: Reference, format: Format) -> bool:
+    """Whether a reference keeps what every one promises: rounded pairs, errors within TOLERANCE, known tiers."""
+    if not found.hi.size:
+        return True
+    with np.errstate(all="ignore"):
+        # An extreme is NaN where there is a NaN, and no comparison holds for that.
+        return bool(
+            (found.tier.max() < len(TIERS))
+            and (found.exponent.min() >= LOWEST_EXPONENT)
+            and (found.exponent.max() <= _HIGHEST_EXPONENT)
+            and (found.error.min() >= 0)
+            and (found.error.max() < np.inf)
+            and _are_rounded_pairs(found)
+            and _is_within_tolerance(found, format)
+        )
+
+
+def _are_rounded_pairs(found: Reference) -> bool:
+    """Whether ``lo`` is what is left of a number that is rounded to ``hi``, and 0 beside NaN and -inf."""
+    same = found.hi + found.lo == found.hi
+    if same.all() and found.hi.min() > -np.inf:
+        return bool(found.hi.max() < np.inf)
+    contract = np.isnan(found.hi) | (found.hi == -np.inf)
+    return bool(np.where(np.isfinite(found.hi), same, contract & (found.lo == 0)).all())
+
+
+def _is_within_tolerance(found: Reference, format: Format) -> bool:
+    # A number has at most 2**precision of its ulps; beyond the format's range there are no others.
+    relative = found.error <= np.abs(found.hi) * (TOLERANCE / 2 * 2.0**-format.precision)
+    return bool(relative.all() or (relative | (found.error_ulps(format) <= TOLERANCE)).all())

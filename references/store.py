@@ -1,35 +1,29 @@
 """Arrays kept on disk under content keys: bounded in bytes, checked at each read, shared by processes.
 
-An entry is a file of its own: a magic line, the sha256 of what follows, the length of a JSON header, the header, and
-the arrays at multiples of 64 bytes.  It is written beside its place and moved there, so that nobody sees a part of it;
-what a killed writer leaves has another name and is removed later.  Damage is confined to an entry and looks like
-absence.  (A database in one file would lose everything at once, and the usual libraries unpickle what they find.)
+An entry is a file of its own (references.entry).  It is written beside its place and moved there, so that nobody sees a
+part of it; what a killed writer leaves has another name and is removed later.  Damage is confined to an entry and looks
+like absence.  (A database in one file would lose everything at once, and the usual libraries unpickle what they find.)
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
+import errno
 import logging
 import os
 import re
 import secrets
+import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-Entry = Mapping[str, "npt.NDArray[Any] | str"]
+from references.entry import Entry, NotAnEntry, decoded, encoded
 
 LIMIT = 2 << 30
-
-_MAGIC = b"softmax-accuracy arrays 1\n"
-_ALIGNMENT = 64
-_PROLOGUE = len(_MAGIC) + 32 + 8
 
 # A writer takes seconds; what is older than this was left by one that was killed.
 _ABANDONED_SECONDS = 3600.0
@@ -38,43 +32,78 @@ _ABANDONED_SECONDS = 3600.0
 _ENTRY = re.compile(r"[0-9a-f]{64}\.arrays")
 _PART = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{16}\.part")
 
+# A FIFO is opened at once, and not when somebody writes to it; a link leads to what is not ours.
+_OPENED = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+
 _log = logging.getLogger(__name__)
 
 
 class Store:
     """A directory of entries.  When they exceed ``limit`` bytes, the least recently used ones go.
 
-    Nothing that happens to the directory is an error: what can't be read is absent, and when something can't be
-    written, one line says so and this object writes no more.
+    Nothing that happens to the directory is an error.  What can't be read is absent, and what is there and is no entry
+    is told once.  When something can't be written, one line says so and this object writes no more.  ``remedy`` ends
+    these lines: what a user can do about it.
     """
 
-    def __init__(self, directory: Path, limit: int = LIMIT) -> None:
+    def __init__(self, directory: Path, limit: int = LIMIT, remedy: str = "") -> None:
         self.directory, self.limit = directory, limit
+        self._remedy = f"; {remedy}" if remedy else ""
         self._writable = True
+        self._told = False
         self._until_scan = 0
 
     def read(self, key: str) -> dict[str, npt.NDArray[Any] | str] | None:
         """The entry of a key (64 hexadecimal digits), its arrays writable; None if there is none, or a damaged one."""
         path = self._path(key)
         try:
-            with path.open("rb") as stream:
-                content = bytearray(os.fstat(stream.fileno()).st_size)
-                whole = stream.readinto(content) == len(content)
-        except (OSError, MemoryError):
+            content = self._content(path)
+            entry = decoded(content, key)
+        except (FileNotFoundError, NotADirectoryError):
+            return None  # writing tells of a directory that is none
+        except MemoryError:
+            return None  # nothing is wrong with it
+        except NotAnEntry as reason:
+            self.reject(key, str(reason))
             return None
-        entry = _decoded(content, key) if whole else None
-        if entry is None:
-            self.remove(key)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                self.reject(key, _reason(error))
             return None
         with contextlib.suppress(OSError):  # a directory that can only be read keeps the order it has
             os.utime(path)
         return entry
 
+    def _content(self, path: Path) -> bytearray:
+        """What is in an ordinary file of a size that entries have.  Raises NotAnEntry, OSError."""
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _OPENED)) as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise NotAnEntry("it is no ordinary file")
+            if status.st_size > self.limit:
+                raise NotAnEntry(f"it has {status.st_size} bytes")
+            content = bytearray(status.st_size)
+            if stream.readinto(content) != len(content):
+                raise NotAnEntry("it ends early")
+            return content
+
+    def reject(self, key: str, reason: str) -> None:
+        """Forget an entry that is not what it should be; the first one is told, with what is wrong with it."""
+        if not self._told:
+            self._told = True
+            _log.warning(
+                "%s is not used: %s; what is damaged there is computed again%s",
+                self._path(key),
+                reason,
+                self._remedy,
+            )
+        self.remove(key)
+
     def write(self, key: str, entry: Entry) -> None:
         """Keep an entry, unless it takes more than a quarter of the limit."""
         if not self._writable or 4 * sum(v.nbytes for v in entry.values() if not isinstance(v, str)) > self.limit:
             return
-        pieces = _encoded(key, entry)
+        pieces = encoded(key, entry)
         temporary = self.directory / f"{key}.{secrets.token_hex(8)}.part"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -83,10 +112,14 @@ class Store:
                     stream.writelines(pieces)
                 temporary.replace(self._path(key))
             finally:
-                temporary.unlink(missing_ok=True)
+                _unlink(temporary)
         except OSError as error:
+            if error.errno == errno.EISDIR:  # a directory in the place of this entry, which reading it has told
+                return
             self._writable = False
-            _log.warning("%s can't be written: %s; references are not kept", self.directory, error.strerror or error)
+            _log.warning(
+                "%s can't be written: %s; references are not kept%s", self.directory, _reason(error), self._remedy
+            )
             return
         self._until_scan -= sum(map(len, pieces))
         if self._until_scan < 0:
@@ -108,7 +141,7 @@ class Store:
         total, entries = 0, []
         for path, used, size in self._files():
             if path.suffix == ".part":
-                abandoned = time.time() - used > _ABANDONED_SECONDS
+                abandoned = abs(time.time() - used) > _ABANDONED_SECONDS  # a clock may have jumped back
                 if abandoned:
                     _unlink(path)
                 total += 0 if abandoned else size
@@ -138,45 +171,10 @@ class Store:
             return
 
 
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
 def _unlink(path: Path) -> None:
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
-
-
-def _encoded(key: str, entry: Entry) -> list[bytes | memoryview]:
-    """The pieces of an entry's file."""
-    words = {name: value for name, value in entry.items() if isinstance(value, str)}
-    arrays = {name: np.ascontiguousarray(value) for name, value in entry.items() if not isinstance(value, str)}
-    shapes = {name: [array.dtype.str, list(array.shape)] for name, array in arrays.items()}
-    header = json.dumps({"key": key, "words": words, "arrays": shapes}).encode()
-    pieces: list[bytes | memoryview] = [len(header).to_bytes(8, "little"), header]
-    place = _PROLOGUE + len(header)
-    for array in arrays.values():
-        gap = -place % _ALIGNMENT
-        pieces += [b"\0" * gap, array.reshape(-1).view(np.uint8).data]
-        place += gap + array.nbytes
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
-    return [_MAGIC, digest.digest(), *pieces]
-
-
-def _decoded(content: bytearray, key: str) -> dict[str, npt.NDArray[Any] | str] | None:
-    """The entry in a file's content, if it is that of the key and its checksum is right."""
-    start = len(_MAGIC) + 32
-    if content[: len(_MAGIC)] != _MAGIC:
-        return None
-    if hashlib.sha256(memoryview(content)[start:]).digest() != content[len(_MAGIC) : start]:
-        return None
-    place = _PROLOGUE + int.from_bytes(content[start:_PROLOGUE], "little")
-    header = json.loads(content[_PROLOGUE:place])
-    if header["key"] != key:
-        return None  # a file under another name
-    entry: dict[str, npt.NDArray[Any] | str] = dict(header["words"])
-    for name, (code, shape) in header["arrays"].items():
-        place += -place % _ALIGNMENT
-        dtype = np.dtype(code)
-        count = int(np.prod(shape, dtype=np.int64))
-        entry[name] = np.frombuffer(content, dtype, count, place).reshape(shape)
-        place += count * dtype.itemsize
-    return entry

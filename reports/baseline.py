@@ -24,6 +24,7 @@ from reports.compare.pairing import Side, Stored, stored
 from reports.exits import INCOMPLETE, OK
 from reports.facts.tally import BELOW_STABLE
 from reports.lines import say
+from reports.outputs import check_outputs
 from reports.run.baseline_lines import CELL, CellNames, Cells, Head, Inputs
 from reports.run.records import Manifest, RunError
 from reports.run.regular import Unreadable, lines_in
@@ -116,6 +117,7 @@ def _number(value: float | None) -> str:
 
 def baseline_verb(run_path: Path, out: Path) -> int:
     """Write the baseline of a run; 3 where the run is incomplete."""
+    check_outputs([out], runs=[run_path])
     run = stored(run_path)
     write_page(out, baseline_lines(run))
     if not run.manifest.finished:

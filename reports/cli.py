@@ -70,6 +70,18 @@ def _words(name: str, kind: str, text: str, *variable: str, **named: Any) -> Cal
     return click.option(f"--{name}", *variable, cls=_Words, kind=kind, help=text, **named)
 
 
+class _PathName(click.Path):
+    """A path; an empty word is not the directory that the program happens to run in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value) or "\0" in str(value):
+            self.fail(f"{value!r} is no path; name one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+# Whether a file can be read, the verbs tell.
+_PATH = _PathName(path_type=Path, readable=False)
+
 # Which cells are measured; `reports.selecting` reads these.
 _SELECTION = (
     _words("tier", "tier", "How much is measured", default="standard", show_default=True),
@@ -91,10 +103,10 @@ _COMPARISON = (
         multiple=True,
         metavar="WORD",
     ),
-    click.option("--allow", type=click.Path(path_type=Path), metavar="FILE", help="Accepted changes (TOML)."),
-    click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for stdout)."),
-    click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page."),
-    click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every cell that isn't identical."),
+    click.option("--allow", type=_PATH, metavar="FILE", help="Accepted changes (TOML)."),
+    click.option("--markdown", "markdown_file", type=_PATH, help="Write Markdown (- for stdout)."),
+    click.option("--html", "html_file", type=_PATH, help="Write a self-contained page."),
+    click.option("--json", "json_file", type=_PATH, help="Write every cell that isn't identical."),
 )
 
 
@@ -131,9 +143,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="softmax-accuracy-run", show_default=True, help="Run directory."
-)
+@click.option("--out", type=_PATH, default="softmax-accuracy-run", show_default=True, help="Run directory.")
 @_with(_SELECTION)
 @_words("framework", "framework", "Only these; one that is named has to be there", "frameworks", multiple=True)
 @click.option(
@@ -155,12 +165,10 @@ def measure(out: Path, tier: str, require: str | None, **filters: Any) -> int:
 
 
 @cli.command()
-@click.argument("runs", metavar="RUN...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("runs", metavar="RUN...", type=_PATH, nargs=-1, required=True)
 @click.option("--history", is_flag=True, help="Errors over versions, from two runs or more.")
-@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write a self-contained page.")
-@click.option(
-    "--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write Markdown (- for the terminal)."
-)
+@click.option("--html", "html_file", type=_PATH, help="Write a self-contained page.")
+@click.option("--markdown", "markdown_file", type=_PATH, help="Write Markdown (- for the terminal).")
 @click.option("--verify", is_flag=True, help="First judge every worst element again, by the oracle; 2 if one differs.")
 def report(
     runs: tuple[Path, ...], history: bool, html_file: Path | None, markdown_file: Path | None, verify: bool
@@ -220,14 +228,14 @@ def explain(
 
 
 @cli.command()
-@click.argument("rows", type=click.Path(path_type=Path))
+@click.argument("rows", type=_PATH)
 @_words("operation", "operation", "One of", required=True)
 @_words("quantity", "quantity", "One of", required=True)
 @_words("format", "golden format", "What the results are rounded to", "format_name", required=True)
-@click.option("--cotangent", type=click.Path(path_type=Path), help="For vjp and hvp; shaped like ROWS.")
-@click.option("--tangent", type=click.Path(path_type=Path), help="For jvp and hvp; shaped like ROWS.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The .npz to write.")
-@click.option("--c-header", "header", type=click.Path(path_type=Path), help="Write the same as a C header too.")
+@click.option("--cotangent", type=_PATH, help="For vjp and hvp; shaped like ROWS.")
+@click.option("--tangent", type=_PATH, help="For jvp and hvp; shaped like ROWS.")
+@click.option("--out", type=_PATH, required=True, help="The .npz to write.")
+@click.option("--c-header", "header", type=_PATH, help="Write the same as a C header too.")
 def golden(rows: Path, **options: Any) -> int:
     """Certified golden vectors for a kernel's tests, by the oracle: correctly rounded, and to 106 bits.
 
@@ -239,7 +247,7 @@ def golden(rows: Path, **options: Any) -> int:
 
 
 @cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=_PATH)
 @click.argument("cell")
 @click.option("--script", is_flag=True, help="Print a script that needs only the framework and mpmath.")
 @click.option("--python", metavar="PATH", help="Run it on the frameworks of another Python.")
@@ -251,8 +259,8 @@ def replay(run: Path, cell: str, script: bool, python: str | None) -> int:
 
 
 @cli.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default="-", show_default=True, help="The file (- for stdout).")
+@click.argument("run", type=_PATH)
+@click.option("--out", type=_PATH, default="-", show_default=True, help="The file (- for stdout).")
 def baseline(run: Path, out: Path) -> int:
     """Reduce a run to a small sorted file that pytest --baseline holds later versions against."""
     from reports.baseline import baseline_verb
@@ -261,8 +269,8 @@ def baseline(run: Path, out: Path) -> int:
 
 
 @cli.command()
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("old", type=_PATH)
+@click.argument("new", type=_PATH)
 @_with(_COMPARISON)
 @_words("framework", "framework", "Only these", multiple=True)
 @_words("operation", "operation", "Only these", multiple=True)
@@ -308,9 +316,7 @@ def compare(
     "--python", metavar="PATH", help="Make the environments with this Python; with the one that runs here by default."
 )
 @click.option("--installer", default="pip", show_default=True, help="pip or uv.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="softmax-accuracy-audit", show_default=True, help="Directory."
-)
+@click.option("--out", type=_PATH, default="softmax-accuracy-audit", show_default=True, help="Directory.")
 @_with(_SELECTION)
 @_words("framework", "framework", "Only these of what both sides have", "frameworks", multiple=True)
 @_with(_COMPARISON)

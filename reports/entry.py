@@ -6,13 +6,13 @@ The standard library alone is imported here, so that even a clone without its de
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import traceback
 from typing import NoReturn
 
 from reports.exits import FAULT, INCOMPLETE, USAGE
-from reports.lines import LONGEST, speak_any_encoding
+from reports.lines import LONGEST
+from reports.streams import READER_GONE, OutputFailed, ReaderGone, flush_output, guard_streams
 from suites.printable import printable
 
 PROGRAM = "softmax-accuracy"
@@ -30,22 +30,22 @@ def main() -> NoReturn:
 
 def _code() -> int:
     try:
-        speak_any_encoding()
+        guard_streams()
         from reports.cli import run
 
         code = run()
-        sys.stdout.flush()  # what is still held back would fail after the last word on the exit code
+        flush_output()
         return code
     except KeyboardInterrupt:
         return complain("interrupted", INCOMPLETE)
-    except BrokenPipeError:
-        return _closed()
+    except OutputFailed as error:
+        return complain(str(error), USAGE)
+    except ReaderGone:
+        return READER_GONE
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
         return complain(f"{what}{error.strerror or error}; free space, or choose another place", USAGE)
     except BaseException as error:
-        if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):
-            return _closed()  # click and rich leave with 1 there
         package = _package_missing(error)
         return complain(_remedy(package, error), USAGE) if package else _fault(error)
 
@@ -56,13 +56,6 @@ def complain(message: str, code: int) -> int:
         if sys.stderr is not None:
             print(printable(f"{PROGRAM}: {message}", LONGEST), file=sys.stderr, flush=True)
     return code
-
-
-def _closed() -> int:
-    with contextlib.suppress(OSError, ValueError):
-        # Python writes what is left once more when it ends; there nobody may be listening.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return complain("standard output was closed before everything was written", USAGE)
 
 
 def _fault(error: BaseException) -> int:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,10 @@ from references.formats import Bits, Floats, Format, format_named
 from references.golden import golden
 from references.problem import OPERATIONS, QUANTITIES, needs_cotangent, needs_tangent
 from reports.exits import OK
+from reports.files import replaced
 from reports.golden_header import header_text
 from reports.lines import say
+from reports.outputs import check_outputs
 from reports.progress import progress_bar
 
 SCHEMA = 1
@@ -49,7 +50,7 @@ def golden_verb(
     _known("quantity", quantity, QUANTITIES)
     files = {"logits": rows, **_vectors(quantity, cotangent, tangent)}
     written = [out] if header is None else [out, header]
-    _keep_apart(written, files.values())
+    check_outputs(written, inputs=files.values())
     question = _question(operation, quantity, format_named(format_name), files)
     with ExitStack() as stack:
         streams = [stack.enter_context(_replaced(file)) for file in written]
@@ -89,14 +90,6 @@ def _vectors(quantity: str, cotangent: Path | None, tangent: Path | None) -> dic
         if file is not None and not wanted[role]:
             raise GoldenError(f"{quantity} takes no {role}; leave out --{role} {file}")
     return {role: file for role, file in given.items() if file is not None}
-
-
-def _keep_apart(written: list[Path], read: Iterable[Path]) -> None:
-    taken = {file.resolve() for file in read}
-    for file in written:
-        if file.resolve() in taken:
-            raise GoldenError(f"{file} is named twice; what is written needs a place of its own")
-        taken.add(file.resolve())
 
 
 def _question(operation: str, quantity: str, format: Format, files: dict[str, Path]) -> _Question:
@@ -181,6 +174,11 @@ def _summary(arrays: Arrays) -> str:
 
 def _write_archive(stream: BinaryIO, arrays: Arrays) -> None:
     """An uncompressed .npz; numpy.savez promises nothing about the bytes between the arrays."""
+    if not stream.seekable():  # its bytes are those of a file, which zipfile goes back in
+        whole = io.BytesIO()
+        _write_archive(whole, arrays)
+        stream.write(whole.getbuffer())
+        return
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
             content = io.BytesIO()
@@ -194,15 +192,8 @@ def _write_archive(stream: BinaryIO, arrays: Arrays) -> None:
 @contextmanager
 def _replaced(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes the place of ``path`` at the end, or leaves nothing.  Raises GoldenError."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        try:
-            if path.exists() and not path.is_file():
-                raise OSError("it is no ordinary file")
-            with temporary.open("wb") as stream:
-                yield stream
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replaced(path) as stream:
+            yield stream
     except OSError as error:
         raise GoldenError(f"{path} can't be written: {error.strerror or error}; choose another place") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from typing import TextIO
 
@@ -24,10 +23,3 @@ def tell(message: str) -> None:
 
 def _write(stream: TextIO, message: str) -> None:
     print(printable(message, LONGEST), file=stream)
-
-
-def speak_any_encoding() -> None:
-    """Where a stream's encoding lacks a character, as ASCII lacks the arrow, have it written as an escape."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")

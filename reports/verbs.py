@@ -20,6 +20,7 @@ from reports.lines import tell
 from reports.losses import say_lost
 from reports.measuring import run_measurements
 from reports.options import UsageError
+from reports.outputs import check_outputs, check_run_directory
 from reports.progress import progress_bar
 from reports.replay import replayed, script_for
 from reports.run.reader import read_run
@@ -75,6 +76,7 @@ def measure_verb(
     **filters: tuple[str, ...],
 ) -> int:
     """Measure into a run directory, say what came out and where the time went, and hold it to what is required."""
+    check_run_directory(out)
     selection = selection_of(tier, device, **filters)
     if require is not None:
         known("verdict", (require,))
@@ -157,14 +159,15 @@ def _sentence(run: Run) -> str:
 
 def report_verb(run_path: Path, html_file: Path | None, markdown_file: Path | None, *, verify: bool = False) -> int:
     """Write the pages; 3 where the run has not all of its cells.  ``verify``: once the oracle has confirmed it."""
+    if html_file is None and markdown_file is None:
+        html_file, markdown_file = run_path / "report.html", run_path / "report.md"
     run = read_run(run_path)
+    check_outputs([html_file, markdown_file], runs=[run_path])
     if verify:
         say_verified(run)
     need_templates()
     from reports import html, markdown
 
-    if html_file is None and markdown_file is None:
-        html_file, markdown_file = run_path / "report.html", run_path / "report.md"
     if html_file is not None:
         write_page(html_file, html.render(run))
     if markdown_file is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from reports.files import write_atomically
 from reports.lines import say
 from reports.options import UsageError
+from reports.streams import flush_output
 
 
 def need_templates() -> None:
@@ -19,9 +20,11 @@ def need_templates() -> None:
 
 
 def write_page(file: Path, text: str | Iterable[str]) -> None:
-    """Write a page, or its parts one after the other, and say so; ``-`` is standard output.  Raises RunError."""
+    """Write a page, or its parts one after the other, and say so; ``-`` is standard output.  Raises RunError,
+    and OutputFailed for standard output."""
     if str(file) == "-":
         sys.stdout.writelines([text] if isinstance(text, str) else text)
+        flush_output()
     else:
         write_atomically(file, text)
         say(f"wrote {file}")

@@ -9,16 +9,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reports.audit.state import is_packages
 from reports.options import UsageError
 from reports.selecting import interpreter_named
 from suites.profiles import OF_THIS_PYTHON
 
 OLDEST = (3, 9)
 
+# What installs packages, and has no part in what they compute.
+_TOOLS = ("pip", "setuptools", "wheel")
+
 _QUESTION = """
 import json, platform, sys, sysconfig
 print(json.dumps([sys.executable, platform.python_implementation(), platform.python_version(), sysconfig.get_platform(),
                   sys.version_info[0], sys.version_info[1]]))
+"""
+
+
+# The first distribution of a name is the one that is imported; what lost its metadata has no name.
+_CONTENT = """
+import importlib.metadata as m, json, platform, sysconfig
+found = {}
+for d in m.distributions():
+    name = d.metadata and d.metadata["Name"]
+    if name:
+        found.setdefault(name.lower().replace("_", "-"), d.version)
+print(json.dumps([platform.python_version(), platform.python_implementation(), sysconfig.get_platform(), found]))
 """
 
 
@@ -52,6 +68,29 @@ def interpreter_at(python: str, option: str = "--python") -> Interpreter:
     return Interpreter(path, executable, implementation, version, platform)
 
 
+@dataclass(frozen=True)
+class Python:
+    """What a Python is, and the versions of its packages by name, without what installs them."""
+
+    version: str
+    implementation: str
+    platform: str
+    packages: dict[str, str]
+
+
+def python_at(path: Path) -> Python:
+    """What a Python says of itself.  Raises NoAnswer."""
+    try:
+        *words, packages = answer_of(path, _CONTENT)
+        version, implementation, platform = map(str, words)
+        if not is_packages(packages):
+            raise ValueError("what it lists is no list of packages")
+    except (TypeError, ValueError) as error:
+        raise NoAnswer(str(error)) from None
+    kept = {name: text for name, text in sorted(packages.items()) if name not in _TOOLS}
+    return Python(version, implementation, platform, kept)
+
+
 class NoAnswer(Exception):
     """A program that doesn't answer as a Python does; the message is one line."""
 
@@ -72,8 +111,8 @@ def answer_of(python: Path, question: str) -> Any:
             raise ValueError("it prints nothing")
         return json.loads(asked.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        told = getattr(error, "stderr", None) or str(error)
-        raise NoAnswer(told.splitlines()[0]) from None
+        told = (getattr(error, "stderr", None) or str(error)).strip().splitlines() or ["it says nothing"]
+        raise NoAnswer(told[-1] if told[0].startswith("Traceback") else told[0]) from None
 
 
 def clean_environment() -> dict[str, str]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from reports.audit.environments import is_kept, what_changed
 from reports.audit.sides import Side
+from reports.audit.state import LINE, WORDS, Check, Damaged, check_fields, is_packages, of_pattern, read_object
 from reports.files import write_atomically
 from reports.losses import say_lost
 from reports.measuring import run_measurements
-from reports.run.reader import is_there
-from reports.run.records import RunError
-from reports.run.regular import Unreadable, content_of
-from reports.run.strict import parsed
+from reports.run.records import Run, RunError
 from reports.telling import cell_progress, foretell, say
-from suites.implementations.catalogue import Implementation
+from suites.implementations.catalogue import FRAMEWORKS, Implementation
 from suites.plan import Selection
 
 SCHEMA = 1
@@ -26,12 +28,12 @@ def begin(out: Path, sides: tuple[Side, Side]) -> None:
     """Write down what an audit is of; one that was begun goes on if it is of the same.  Raises RunError."""
     file = out / _MANIFEST
     mine = {"schema": SCHEMA, **{side.name: asdict(side) | {"frameworks": list(side.frameworks)} for side in sides}}
-    if file.is_symlink() or (file.exists() and not file.is_file()):
-        raise RunError(f"{file} is no plain file; choose another --out, or remove it")
     try:
-        held = parsed(content_of(file).decode("utf-8")) if is_there(file) else None
-    except (OSError, Unreadable, ValueError) as error:
-        raise RunError(f"{file} can't be read ({error}); choose another --out, or remove {out}") from None
+        held = _read(file)
+    except FileNotFoundError:
+        held = None
+    except Damaged as reason:
+        raise RunError(f"{file} can't be read: {reason}; choose another --out, or remove {out}") from None
     if held is not None and held != mine:
         raise RunError(f"{out} holds an audit of {_told(held)}; choose another --out, or remove it")
     try:
@@ -41,23 +43,46 @@ def begin(out: Path, sides: tuple[Side, Side]) -> None:
     write_atomically(file, json.dumps(mine, indent=1) + "\n", durable=True)
 
 
-def _told(held: object) -> str:
+def _read(file: Path) -> dict[str, Any]:
+    """What an audit on disk is of.  Raises FileNotFoundError, Damaged."""
+    is_object: Check = lambda value: isinstance(value, dict)  # noqa: E731
+    held = read_object(file, {"schema": lambda value: type(value) is int, "old": is_object, "new": is_object})
+    if held["schema"] != SCHEMA:
+        raise Damaged(f"it has schema version {held['schema']}, this program reads {SCHEMA}")
+    for name in ("old", "new"):
+        try:
+            check_fields(held[name], _SIDE | {"name": lambda value, name=name: value == name})
+        except Damaged as reason:
+            raise Damaged(f"{name}: {reason}") from None
+    return held
+
+
+def _are_frameworks(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(word in FRAMEWORKS for word in value)
+
+
+_SIDE: dict[str, Check] = {
+    "name": of_pattern(LINE),
+    "asked": of_pattern(WORDS),
+    "interpreter": of_pattern(LINE),
+    "packages": is_packages,
+    "frameworks": _are_frameworks,
+}
+
+
+def _told(held: dict[str, Any]) -> str:
     """What an audit on disk is of."""
-    try:
-        assert isinstance(held, dict)
-        old, new = held["old"], held["new"]
-        words = [
-            f"{side['asked']} ({', '.join(f'{n} {v}' for n, v in side['packages'].items())})" for side in (old, new)
-        ]
-    except (AssertionError, KeyError, TypeError, AttributeError):
-        return "something else"
-    return " against ".join(words)
+    return " against ".join(
+        f"{side['asked']} ({', '.join(f'{name} {version}' for name, version in side['packages'].items())})"
+        for side in (held["old"], held["new"])
+    )
 
 
 def measure_side(out: Path, side: Side, implementations: list[Implementation], selection: Selection) -> Path:
     """Measure what is not there yet of one side and return its run directory; lost cells are told.
 
-    Raises what run_measurements raises.
+    Raises what run_measurements raises, and RunError where the packages are not what they were: then nobody knows what
+    was measured.
     """
     path = out / side.name
     say(f"measuring {side.asked} into {path}")
@@ -72,4 +97,32 @@ def measure_side(out: Path, side: Side, implementations: list[Implementation], s
             foretell=foretell if selection.tier == "deep" else None,
         )
     say_lost(outcome)
+    changed = _what_changed(side, outcome.run)
+    if changed:
+        raise RunError(f"{side.asked} changed while it was measured ({changed}); {_put_aside(path)}")
     return path
+
+
+def _what_changed(side: Side, run: Run) -> str | None:
+    """How the packages of a side, or those that its workers had, differ from what is audited, in words."""
+    python = Path(side.interpreter)
+    if not (side.interpreter == side.asked or is_kept(python)):
+        return None
+    for profile in run.manifest.profiles:
+        for name, version in profile.packages.items():
+            audited = side.packages.get(name.lower().replace("_", "-"), version)
+            if audited != version:
+                return f"{name} was {audited}, and {version} in profile {profile.name} of {profile.framework}"
+    return what_changed(python, side.packages)
+
+
+def _put_aside(path: Path) -> str:
+    """Take a run out of the way of the next one, and say so."""
+    aside = next(
+        name for k in itertools.count(1) if not os.path.lexists(name := path.with_name(f"{path.name}-changed-{k}"))
+    )
+    try:
+        path.rename(aside)
+    except OSError as error:
+        return f"remove {path} ({error.strerror or error} when it was to be moved), and give the command again"
+    return f"{aside} has what was measured and counts for nothing; give the command again"

@@ -15,6 +15,7 @@ from reports.compare.demand import demand_of
 from reports.compare.verb import told
 from reports.exits import INCOMPLETE
 from reports.options import UsageError
+from reports.outputs import check_outputs, check_run_directory
 from reports.selecting import no_cell, selection_of
 from reports.telling import say
 from reports.writing import need_templates
@@ -46,6 +47,9 @@ def audit_verb(
     selection = selection_of(tier, device, **filters)
     demand = demand_of(fail_on)
     entries = read_entries(allow) if allow else []
+    check_run_directory(out)
+    runs = [out / "old", out / "new"]
+    check_outputs([html_file, markdown_file, json_file], inputs=[allow], runs=runs, audit=out)
     if html_file or markdown_file:
         need_templates()
     by_requirements = old_python is None and new_python is None

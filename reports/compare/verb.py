@@ -13,6 +13,7 @@ from reports.compare.comparison import Comparison, compare_runs
 from reports.compare.demand import demand_of
 from reports.compare.pairing import Side
 from reports.lines import say, tell
+from reports.outputs import check_outputs
 from reports.vocabulary import known
 from reports.writing import need_templates, write_page
 
@@ -32,6 +33,7 @@ def compare_verb(
     demand = demand_of(fail_on)
     wanted = _wanted({name: known(name, words) for name, words in filters.items()})
     entries = read_entries(allow) if allow else []
+    check_outputs([html_file, markdown_file, json_file], inputs=[allow], runs=[old, new])
     if html_file or markdown_file:
         need_templates()
     comparison = compare_runs(old, new, demand, allow=entries, wanted=wanted)

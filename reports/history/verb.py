@@ -8,6 +8,7 @@ from reports.compare.pairing import stored
 from reports.exits import INCOMPLETE, OK
 from reports.lines import say
 from reports.options import UsageError
+from reports.outputs import check_outputs
 from reports.writing import need_templates, write_page
 
 
@@ -20,6 +21,7 @@ def history_verb(run_paths: tuple[Path, ...], html_file: Path | None, markdown_f
     from reports.history.pages import as_html, as_markdown
     from reports.history.timeline import timelines_of
 
+    check_outputs([html_file, markdown_file], runs=run_paths)
     runs = [stored(path) for path in run_paths]
     page = page_of(timelines_of(runs))
     if html_file is None and markdown_file is None:

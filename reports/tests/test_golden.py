@@ -182,7 +182,7 @@ def save_inputs_with_faults() -> None:
         ("--out golden.npz --out rows.npy", "rows.npy is named twice; what is written needs a place of its own"),
         ("--out golden.npz --out same --c-header ./same", "same is named twice; "),
         ("--out golden.npz --out absent/o.npz", "absent/o.npz can't be written: No such file or directory; choose "),
-        ("--out golden.npz --out folder", "folder can't be written: it is no ordinary file; choose another place"),
+        ("--out golden.npz --out folder", "folder can't be written: Is a directory; choose another place"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(
