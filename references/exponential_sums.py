@@ -1,8 +1,8 @@
 """Sums of products of sums of exponentials: what cancels exactly goes in linear time, the rest is evaluated.
 
-exp(r) for distinct rationals r are linearly independent over the rationals (Lindemann and Weierstrass), so a sum of them
-is zero only where every coefficient is.  What cancels exactly is gone before anything is evaluated, however far below it
-the rest lies.
+exp(r) for distinct rationals r are linearly independent over the rationals (Lindemann and Weierstrass), so a sum of
+them is zero only where every coefficient is.  What cancels exactly is gone before anything is evaluated, however far
+below it the rest lies.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from fractions import Fraction
 from itertools import product
 
 import mpmath
+
+from references.transcendental import exp
 
 # {x: c} stands for the sum of c exp(x), with no c zero.
 Sum = dict[Fraction, Fraction]
@@ -98,8 +100,8 @@ class Expression:
     def value(self, precision: int) -> tuple[mpmath.mpf, mpmath.mpf]:
         """The value and the sum of magnitudes; ERROR * 2**-precision of the latter bounds what the former is off by.
 
-        Terms 4 (see ``_terms``), sums 1; in a product 3 sums with 5 each, 4 for its exponential and its factor and 3 for
-        the multiplications; and 1 for each that is added, of which there are fewer than 16.
+        Terms 4 (see ``_terms``), sums 1; in a product 3 sums with 5 each, 4 for its exponential and its factor and 3
+        for the multiplications; and 1 for each that is added, of which there are fewer than 16.
         """
         with mpmath.workprec(precision):
             total, size = _sums(self.exact)
@@ -150,7 +152,7 @@ def _sums(terms: Sum) -> tuple[mpmath.mpf, mpmath.mpf]:
 
 def _terms(terms: Sum) -> list[mpmath.mpf]:
     """c exp(x) at the working precision, each off by 4 units: 2 for exp, 1 each for c's numerator and denominator."""
-    return [mpmath.exp(_number(x)) * c.numerator / c.denominator for x, c in terms.items()]
+    return [exp(_number(x)) * c.numerator / c.denominator for x, c in terms.items()]
 
 
 def _number(exact: Fraction) -> mpmath.mpf:

@@ -47,7 +47,8 @@ class Enclosure:
     """A proof that the exact value lies between lower and upper.
 
     It is neither of them, as they are rational and what is left to an enclosure is transcendental (or zero, in the
-    midst of one about zero): each end is rounded as what lies beside it, inside.
+    midst of one about zero): each end is rounded as what lies beside it, inside.  Only an hvp whose terms are all zero
+    has one number at both ends.
     """
 
     lower: mpmath.mpf

@@ -87,10 +87,10 @@ def _ones(problem: Problem) -> Sum:
 
 
 def _relative(problem: Problem, values: Sequence[float] | None) -> list[Fraction]:
-    top = max(problem.logits)
-    at_top = [Fraction(v) for v, x in zip(values or (), problem.logits) if x == top]
-    mean = sum(at_top, Fraction(0)) / max(len(at_top), 1)
-    return [Fraction(v) - mean for v in values or ()]
+    """The vector minus its mean over the maximum's group; none stays none."""
+    exact, top = [Fraction(v) for v in values or ()], max(problem.logits)
+    at_top = [v for v, x in zip(exact, problem.logits, strict=bool(exact)) if x == top]
+    return [v - sum(at_top, Fraction(0)) / len(at_top) for v in exact]
 
 
 def _weighted(problem: Problem, weights: list[Fraction]) -> Sum:
