@@ -70,7 +70,8 @@ class Expression:
         products = [(factor, sums) for factor, sums in products if factor]
         self.products = products
         split = {id(s): _split(s) for _, sums in products for s in sums}
-        exact, kept = [], {}
+        exact: list[tuple[int, Sum]] = []
+        kept: dict[tuple[Fraction, tuple[int, ...]], _Kept] = {}
         for factor, sums in products:
             for parts in product(*(split[id(s)] for s in sums)):
                 several = sorted((p for p in parts if len(p) > 1), key=id)
@@ -81,7 +82,7 @@ class Expression:
                 if len(several) < 2:
                     exact.append((1, times(single, several[0]) if several else single))
                 else:
-                    key = shift, *map(id, several)
+                    key = shift, tuple(map(id, several))
                     before = kept[key].factor if key in kept else Fraction(0)
                     kept[key] = _Kept(before + c, shift, tuple(several))
         self.exact = plus(*exact)

@@ -20,7 +20,7 @@ def _levels(r: Generator, format: Format, n: int) -> Floats:
     """A few levels, any of them met more than once; all 0.5 or less beside a gap of GAPS."""
     gaps = np.array([0.0, *r.choice(GAPS, 3)])
     logits = -r.choice(gaps, n, p=[0.4, 0.3, 0.2, 0.1]) * r.choice([1.0, 1.0, 1.0, 0.5])
-    return np.asarray(logits - r.choice([0.0, 0.0, 0.5]) * r.random(n))
+    return np.asarray(logits - r.choice([0.0, 0.0, 0.5]) * r.random(n), np.float64)
 
 
 def _one_far(r: Generator, format: Format, n: int) -> Floats:
@@ -46,7 +46,7 @@ def _around_underflow(r: Generator, format: Format, n: int) -> Floats:
 
 
 def _smallest(r: Generator, format: Format, n: int) -> Floats:
-    return r.integers(-3, 4, n) * format.smallest_subnormal
+    return np.asarray(r.integers(-3, 4, n) * format.smallest_subnormal, np.float64)
 
 
 def _masked(r: Generator, format: Format, n: int) -> Floats:
@@ -59,7 +59,7 @@ LOGITS: tuple[Maker, ...] = (_levels, _one_far, _spread, _around_underflow, _sma
 
 
 def _quanta(r: Generator, format: Format, n: int) -> Floats:
-    return r.integers(-2, 3, n) * format.smallest_subnormal
+    return np.asarray(r.integers(-2, 3, n) * format.smallest_subnormal, np.float64)
 
 
 def _nearly_constant(r: Generator, format: Format, n: int) -> Floats:

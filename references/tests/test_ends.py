@@ -6,6 +6,7 @@ is the right one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import mpmath
@@ -51,14 +52,14 @@ class Stated:
     def holds(self, i: int, value: Enclosure | Fraction | float) -> bool:
         interval = self.intervals[i]
         if isinstance(interval, float) or isinstance(value, float):
-            return bool(np.array_equal(interval, value, equal_nan=True))
+            return repr(interval) == repr(value)
         if isinstance(value, Enclosure):
             return bool(interval[0] <= value.lower and value.upper <= interval[1])
         low, high = (Fraction(*map(int, mpmath.libmp.to_rational(end._mpf_))) for end in interval)
         return low <= value <= high
 
 
-def assert_to_the_letter(operation: str, quantity: str, format: Format, rows: list[tuple[Floats, ...]]) -> None:
+def assert_to_the_letter(operation: str, quantity: str, format: Format, rows: Sequence[tuple[Floats, ...]]) -> None:
     """Rows of one length, each with a cotangent and a tangent of which the quantity takes what it needs."""
     logits, cotangent, tangent = (np.array([row[k] for row in rows]) for k in range(3))
     given = {role: {"cotangent": cotangent, "tangent": tangent}[role] for role in roles_of(quantity)}

@@ -118,14 +118,15 @@ def limit(problem: Problem) -> Fraction:
     """What the first element would be without the far logits; zero where that is no rational number."""
     if (problem.operation, problem.quantity) == ("log_softmax", "forward"):
         return Fraction(0)
-    total = sum(Fraction(v) for v in problem.cotangent or ())
+    g = [Fraction(v) for v in problem.cotangent or ()]
+    if (problem.operation, problem.quantity) == ("log_softmax", "vjp"):
+        return g[0] - sum(g, Fraction(0)) / 2
     vectors = {role: getattr(problem, role)[:2] for role in roles_of(problem.quantity)}
-    (value,) = exact_elements(Problem(problem.operation, problem.quantity, [0.0, 0.0], **vectors), [0]).values()
-    if problem.operation == "log_softmax" and problem.cotangent is not None:  # G is of the whole row
-        first = Fraction(problem.cotangent[0])
-        near = sum(map(Fraction, problem.cotangent[:2]))
-        return first - total / 2 if problem.quantity == "vjp" else Fraction(value) * total / near
-    return Fraction(value)
+    near = Problem(problem.operation, problem.quantity, [0.0, 0.0], **vectors)
+    value = Fraction(exact_elements(near, [0])[0])
+    if (problem.operation, problem.quantity) == ("log_softmax", "hvp"):  # G is of the whole row
+        return value * sum(g, Fraction(0)) / (g[0] + g[1])
+    return value
 
 
 @every_function
