@@ -23,6 +23,9 @@ Mask = npt.NDArray[np.bool_]
 # Shifts beyond this move a binary64 number out of every format; np.ldexp takes 32-bit exponents only.
 _FAR = 4000
 
+# Binary64's smallest number.
+_TINY = 2.0**-1074
+
 
 class FormatError(ValueError):
     """A format that is not known, or a value that a format can't hold; the message names both."""
@@ -182,6 +185,10 @@ class Format:
             large = np.minimum(np.ldexp(np.abs(hi), shift), 2.0 ** (self.precision + 1))
             small = np.ldexp(lo * np.where(np.signbit(hi), -1.0, 1.0), shift)
             slack = np.ldexp(np.broadcast_to(np.asarray(error, np.float64), hi.shape), shift)
+            if shift.min(initial=0) < 0:
+                # A rest or an error that underflows here still breaks a tie, or leaves it open.
+                small = np.where((small == 0) & (lo != 0), np.copysign(_TINY, lo) * np.copysign(1.0, hi), small)
+                slack = np.maximum(slack, np.minimum(error, _TINY))
             whole = np.floor(large)
             part = large - whole
             above = _three_sum_sign(part, -0.5, small)

@@ -33,9 +33,9 @@ _SUSPICIOUS = 1 << 10
 _VANISHED = -5000
 
 # A positive number below 2**_NEGLIGIBLE acts on a sum of binary64 numbers by its sign alone (their bits end at
-# 2**-1074).  It is replaced by this interval: an exact sum with exp(-1e308) would need 1e308 bits.
+# 2**-1074).  It is only known to lie in this interval: an exact sum with exp(-1e308) would need 1e308 bits.
 _NEGLIGIBLE = -20000
-_TINY = mpmath.ldexp(1, 2 * _NEGLIGIBLE), mpmath.ldexp(1, _NEGLIGIBLE)
+_TINY = mpmath.mpf(0), mpmath.ldexp(1, _NEGLIGIBLE)
 
 
 class OracleError(ArithmeticError):
@@ -44,7 +44,12 @@ class OracleError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Enclosure:
-    """A proof that the exact value lies in [lower, upper]."""
+    """A proof that the exact value lies between lower and upper.
+
+    It is neither of them, as they are rational and what is left to an enclosure is transcendental (or zero, in the
+    midst of one about zero): each end is rounded as what lies beside it, inside.  Only an hvp whose terms are all zero
+    has one number at both ends.
+    """
 
     lower: mpmath.mpf
     upper: mpmath.mpf
@@ -129,7 +134,7 @@ class Rounding:
         return self.format.precision + (32 if self.problem.quantity == "forward" else 40)
 
     def __call__(self, i: int, enclosure: Enclosure) -> bool:
-        low, high = round_number(enclosure.lower, self.format), round_number(enclosure.upper, self.format)
+        low, high = rounded_ends(enclosure, self.format)
         if low != high and self._is_stubborn(enclosure, low):
             boundary = (_value_or_successor(low, self.format) + _value_or_successor(high, self.format)) / 2
             at = self.format.round_rational(boundary)
@@ -206,14 +211,27 @@ def accurate(problem: Problem, bits: int, elements: Sequence[int] | None = None)
     return certified(problem, narrow, bits + GUARD_BITS, elements)
 
 
-def round_number(number: mpmath.mpf, format: Format) -> int:
-    """The bits of a finite mpmath number correctly rounded; from its integers, not through a float."""
+def rounded_ends(enclosure: Enclosure, format: Format) -> tuple[int, int]:
+    """The bits of the smallest and of the largest number that the enclosure leaves possible, correctly rounded."""
+    inside = 1 if enclosure.lower < enclosure.upper else 0
+    return round_number(enclosure.lower, format, inside), round_number(enclosure.upper, format, -inside)
+
+
+def round_number(number: mpmath.mpf, format: Format, beside: int = 0) -> int:
+    """The bits of a finite mpmath number correctly rounded; from its integers, not through a float.
+
+    With ``beside`` -1 or 1, of what lies next to it, below or above: then a midpoint is no tie.
+    """
     sign, mantissa, exponent, length = number._mpf_
+    if mantissa == 0:
+        return format.sign_bit if beside < 0 else 0
     if exponent + length < format.quantum - 1:
         return format.sign_bit if sign else 0
     if exponent + length > format.emax + 2:
         return (format.sign_bit if sign else 0) | format.infinity_bits
-    return format.round_dyadic(-int(mantissa) if sign else int(mantissa), exponent)
+    # No midpoint lies between a number and one of its own last places beside it, nor half a quantum beside it.
+    finer = abs(beside) * max(1, exponent - format.quantum + 2)
+    return format.round_dyadic(((-int(mantissa) if sign else int(mantissa)) << finer) + beside, exponent - finer)
 
 
 # -- the functions, at one working precision -------------------------------------------------------------------------
@@ -317,7 +335,7 @@ def _log_softmax_vjp(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
             continue
         product = row.softmax(i) * total
         if g and mpmath.mag(product) < _NEGLIGIBLE:
-            lower, upper = _TINY if product > 0 else (-_TINY[1], -_TINY[0])
+            lower, upper = _TINY if product > 0 else (-_TINY[1], _TINY[0])
         else:
             radius = 32 * row.unit * abs(product)
             lower, upper = product - radius, product + radius

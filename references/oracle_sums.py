@@ -10,11 +10,12 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 import mpmath
 from cachetools import LRUCache, cached
 from mpmath import libmp
+
+from references.transcendental import Raw, exp_raw
 
 # Logits whose exponentials are kept, at a quarter of a kilobyte each; and how many sums.
 _KEPT_LOGITS = 500_000
@@ -22,9 +23,6 @@ _KEPT_SUMS = 20_000
 
 # Bits in which sums of numbers and of products of two are exact: products of two binary64 numbers span 4300.
 _EXACT = 5000
-
-# mpmath's raw numbers are tuples that only its own functions look into.
-Raw = Any
 
 
 def _key(*arguments: tuple[float, ...] | int | None) -> tuple[object, ...]:
@@ -61,7 +59,7 @@ def exponentials(logits: tuple[float, ...], precision: int) -> Exponentials:
         groups.setdefault(value, []).append(i)
     groups.pop(-mpmath.inf, None)
     top = libmp.from_float(maximum)
-    exp = {x: libmp.mpf_exp(libmp.mpf_sub(libmp.from_float(x), top), precision, "n") for x in groups}
+    exp = {x: exp_raw(libmp.mpf_sub(libmp.from_float(x), top), precision) for x in groups}
     terms = [
         exp[x] if len(group) == 1 else libmp.mpf_mul(exp[x], libmp.from_int(len(group)))
         for x, group in groups.items()

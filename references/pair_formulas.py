@@ -24,6 +24,8 @@ GRADIENT_ERROR = 2.0**-95
 # What a number may lose to underflow, in a product or where it is brought to the exponent of another.
 UNDERFLOW = 2.0**-1070
 
+_SMALLEST = 2.0**-1074
+
 # A number this small beside another is beyond its last bit.
 _FAR = 2.0**-56
 
@@ -151,7 +153,8 @@ def _log_softmax_vjp(rows: PairRows, g: Floats) -> Element:
         high, low = np.where(plain, high, -product[0]), np.where(plain, low, -product[1])
         spread = s[0] * chunk.own(sizes)
         scale = np.where(plain, np.abs(part) + at_zero(spread, chunk.power), spread)
-        error = GRADIENT_ERROR * scale + _lost(scale > 0)
+        # The scale itself may underflow: whether there is anything to lose is asked of its factors.
+        error = GRADIENT_ERROR * scale + _lost(plain | (s[0] != 0) & (chunk.own(sizes) > 0))
         if chunk.least == -np.inf:
             error = np.where(chunk.masked, 0.0, error)
         place = chunk.places_of_top()
@@ -183,8 +186,10 @@ def _softmax_hvp(rows: PairRows, g: Floats, t: Floats) -> Element:
         return dd.multiply(a, c), each
 
     def carried(chunk: PairChunk) -> tuple[Floats]:
-        weights = at_zero(np.abs(rows.softmax(chunk)[0]), chunk.power)
-        return (np.asarray((weights * product(chunk)[1]).sum(axis=-1, keepdims=True)),)
+        """sum s_j (the error of a_j c_j), with 2**-1074 for a weight that underflows and for a product that does."""
+        weights, each = at_zero(np.abs(rows.softmax(chunk)[0]), chunk.power), product(chunk)[1]
+        lost = _SMALLEST * (each.sum(axis=-1, keepdims=True) + (each > 0).sum(axis=-1, keepdims=True))
+        return ((weights * each).sum(axis=-1, keepdims=True) + lost,)
 
     total, exponent, magnitude = rows.weighted_sum(lambda chunk: product(chunk)[0])
     average = rows.chunks.gather(carried)[0].sum(axis=-1, keepdims=True)

@@ -22,6 +22,9 @@ UNIT = 2.0**-53
 # than 2**80 elements weighted by numbers below 2**129.
 _UNDERFLOW = 2.0**-800
 
+# exp(_FAINT) > 2**-924: below it a product with 1 / S, or with the relative error of s, may be a subnormal number.
+_FAINT = -640.0
+
 
 def _no_shift(chunk: Chunk) -> Integers:
     exponent: Integers = constant(np.int64(0), chunk.shape)
@@ -60,12 +63,17 @@ class PlainChunk(Chunk):
         return e
 
     @cached_property
-    def raised(self) -> Mask:
-        """Rows [rows, 1] in which an element was raised to exp(LOWEST)."""
-        if self.least >= plain.LOWEST:
+    def faint(self) -> Mask:
+        """Rows [rows, 1] with an element below exp(_FAINT): it was raised, or may lose bits in a product."""
+        if self.least >= _FAINT:
             return np.zeros((self.shape[0], 1), bool)
-        below = self.high < plain.LOWEST
+        below = self.high < _FAINT
         return np.asarray((below if self.masked is None else below & ~self.masked).any(axis=-1, keepdims=True))
+
+    def differs(self, v: Floats, from_top: Floats) -> Mask:
+        """Rows [rows, 1] in which an element of ``v`` that is not masked is another number than that at the top."""
+        other = self.part(v) != self.own(from_top)
+        return np.asarray((other if self.masked is None else other & ~self.masked).any(axis=-1, keepdims=True))
 
     def others(self) -> Floats:
         """sum e over these columns, without the row's maximum: [rows, 1]."""
@@ -108,8 +116,8 @@ class PlainRows:
 
     @cached_property
     def lost(self) -> Floats:
-        """What a value may be off by because elements were raised: [rows, 1]."""
-        (parts,) = self.chunks.gather(lambda chunk: (chunk.raised,))
+        """What a value may be off by because elements were raised or lost bits: [rows, 1]."""
+        (parts,) = self.chunks.gather(lambda chunk: (chunk.faint,))
         return np.where(parts.any(axis=-1, keepdims=True), _UNDERFLOW, 0.0)
 
     @cached_property
@@ -132,7 +140,7 @@ def _softmax(rows: PlainRows) -> Element:
     def element(chunk: PlainChunk) -> Values:
         s = rows.softmax(chunk)
         error = rows.unit * s
-        if chunk.least < plain.LOWEST:
+        if chunk.least < _FAINT:
             error += chunk.own(rows.lost)
         return Values(s, _no_rest(chunk), _no_shift(chunk), chunk.unmasked(error), rows.unit)
 
@@ -162,15 +170,21 @@ def _centred(rows: PlainRows, v: Floats) -> Callable[[PlainChunk], tuple[Floats,
 
     v is first taken relative to its value at the maximum (exactly): then a dominant element does not cancel.
     """
-    reference = -rows.block.at_top(v)
+    top = rows.block.at_top(v)
+    reference = -top
 
     def weighted(chunk: PlainChunk) -> Floats:
         return chunk.e * dd.two_sum(chunk.part(v), chunk.own(reference))[0]
 
     mean = rows.sum(weighted) * rows.inverse_total
     size = rows.sum(lambda chunk: np.abs(weighted(chunk))) * rows.inverse_total
+    # Every term may underflow: then the size is zero as well, and only the vector itself says whether there are any.
+    present = size > 0
+    if not present.all():
+        (parts,) = rows.chunks.gather(lambda chunk: (chunk.differs(v, top),))
+        present = parts.any(axis=-1, keepdims=True)
     # A low word left out of the sum, a product and two more roundings, beside what s is off by.
-    row_error = (rows.unit + 6 * UNIT) * size + np.where(size > 0, _UNDERFLOW, 0.0)
+    row_error = (rows.unit + 6 * UNIT) * size + np.where(present, _UNDERFLOW, 0.0)
 
     def centred(chunk: PlainChunk) -> tuple[Floats, Floats, Floats]:
         w, w_low = dd.two_sum(chunk.part(v), chunk.own(reference))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 from flint import arb, ctx, fmpq
@@ -16,6 +15,7 @@ from references.bulk import reference
 from references.formats import BINARY64, FORMATS, Floats, Format
 from references.oracle import Certified, Enclosure, accurate, correctly_rounded
 from references.problem import OPERATIONS, QUANTITIES, Problem, needs_cotangent, needs_tangent
+from references.tests.balls import unrounded
 
 Generator = np.random.Generator
 
@@ -251,11 +251,6 @@ def meet(found: Certified, ball: arb) -> bool:
     return bool(ball.overlaps(arb(fmpq(found.value.numerator, found.value.denominator))))
 
 
-def unrounded(mantissa: int, exponent: int) -> mpmath.mpf:
-    """mantissa * 2**exponent whatever the working precision is."""
-    return mpmath.mp.make_mpf(mpmath.libmp.from_man_exp(mantissa, exponent))
-
-
 @every_format
 @every_function
 def test_the_bulk_reference_is_as_near_to_the_balls_as_it_states(operation: str, quantity: str, format: Format) -> None:
@@ -289,57 +284,3 @@ def test_the_rounding_of_the_judge_is_to_nearest_and_to_even(format: Format) -> 
         assert nearest(middle, format) == low + low % 2
         assert (nearest(middle - step, format), nearest(middle + step, format)) == (low, low + 1)
         assert nearest(-middle - step, format) == format.sign_bit | (low + 1)
-
-
-# -- the oracle's one assumption ---------------------------------------------------------------------------------------
-
-
-def error_in_ulps(found: mpmath.mpf, truth: arb, bits: int) -> float:
-    """|found - truth| in units in the last place of a ``bits``-bit number near it (an upper bound)."""
-    sign, mantissa, exponent, _ = found._mpf_
-    ulp = arb((1, mpmath.mag(found) - bits))
-    return float((abs(arb((-int(mantissa) if sign else int(mantissa), int(exponent))) - truth) / ulp).upper())
-
-
-def number(r: Generator, bits: int, low: float, high: float) -> tuple[int, int]:
-    """mantissa and exponent of a positive number between 2**low and 2**high, of ``bits`` bits, now and then of few."""
-    mantissa = int.from_bytes(r.bytes(bits // 8 + 1), "big") % (1 << bits) | 1
-    if r.random() < 0.2:
-        mantissa = int(r.integers(1, 9))
-    return mantissa, int(math.floor(r.uniform(low, high))) - mantissa.bit_length()
-
-
-@pytest.mark.parametrize("bits", [53, 64, 96, 128, 200, 400])
-def test_the_exp_of_mpmath_is_within_an_ulp(bits: int) -> None:
-    """Arguments as the oracle forms them: differences of two binary64 numbers, so up to 2098 bits long."""
-    r = np.random.default_rng(bits)
-    with mpmath.workprec(bits):
-        for _ in range(400):
-            mantissa, exponent = number(r, int(r.choice([24, 53, 500])), -1100, 14)
-            ctx.prec = 2 * bits + 1300
-            truth = arb((-mantissa, exponent)).exp()
-            assert error_in_ulps(mpmath.exp(unrounded(-mantissa, exponent)), truth, bits) <= 1
-
-
-@pytest.mark.parametrize("bits", [53, 64, 96, 128, 200, 400])
-def test_the_exp_of_mpmath_is_within_an_ulp_where_its_reduction_cancels(bits: int) -> None:
-    """The binary64 numbers next to multiples of ln 2, up to 2**60 of them."""
-    r = np.random.default_rng(bits)
-    with mpmath.workprec(bits):
-        for _ in range(200):
-            x = -float(math.floor(2 ** r.uniform(0, 60))) * math.log(2)
-            ctx.prec = 2 * bits + 200
-            assert error_in_ulps(mpmath.exp(mpmath.mpf(x)), arb(x).exp(), bits) <= 1
-
-
-@pytest.mark.parametrize("bits", [53, 64, 96, 128, 200, 400])
-def test_the_log_of_mpmath_is_within_an_ulp(bits: int) -> None:
-    """1 + t formed exactly, for t from where log1p(t) = t to rows of 2**20 logits."""
-    r = np.random.default_rng(bits)
-    with mpmath.workprec(bits):
-        for _ in range(400):
-            mantissa, exponent = number(r, bits, -bits - 2, 20)
-            argument = mpmath.fadd(1, unrounded(mantissa, exponent), exact=True)
-            ctx.prec = 3 * bits + 100
-            truth = arb((mantissa, exponent)).log1p()
-            assert error_in_ulps(mpmath.log(argument), truth, bits) <= 1

@@ -15,7 +15,7 @@ import mpmath
 import numpy as np
 
 from references.formats import Floats, Format, Integers
-from references.oracle import Certified, Enclosure, OracleError, certified, round_number
+from references.oracle import Certified, Enclosure, OracleError, certified, rounded_ends
 from references.problem import Problem, problem_of
 from references.reference import Reference
 
@@ -100,10 +100,7 @@ def _complaint(stated: _Stated, exact: Certified, format: Format) -> str | None:
         return None if same else f"{stated.centre} is {value} by rule"
     if not stated.holds(value):
         return f"{mpmath.nstr(stated.centre, 40)} is not within its error of {exact.decimal(40)}"
-    if isinstance(value, Enclosure):
-        right = {round_number(end, format) for end in (value.lower, value.upper)}
-    else:
-        right = {format.round_rational(value)}
+    right = set(rounded_ends(value, format)) if isinstance(value, Enclosure) else {format.round_rational(value)}
     either_zero = right | {stated.bits} <= {0, format.sign_bit}
     if stated.bits is None or stated.bits in right or either_zero:
         return None
