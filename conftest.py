@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, settings
 from reports.baseline import conditions, read_baseline
 from reports.compare.figures import figures_of_measurement
 from reports.compare.judgement import BROKEN, WORSE
+from reports.options import UsageError
+from reports.outputs import check_run_directory
 from reports.ratchet import Ratchet, Told, WorseThanBaseline, failure
 from reports.run.manifest import version_text
 from reports.run.records import RunError
@@ -94,8 +96,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     directory, gathering = option(config, "record"), config.stash.get(_GATHERING, None)
     if directory and gathering is not None and not config.getoption("collectonly"):
         try:
+            check_run_directory(Path(directory))
             gathering.recording = Recording(Path(directory), config.stash[_SESSION])
-        except RunError as error:
+        except (RunError, UsageError) as error:
             raise pytest.UsageError(f"--record: {error}") from None
 
 
@@ -108,8 +111,13 @@ def pytest_configure_node(node: object) -> None:
     stop_workers()
 
 
-def pytest_sessionfinish() -> None:
-    stop_workers()
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish() -> Generator[None]:
+    """Once the recording has asked its last question."""
+    try:
+        return (yield)
+    finally:
+        stop_workers()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

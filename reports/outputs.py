@@ -15,7 +15,7 @@ from reports.run.records import OBSERVATIONS
 STDOUT = "-"
 
 # What a run directory is made of, and what of it says that it is one.
-_DATA = frozenset({"manifest.json", "cells.jsonl", "lost.jsonl", OBSERVATIONS, "rows"})
+_DATA = frozenset({"manifest.json", "cells.jsonl", "lost.jsonl", OBSERVATIONS, "rows", ".lock"})
 _MARKS = ("manifest.json", "cells.jsonl", "rows")
 
 _APART = "what is written needs a place of its own"

@@ -6,10 +6,11 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reports.run.content import content_of_run
+from reports.run.content import ContentUnknown, content_of_run
 from reports.run.from_measurement import measured_profile, record_of
 from reports.run.manifest import manifest_of, version_text
 from reports.run.records import LostCell, MeasuredProfile, Record, Worst
@@ -89,12 +90,10 @@ class Recording:
             for cell in session.cells()
             if session.profile(cell) not in roster.refused and cell.implementation not in skipped
         }
-        self._of = session.implementations, roster.present
-        content = content_of_run(*self._of, None)
-        manifest = manifest_of(
-            session.implementations, session.selection, len(self._keys), roster, skipped, content=content
-        )
-        self._writer = RunWriter(directory, manifest, self._keys)
+        measured = [i for i in session.implementations if i.name not in skipped]
+        self._content = partial(content_of_run, measured, roster.present, None)
+        what = session.implementations, session.selection, len(self._keys), roster, skipped
+        self._writer = RunWriter(directory, manifest_of(*what, content=self._content()), self._keys)
         self._measured: set[str] = set()
         self._missing: set[str] = set()
         self._unsupported: set[str] = set()
@@ -121,7 +120,8 @@ class Recording:
         """Finished is a run whose planned cells were all measured by a session that was ``whole``: one that came to its
         end, whatever its tests said.  Raises RunError, also where what was measured has changed meanwhile."""
         try:
-            self._writer.confirm(content_of_run(*self._of, None))
+            with contextlib.suppress(ContentUnknown):  # the cells have told of a worker that is lost
+                self._writer.confirm(self._content())
             self._finish(whole=whole)
         finally:
             self._writer.close()

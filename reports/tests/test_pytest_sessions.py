@@ -115,6 +115,28 @@ def test_whatever_a_kernel_does_is_a_failure_of_its_cell_and_of_no_other(tmp_pat
     assert len(run.records) == 2
 
 
+@pytest.mark.parametrize(
+    ("first_line", "reason"),
+    [
+        ("import os; os._exit(0)", "the worker exited with 0"),
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
+        ("while True: pass", "no answer from importing "),
+        ("import unittest; raise unittest.SkipTest('not today')", "SkipTest: not today"),
+        ("import pytest; pytest.skip('not today', allow_module_level=True)", "Skipped: not today"),
+    ],
+)
+def test_a_file_that_does_something_while_it_is_imported_is_told_and_nothing_is_green(
+    tmp_path: Path, first_line: str, reason: str
+) -> None:
+    own = write_kernel(tmp_path, {})
+    file = tmp_path / "kernel.py"
+    file.write_text(first_line + "\n" + file.read_text(encoding="utf-8"), encoding="utf-8")
+    ran = run_pytest(own, CELLS, "-q", "-k", "reaches", SOFTMAX_ACCURACY_CALL_SECONDS="3")
+    assert ran.returncode == 4
+    assert f"{file} can't be imported: " in ran.stderr
+    assert reason in ran.stderr
+
+
 def test_a_limit_that_is_no_number_of_seconds_is_named(tmp_path: Path) -> None:
     ran = run_pytest(write_kernel(tmp_path, {}), CELLS, "-q", SOFTMAX_ACCURACY_CALL_SECONDS="soon")
     assert ran.returncode == 4
