@@ -64,13 +64,14 @@ def _give_up() -> None:
 def _guarded(stream: TextIO | None, raw: io.RawIOBase) -> io.TextIOWrapper:
     """A text stream like the one that it takes the place of; a character that its encoding lacks is spelt out."""
     given = stream if isinstance(stream, io.TextIOWrapper) else None
+    at_once = bool(given and given.write_through)  # PYTHONUNBUFFERED: nothing is held back in between
     lossless = given is not None and given.errors != "strict"
     return io.TextIOWrapper(
-        io.BufferedWriter(raw),
+        raw if at_once else io.BufferedWriter(raw),  # type: ignore[arg-type]
         encoding=given.encoding if given else "utf-8",
         errors=given.errors if given and lossless else "backslashreplace",
         line_buffering=bool(given and given.line_buffering),
-        write_through=bool(given and given.write_through),
+        write_through=at_once,
     )
 
 
@@ -80,6 +81,13 @@ class _Descriptor(io.RawIOBase):
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._failed = False
+
+    def _write(self, content: memoryview) -> int:
+        """Write all of it: not every layer above looks at how much that was.  Raises OSError."""
+        done = 0
+        while done < len(content):
+            done += os.write(self._descriptor, content[done:])
+        return done
 
     def writable(self) -> bool:
         return True
@@ -105,7 +113,7 @@ class _Output(_Descriptor):
         reason = self._refusal
         if reason is None:
             try:
-                return os.write(self._descriptor, content)
+                return self._write(content)
             except BrokenPipeError:
                 pass  # what is raised below is not in the course of handling this: nobody is to look at it
             except OSError as error:
@@ -123,7 +131,7 @@ class _Messages(_Descriptor):
         content = memoryview(data)  # type: ignore[arg-type]
         if not self._failed:
             try:
-                return os.write(self._descriptor, content)
+                return self._write(content)
             except OSError:
                 self._failed = True
         return len(content)

@@ -132,6 +132,23 @@ def test_an_encoding_that_lacks_a_character_gets_it_spelt_out(tmp_path: Path, fi
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_is_written_first_comes_first(unbuffered: str) -> None:
+    program = (
+        "import sys; from reports.streams import guard_streams; guard_streams();"
+        "print('1', file=sys.stderr); print('2', flush=True); print('3', file=sys.stderr); print('4' * 200_000)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["1", "2", "3", "4" * 200_000]
+
+
 # -- in this process -------------------------------------------------------------------------------------------------
 
 
