@@ -98,7 +98,7 @@ def test_on_the_cpu_there_is_no_card_to_name(torch: Any) -> None:
 
     assert torch_settings.card() is None
     assert torch_settings.no_device() is None
-    assert torch_settings.details() == {"device": "cpu"}
+    assert torch_settings.details() == {"device": "cpu", "flushes subnormals": "False"}
 
 
 # -- JAX -------------------------------------------------------------------------------------------------------------
