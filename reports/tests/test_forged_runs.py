@@ -63,8 +63,8 @@ FOR_TEXTS = [
 ]
 FOR_OTHERS = ["3", '"x"', "NaN", '"no"', NESTED, HUGE]
 
-# What a record alone does not show: free text, and figures that nothing else in it is tied to.  (The largest error
-# of a wrong cell is held against its row maxima where those are read.)
+# What can't be noticed in a record alone: free text, and figures that nothing else in it is tied to.  (The largest
+# error of a wrong cell is held against its row maxima where those are read.)
 FREE_TEXT = {"version", "device", "call", "oracle", "profile", "implementation"}
 FREE_FIGURES = {
     "max_ulp",
@@ -87,12 +87,6 @@ def values_for(value: Any) -> list[str]:
 
 def unnoticed(field: str, value: Any, text: str) -> bool:
     """The changes that leave a record which could have been measured."""
-    if field in FREE_TEXT:
-        return text in ('"zzz"', '""')
-    if field in FREE_FIGURES:
-        return text == "1.5e300"
-    if field in ("vector_kind", "path", "attribution"):
-        return True
     if value is None:
         # One of many infinite ratios may be finite; the oracle tells.
         return text == "3" and field in (
@@ -105,7 +99,11 @@ def unnoticed(field: str, value: Any, text: str) -> bool:
             "bias_ulp",
             "conditioning_ratio",
         )
-    return False
+    if field in FREE_TEXT:
+        return text in ('"zzz"', '""')
+    if field in FREE_FIGURES:
+        return text == "1.5e300"
+    return field in ("vector_kind", "path", "attribution")
 
 
 MARK = "@@@"
