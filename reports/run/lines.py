@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,16 @@ def replace_lines(path: Path, lines: Iterable[str]) -> None:
     write_atomically(path, (f"{line}\n" for line in lines), durable=True)
 
 
-def sort_lines(path: Path, key: Callable[[dict[str, Any]], str]) -> list[dict[str, Any]]:
-    """Sort a file by key, the last line of each key kept, and return what it holds.  Raises OSError, RunError."""
+def sort_lines(path: Path, key: Callable[[dict[str, Any]], str], without: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Sort a file by key, the last line of each key kept, and return what it holds; ``without`` are keys that go.
+
+    Raises OSError, RunError.
+    """
     parsed = ((json.loads(line), line) for line in whole_lines(path))
     by_key = {key(found): (found, line) for found, line in parsed}
-    replace_lines(path, (by_key[name][1] for name in sorted(by_key)))
-    return [by_key[name][0] for name in sorted(by_key)]
+    kept = [by_key[name] for name in sorted(by_key) if name not in without]
+    replace_lines(path, (line for _, line in kept))
+    return [found for found, _ in kept]
 
 
 def key_in(line: dict[str, Any]) -> str:
