@@ -64,8 +64,8 @@ class RunWriter:
             self._lock.release()
             raise
         self._replaced: dict[str, list[str]] = {}  # maxima and record, by key
-        self._lost: set[str] = set()
         self._kept_rows: set[str] = set()
+        self.lost: set[str] = set()
         self._synced = time.monotonic()
 
     def _lock_or_refuse(self) -> None:
@@ -106,7 +106,6 @@ class RunWriter:
         """
         row = {"key": record.key, "max_ulp": [finite(m) for m in maxima[:MOST_ROWS]]}
         values = row, dataclasses.asdict(record)
-        self._lost.discard(record.key)
         with self._told():
             lines = [json.dumps(value, allow_nan=False) for value in values]
             if record.key in self.done:
@@ -116,6 +115,7 @@ class RunWriter:
                     file.write(line + "\n")
                     file.flush()
             self.done[record.key] = None
+            self.lost.discard(record.key)
             self._kept_rows.update(name for name, _ in rows_in(values[1]))
             self._old = None
             if time.monotonic() - self._synced > _SYNC_SECONDS:
@@ -126,19 +126,24 @@ class RunWriter:
 
         Raises RunError where it can't be written.
         """
-        self._lost.add(lost.key)
+        self.lost.add(lost.key)
+        if lost.key in self.done:
+            self._old = None
         with self._told(), (self.path / LOST).open("a", encoding="utf-8") as file:
             file.write(json.dumps(dataclasses.asdict(lost), allow_nan=False) + "\n")
 
     def observe(self, observation: Observation) -> None:
-        """Write down whether bits changed; it replaces an older one.  Raises RunError where it can't be written."""
-        line = json.dumps(dataclasses.asdict(observation), allow_nan=False)
-        if self.observed.get(observation.key) == line:
+        """Write down whether bits changed, in place of an older one.  Raises RunError where it can't be written."""
+        line, older = json.dumps(dataclasses.asdict(observation), allow_nan=False), self.observed.get(observation.key)
+        if line == older:
+            return
+        self.observed[observation.key] = line
+        self._old = None
+        if older is not None:
+            replace_lines(self.path / OBSERVATIONS, self.observed.values())
             return
         with self._told(), (self.path / OBSERVATIONS).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
-        self.observed[observation.key] = line
-        self._old = None
 
     def note(self, profile: MeasuredProfile) -> None:
         """Write down a profile that was started, once.  Raises RunError where it can't be written."""
@@ -216,8 +221,8 @@ class RunWriter:
         """
         with self._told():
             self._sync()
-            cells = sort_lines(self.path / CELLS, key_of, self._lost)
-            sort_lines(self.path / MAXIMA, key_in, self._lost)
+            cells = sort_lines(self.path / CELLS, key_of, self.lost)
+            sort_lines(self.path / MAXIMA, key_in, self.lost)
             if (self.path / LOST).exists():
                 sort_lines(self.path / LOST, key_in)
             if self.observed:

@@ -16,11 +16,12 @@ import pytest
 from reports.audit.session import begin
 from reports.audit.sides import Side
 from reports.exits import OK, USAGE
-from reports.run.reader import read_manifest, read_run
-from reports.run.records import Record, Run, RunError
+from reports.run.reader import read_manifest, read_observations, read_run
+from reports.run.records import LostCell, Record, Run, RunError
 from reports.run.writer import RunWriter
 from reports.tests.conftest import Command
 from reports.tests.test_cli import TINY, TINY_CELLS
+from reports.tests.test_observations import SEEN
 from reports.tests.test_run_content import files_of
 
 ROOT = Path(__file__).parents[2]
@@ -228,6 +229,27 @@ def test_what_replaces_older_records_is_kept_where_a_run_is_not_finished(copied:
     writer.add(other(copied.records[0]), [0.5])
     writer.close()
     assert read_run(copied.path).records[0].output_sha256 == "f" * 64
+
+
+def test_a_cell_that_is_lost_now_has_no_older_record(copied: Run) -> None:
+    first, second = (record.key for record in copied.records[:2])
+    writer = RunWriter(copied.path, copied.manifest)
+    for key in (first, second):
+        writer.lose(LostCell(key, "why", None, "0" * 64, ""))
+    writer.add(other(copied.records[1]), [0.5])
+    writer.finish(finished=False)
+    run = read_run(copied.path)
+    assert [r.key for r in run.records] == [r.key for r in copied.records[1:]]
+    assert keys_of(copied.path, "rows/maxima.jsonl") == [r.key for r in run.records]
+
+
+def test_an_observation_made_again_takes_the_place_of_the_older_one(tmp_path: Path, finished: Run) -> None:
+    writer = RunWriter(tmp_path / "run", finished.manifest)
+    for seen in (SEEN, SEEN, dataclasses.replace(SEEN, changed=1)):
+        writer.observe(seen)
+        assert len((tmp_path / "run" / "observations.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+    writer.finish(finished=False)
+    assert read_observations(tmp_path / "run") == [dataclasses.replace(SEEN, changed=1)]
 
 
 def test_lines_that_are_there_twice_become_one(copied: Run) -> None:
