@@ -449,6 +449,17 @@ def test_without_an_error_nothing_is_undecided(format: Format) -> None:
     assert not format.round_pairs(hi, lo, np.array([0, format.quantum - 1, format.quantum, 0]))[1].any()
 
 
+@pytest.mark.parametrize("format", [BINARY32, *NARROW], ids=name_of)
+def test_what_underflows_on_the_way_to_the_ulp_still_breaks_a_tie_or_leaves_it_open(format: Format) -> None:
+    """1 + u is half way to the next number, and 2**-1074 beside 2**60 (1 + u) vanishes where the ulp is one."""
+    hi, tiny, one = np.full(4, 2.0**60 * (1 + format.unit_roundoff)), 2.0**-1074, int(format.encode(np.array([1.0]))[0])
+    lo = np.array([tiny, -tiny, 0.0, 0.0])
+    for sign, flag in ((1.0, 0), (-1.0, format.sign_bit)):
+        bits, undecided = format.round_pairs(sign * hi, sign * lo, np.full(4, -60), np.array([0.0, 0.0, 0.0, tiny]))
+        assert bits[:3].tolist() == [flag | one + 1, flag | one, flag | one + one % 2]
+        assert undecided.tolist() == [False, False, False, True]
+
+
 # -- an independent judge ----------------------------------------------------------------------------------------------
 
 

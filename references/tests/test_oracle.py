@@ -532,6 +532,23 @@ def test_an_mpmath_number_is_rounded_from_its_integers(format: Format, mantissa:
     assert round_number(number, format) == format.round_dyadic(mantissa, near)
 
 
+@every_format
+def test_what_lies_beside_a_number_is_rounded_to_its_own_side(format: Format) -> None:
+    """Midpoints among subnormal and normal numbers and at the largest go to that neighbour, numbers to themselves."""
+    normal = 1 << (format.precision - 1)
+    for low in (0, 1, 2, normal - 1, normal, 2 * normal - 1, format.largest_bits - 1):
+        below, above = Fraction(format.value(low)), Fraction(format.value(low + 1))
+        for sign, flag in ((1, 0), (-1, format.sign_bit)):
+            with mpmath.workprec(60):
+                middle, number = (mpmath.mpf(sign * v.numerator) / v.denominator for v in ((below + above) / 2, above))
+            assert round_number(middle, format, sign) == flag | low + 1
+            assert round_number(middle, format, -sign) == flag | low
+            assert round_number(middle, format) == flag | low + low % 2
+            assert {round_number(number, format, beside) for beside in (-1, 0, 1)} == {flag | low + 1}
+    zero = mpmath.mpf(0)
+    assert [round_number(zero, format, beside) for beside in (-1, 0, 1)] == [format.sign_bit, 0, 0]
+
+
 # -- the derivatives ---------------------------------------------------------------------------------------------------
 
 
