@@ -176,20 +176,20 @@ def ulp_error(value: float, exact: Certified, format: Format) -> float:
 def _error_text(answer: Answer, exact: list[Certified]) -> Text:
     error = max(answer.ulps)
     if error == math.inf:
-        place = answer.ulps.index(error)
-        value, wanted = float(answer.values[place]), as_pair(exact[place])[0]
-        kind = (
-            "NaN"
-            if math.isnan(value)
-            else "infinite"
-            if math.isinf(value)
-            else "no NaN"
-            if math.isnan(wanted)
-            else "finite"
-        )
-        return Text(kind, style="bold red")
+        return Text(_kind(answer, exact), style="bold red")
     style = "green" if error <= 0.5 else "default" if error < 4 else "yellow" if error < 1000 else "bold red"
     return Text(f"{error:.3g} ulp{' *' if answer.own else ''}", style=style)
+
+
+def _kind(answer: Answer, exact: list[Certified]) -> str:
+    """What stands where a number should, or a number where none should: NaN if there is one, else the first."""
+    bad = [place for place, error in enumerate(answer.ulps) if error == math.inf]
+    values = [float(answer.values[place]) for place in bad]
+    if any(map(math.isnan, values)):
+        return "NaN"
+    if math.isinf(values[0]):
+        return "infinite"
+    return "no NaN" if math.isnan(as_pair(exact[bad[0]])[0]) else "finite"
 
 
 def _value_text(value: float, format: Format) -> str:

@@ -101,7 +101,8 @@ def measure_verb(
             say(str(error))
             return gate(_kept(out), require, ["the oracle gave up"])
     run = outcome.run
-    for remark in outcome.remarks:
+    assumed = [assumption(implementation)] if implementation and not selection.operations else []
+    for remark in (*assumed, *outcome.remarks):
         say(remark)
     say_lost(outcome)
     for unmeasured in run.manifest.unmeasured:
@@ -145,10 +146,7 @@ def _implementations(frameworks: tuple[str, ...], own: str | None, operations: t
         raise UsageError(f"--implementation {own} needs one --framework: {', '.join(OWN_FRAMEWORKS)}")
     if len(set(operations)) > 1:
         raise UsageError(f"--implementation {own} is one operation; give --operation once, not {', '.join(operations)}")
-    made = user_implementation(own, frameworks[0], operations[0] if operations else None)
-    if not operations:
-        say(assumption(own))
-    return [made]
+    return [user_implementation(own, frameworks[0], operations[0] if operations else None)]
 
 
 def _sentence(run: Run) -> str:

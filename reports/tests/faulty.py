@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import builtins
 import errno
+import fcntl
 import io
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Disk:
         self.dead = False
         self._safe: dict[str, bytes] = {}  # what was there after the last fsync of each file that was written
         self._open: dict[int, str] = {}
+        self.descriptors: list[int] = []  # that os.open gave out
 
     def touches(self, *paths: object) -> bool:
         return any(isinstance(p, (str, Path)) and str(p).startswith(self.folder) for p in paths)
@@ -130,6 +132,10 @@ def faulty(disk: Disk) -> Iterator[Disk]:
 
         patch.setattr(os, "fsync", synced)
         yield disk
+    if disk.dead:  # the locks of a process end with it
+        for descriptor in disk.descriptors:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _by_path(disk: Disk, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,6 +143,8 @@ def _by_path(disk: Disk, name: str, function: Callable[..., Any]) -> Callable[..
         if disk.touches(*arguments[:2]):
             disk.step(name, arguments[0])
         found = function(*arguments, **named)
+        if name == "open" and disk.touches(arguments[0]):
+            disk.descriptors.append(found)
         if name in ("replace", "rename") and disk.touches(arguments[1]):
             disk.moved(*map(os.fspath, arguments[:2]))
         return found

@@ -63,12 +63,13 @@ def test_what_got_worse_is_told_and_exits_with_1(
 ) -> None:
     def measured(path: Path, *arguments: Any, **options: Any) -> Any:
         outcome = run_measurements(path, *arguments, **options)
-        if path.name == "old":  # as if the old version had computed other bits, and those within their bounds
+        if path.name == "new":  # as if the new version had written where it may not
             file = path / "cells.jsonl"
             lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
             for line in lines:
-                line["output_sha256"] = "0"
-                line["verdict"] = "stable" if line["verdict"] == "wrong" else line["verdict"]
+                line.update(output_sha256="0" * 64, verdict="wrong")
+                line["outcomes"]["touched_memory"] = 1
+                line["worst"]["outcome"] = "touched_memory"
             file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         return outcome
 
@@ -77,7 +78,7 @@ def test_what_got_worse_is_told_and_exits_with_1(
     assert ran.code == WORSE
     assert ran.out.splitlines()[-1].startswith("numpy ")
     assert "not signed off" in ran.out.splitlines()[-1]
-    assert "verdict stable → wrong" in ran.out
+    assert "accurate → wrong" in ran.out
 
 
 def test_requirements_lead_to_environments_of_which_each_measures_its_side(

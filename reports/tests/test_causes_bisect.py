@@ -19,6 +19,8 @@ from reports.options import UsageError
 from reports.tests.synthetic import cell, line, write_run
 from suites.plan import Cell
 
+# The fingerprints of two outputs.
+A, B = "a" * 64, "b" * 64
 VERSIONS = tuple(f"1.{n}" for n in range(10))
 
 
@@ -42,7 +44,7 @@ def halved(bits: Mapping[str, str | None], said: list[str] | None = None) -> tup
 
 
 def from_number(first: int) -> dict[str, str | None]:
-    return {version: "a" if n < first else "b" for n, version in enumerate(VERSIONS)}
+    return {version: A if n < first else B for n, version in enumerate(VERSIONS)}
 
 
 @pytest.mark.parametrize("first", range(1, len(VERSIONS)))
@@ -78,8 +80,8 @@ def test_versions_that_can_t_be_measured_are_gone_around(first: int, gap: set[in
     bits = from_number(first) | {VERSIONS[n]: None for n in gap}
     found, _ = halved(bits)
     assert found is not None
-    assert bits[found.last] == "a"
-    assert bits[found.first] == "b"
+    assert bits[found.last] == A
+    assert bits[found.first] == B
     between_them = range(VERSIONS.index(found.last) + 1, VERSIONS.index(found.first))
     assert found.skipped == tuple(VERSIONS[n] for n in between_them)
     assert set(between_them) <= gap
@@ -129,7 +131,7 @@ def comparison(
     paths = [
         write_run(
             tmp_path / name,
-            [line(c, [v[2] if k else 2.5], output_sha256=v[k]) for c, v in lines.items()],
+            [line(c, [v[2] if k and v[0] != v[1] else 2.5], output_sha256=v[k]) for c, v in lines.items()],
             packages=packages,
         )
         for k, (name, packages) in enumerate((("old", old), ("new", new)))
@@ -168,7 +170,7 @@ def test_a_cell_is_named_by_worst_by_its_key_and_by_its_digest(tmp_path: Path) -
     other, same = cell(1, implementation="numpy/shifted"), cell(2, implementation="numpy/shifted")
     found = comparison(
         tmp_path,
-        {NUMPY: ("a", "b", 3.0), other: ("a", "b", 400.0), same: ("a", "a", 1.0)},
+        {NUMPY: (A, B, 3.0), other: (A, B, 400.0), same: (A, A, 1.0)},
         {"numpy": "1.0"},
         {"numpy": "2.0"},
     )
@@ -183,24 +185,24 @@ def test_a_cell_is_named_by_worst_by_its_key_and_by_its_digest(tmp_path: Path) -
 def test_what_got_worse_is_worse_than_what_got_better_by_more(tmp_path: Path) -> None:
     better, worse = NUMPY, cell(1, implementation="numpy/shifted")
     old = [line(better, [4e6], verdict="unstable"), line(worse, [2.0])]
-    new = [line(better, [1.0], output_sha256="b"), line(worse, [30.0], output_sha256="b", verdict="storage-stable")]
+    new = [line(better, [1.0], output_sha256=B), line(worse, [30.0], output_sha256=B, verdict="unstable")]
     found = compare_runs(write_run(tmp_path / "old", old), write_run(tmp_path / "new", new))
     assert changed_cell("worst", found).cell == worse
 
 
 def test_nothing_is_worst_where_nothing_changed(tmp_path: Path) -> None:
-    found = comparison(tmp_path, {NUMPY: ("a", "a", 1.0)}, {"numpy": "1.0"}, {"numpy": "2.0"})
+    found = comparison(tmp_path, {NUMPY: (A, A, 1.0)}, {"numpy": "1.0"}, {"numpy": "2.0"})
     with pytest.raises(UsageError, match="--bisect worst: no cell has other bits"):
         changed_cell("worst", found)
 
 
 def test_one_package_is_halved_from_what_the_audit_has_measured(tmp_path: Path) -> None:
-    found = comparison(tmp_path, {NUMPY: ("a", "b", 3.0)}, {"numpy": "1.0"}, {"numpy": "2.0"})
+    found = comparison(tmp_path, {NUMPY: (A, B, 3.0)}, {"numpy": "1.0"}, {"numpy": "2.0"})
     asked = []
 
     def bits(versions: Mapping[str, str]) -> str:
         asked.append(dict(versions))
-        return "a" if versions["numpy"] < "1.3" else "b"
+        return A if versions["numpy"] < "1.3" else B
 
     result = first_version("worst", audit(found, tmp_path, bits))
     assert (result.package, result.last, result.first) == ("numpy", "1.2", "1.3")
@@ -223,37 +225,37 @@ def test_of_two_packages_the_one_that_moves_the_bits_is_halved(
     tmp_path: Path, moves: Any, conflict: Any, expected: tuple[str, str, str]
 ) -> None:
     versions = {"numpy": "1.0", "scipy": "5.0"}, {"numpy": "2.0", "scipy": "5.3"}
-    found = comparison(tmp_path, {SCIPY: ("a", "b", 3.0)}, *versions)
+    found = comparison(tmp_path, {SCIPY: (A, B, 3.0)}, *versions)
 
     def build(chosen: Mapping[str, str]) -> str:
         if conflict and conflict(chosen):
             raise Unresolvable("they conflict")
         return " ".join(f"{n}={v}" for n, v in sorted(chosen.items()))
 
-    result = first_version("worst", audit(found, tmp_path, lambda v: "b" if moves(v) else "a", build=build))
+    result = first_version("worst", audit(found, tmp_path, lambda v: B if moves(v) else A, build=build))
     assert (result.package, result.last, result.first) == expected
 
 
 def test_bits_that_hang_on_no_single_package_are_told(tmp_path: Path) -> None:
     versions = {"numpy": "1.0", "scipy": "5.0"}, {"numpy": "2.0", "scipy": "5.3"}
-    found = comparison(tmp_path, {SCIPY: ("a", "b", 3.0)}, *versions)
+    found = comparison(tmp_path, {SCIPY: (A, B, 3.0)}, *versions)
 
     def build(chosen: Mapping[str, str]) -> str:
         raise Unresolvable("they conflict")
 
     with pytest.raises(UsageError, match="can't be bisected over one package: .*they conflict"):
-        first_version("worst", audit(found, tmp_path, lambda v: "a", build=build))
+        first_version("worst", audit(found, tmp_path, lambda v: A, build=build))
 
 
 def test_a_named_package_that_stays_is_kept_beside_every_version(tmp_path: Path) -> None:
     found = comparison(
-        tmp_path, {NUMPY: ("a", "b", 3.0)}, {"numpy": "1.0", "scipy": "5.0"}, {"numpy": "2.0", "scipy": "5.0"}
+        tmp_path, {NUMPY: (A, B, 3.0)}, {"numpy": "1.0", "scipy": "5.0"}, {"numpy": "2.0", "scipy": "5.0"}
     )
     seen = []
 
     def bits(versions: Mapping[str, str]) -> str:
         seen.append(versions["scipy"])
-        return "a"
+        return A
 
     first_version("worst", audit(found, tmp_path, bits))
     assert set(seen) == {"5.0"}
@@ -286,7 +288,7 @@ def test_what_comes_with_a_package_is_told_apart_between_neighbours(
 ) -> None:
     of = cell(implementation="jax/jit")
     sides = {"jax": "0.1", "jaxlib": "0.1"}, {"jax": "0.5", "jaxlib": "0.5"}
-    found = comparison(tmp_path, {of: ("a", "b", 3.0)}, *sides)
+    found = comparison(tmp_path, {of: (A, B, 3.0)}, *sides)
 
     def build(chosen: Mapping[str, str]) -> str:
         both = {"jaxlib": chosen["jax"], **chosen}
@@ -295,7 +297,7 @@ def test_what_comes_with_a_package_is_told_apart_between_neighbours(
         return " ".join(f"{n}={v}" for n, v in both.items())
 
     lent = audit(
-        found, tmp_path, lambda v: "b" if moves(v) else "a", ("jax",), build=build, released=lambda _: JAX_VERSIONS
+        found, tmp_path, lambda v: B if moves(v) else A, ("jax",), build=build, released=lambda _: JAX_VERSIONS
     )
     result = first_version("worst", lent)
     assert (result.last, result.first, result.because) == ("0.3", "0.4", because)
@@ -305,9 +307,7 @@ def test_what_comes_with_a_package_is_told_apart_between_neighbours(
 @pytest.mark.parametrize(("new", "because"), [("add", True), ("multiply", False)])
 def test_jaxlib_that_gets_the_same_programs_is_what_moved(tmp_path: Path, new: str, because: bool) -> None:
     of = cell(implementation="jax/jit")
-    found = comparison(
-        tmp_path, {of: ("a", "b", 3.0)}, {"jax": "0.1", "jaxlib": "0.1"}, {"jax": "0.5", "jaxlib": "0.5"}
-    )
+    found = comparison(tmp_path, {of: (A, B, 3.0)}, {"jax": "0.1", "jaxlib": "0.1"}, {"jax": "0.5", "jaxlib": "0.5"})
 
     def build(chosen: Mapping[str, str]) -> str:
         if "jaxlib" in chosen and chosen["jaxlib"] != chosen["jax"]:
@@ -320,7 +320,7 @@ def test_jaxlib_that_gets_the_same_programs_is_what_moved(tmp_path: Path, new: s
     lent = audit(
         found,
         tmp_path,
-        lambda v: "b" if v["jax"] >= "0.4" else "a",
+        lambda v: B if v["jax"] >= "0.4" else A,
         ("jax",),
         build=build,
         released=lambda _: JAX_VERSIONS,

@@ -92,13 +92,14 @@ def test_what_ends_a_run_does_not_hide_what_is_wrong_already(
 
 
 def test_the_worst_come_first_and_the_rest_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    found = [record(family=f"f{k}", verdict="unstable", bound_ratio=float(k), outcomes={}) for k in range(2, 20)]
-    found += [record(family="nan", verdict="wrong", bound_ratio=None, max_ulp=None, outcomes={"nan_for_number": 3})]
-    found += [record(family="far", verdict="wrong", bound_ratio=1e9, infinite_ratios=0, outcomes={"underflow": 1})]
-    found += [record(family="off", verdict="wrong", bound_ratio=None, infinite_ratios=2, outcomes={"underflow": 2})]
-    found += [record(family="good", verdict="stable"), record(family="none", verdict="n/a")]
+    found = [record(row_length=k, verdict="unstable", bound_ratio=float(k), outcomes={}) for k in range(2, 20)]
+    found += [record(family="equal", verdict="wrong", bound_ratio=None, max_ulp=None, outcomes={"nan_for_number": 3})]
+    found += [record(family="offset", verdict="wrong", bound_ratio=1e9, infinite_ratios=0, outcomes={"underflow": 1})]
+    found += [record(family="masked", verdict="wrong", bound_ratio=None, infinite_ratios=2, outcomes={"underflow": 2})]
+    found += [record(family="long", verdict="stable"), record(family="geometric", verdict="n/a")]
     worse = worse_than(found, "stable")
-    assert [r.family for r in worse[:5]] == ["off", "far", "nan", "f19", "f18"]
+    assert [r.family for r in worse[:3]] == ["masked", "offset", "equal"]
+    assert [r.row_length for r in worse[3:5]] == [19, 18]
     assert gate(found, "stable", []) == WORSE
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 11

@@ -50,7 +50,7 @@ def test_a_file_that_can_not_be_had_is_a_line_and_leaves_no_run(
     command: Command, tmp_path: Path, text: str, complaint: str
 ) -> None:
     (tmp_path / "own.py").write_text(text, encoding="utf-8")
-    ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--out", "run")
+    ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--operation", "softmax", "--out", "run")
     assert ran.code == USAGE
     assert ran.complaint().startswith(f"{tmp_path / 'own.py'} {complaint}")
     assert ran.out == ""
@@ -62,7 +62,18 @@ def test_the_frameworks_tell_it_alike(command: Command, tmp_path: Path, framewor
     if importlib.util.find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
     (tmp_path / "own.py").write_text("import os\nos._exit(0)\n", encoding="utf-8")
-    ran = command("measure", "--framework", framework, *NARROW, "--implementation", "own.py:softmax", "--out", "run")
+    ran = command(
+        "measure",
+        "--framework",
+        framework,
+        *NARROW,
+        "--implementation",
+        "own.py:softmax",
+        "--operation",
+        "softmax",
+        "--out",
+        "run",
+    )
     assert ran.code == USAGE
     assert ran.complaint().startswith(f"{tmp_path / 'own.py'} can't be imported: the worker exited with 0")
 
@@ -75,7 +86,7 @@ def test_what_lies_beside_a_file_is_imported_and_the_projects_modules_stay_its_o
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError('not this one')\n", encoding="utf-8")
     (tmp_path / "own.py").write_text("from beside import softmax\n", encoding="utf-8")
-    ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--out", "run")
+    ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--operation", "softmax", "--out", "run")
     assert (ran.code, ran.err) == (OK, "")
 
 
@@ -83,14 +94,14 @@ def test_what_lies_beside_a_file_is_imported_and_the_projects_modules_stay_its_o
 def test_a_file_that_changes_the_rounding_changes_its_own_results_alone(command: Command, tmp_path: Path) -> None:
     upward = "import ctypes\nctypes.CDLL(None).fesetround(0x800)\n"
     (tmp_path / "own.py").write_text(upward + SOUND, encoding="utf-8")
-    ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--out", "run")
+    ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--operation", "softmax", "--out", "run")
     assert what_is_off() == ""
     assert ran.code == OK
     assert ran.err == (
         "importing own.py changes the arithmetic of its process: it rounds upward; its results are judged as they are\n"
     )
     (tmp_path / "own.py").write_text(SOUND.replace("    e =", f"    import ctypes; {upward.splitlines()[1]}\n    e ="))
-    ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--out", "again")
+    ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--operation", "softmax", "--out", "again")
     assert ran.code == INCOMPLETE
     assert {lost.reason.partition(";")[0] for lost in read_lost(tmp_path / "again")} == {
         "it changed the floating-point state of its process: it rounds upward"
@@ -111,12 +122,13 @@ def test_a_file_that_is_edited_during_a_run_is_not_measured_as_it_was(
         return found
 
     monkeypatch.setattr("reports.measuring.declared", edited_by_now)
-    ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--out", "run")
-    assert ran.code == INCOMPLETE
+    ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--operation", "softmax", "--out", "run")
+    assert ran.code == USAGE
+    assert ran.complaint() == "own.py changed while run was measured; run the same command again"
     assert read_run(tmp_path / "run").records == []
-    lines = ran.err.splitlines()
-    assert lines
-    assert all(line.endswith(": own.py has changed since the run began; run again") for line in lines)
+    assert {lost.reason for lost in read_lost(tmp_path / "run")} == {
+        "own.py has changed since the run began; run again"
+    }
 
 
 def test_a_function_that_has_lost_every_cell_is_not_observed_as_well(
@@ -126,11 +138,14 @@ def test_a_function_that_has_lost_every_cell_is_not_observed_as_well(
     observed: list[list[Implementation]] = []
     monkeypatch.setattr("reports.measuring.observe", lambda measured, *rest: observed.append(measured))
     (tmp_path / "own.py").write_text("def softmax(x, axis):\n    raise KeyboardInterrupt\n", encoding="utf-8")
-    ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--out", "run")
+    ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--operation", "softmax", "--out", "run")
     assert ran.code == INCOMPLETE
     assert ran.err.splitlines()[0].endswith(": KeyboardInterrupt")
     (tmp_path / "own.py").write_text(SOUND, encoding="utf-8")
-    assert command("measure", *TINY, "--implementation", "own.py:softmax", "--out", "again").code == OK
+    assert (
+        command("measure", *TINY, "--implementation", "own.py:softmax", "--operation", "softmax", "--out", "again").code
+        == OK
+    )
     assert [[i.name for i in each] for each in observed] == [[], ["own/softmax"]]
 
 

@@ -36,7 +36,18 @@ def softmax(x, axis):
     return e / e.sum(axis=axis, keepdims=True)
 """
 ZEROS = "def softmax(x, axis):\n    return 0 * x\n"
-OWN = ("measure", *TINY, "--implementation", "kernels.py:softmax", "--out", "run", "--require", "stable")
+OWN = (
+    "measure",
+    *TINY,
+    "--implementation",
+    "kernels.py:softmax",
+    "--operation",
+    "softmax",
+    "--out",
+    "run",
+    "--require",
+    "stable",
+)
 
 
 def files_of(run: Path) -> dict[str, bytes]:
@@ -442,7 +453,7 @@ def test_a_killed_run_goes_on_with_what_it_has_and_ends_as_any_other(command: Co
         "    add(self, *arguments)\n"
         "RunWriter.add = adding\n"
         "sys.argv = ['softmax-accuracy', *sys.argv[1:]]\n"
-        "from reports.cli import main\n"
+        "from reports.entry import main\n"
         "main()\n"
     )
     root = str(Path(run_content.__file__).parents[2])

@@ -113,7 +113,8 @@ def test_the_state_of_an_audit_is_read_from_a_plain_file_alone(tmp_path: Path, k
     side = Side("old", "numpy==2.0", "python", {"numpy": "2.0"}, ("numpy",))
     with pytest.raises(RunError) as error:
         begin(tmp_path, (side, side))
-    assert str(error.value) == f"{file} is no plain file; {REMEDY}"
+    remedy = f"choose another --out, or remove {tmp_path}"
+    assert str(error.value) == f"{file} can't be read: it is no ordinary file; {remedy}"
 
 
 def test_other_files_in_a_directory_are_left_alone(finished: Run, tmp_path: Path) -> None:

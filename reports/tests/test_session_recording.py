@@ -87,8 +87,7 @@ def test_what_is_measured_now_replaces_what_stood_there(session: Session, tmp_pa
     def otherwise(teller: CellTeller) -> None:
         for cell in session.cells():
             found = session.measure(cell)
-            judgement = replace(found.judgement, verdict="wrong") if cell == changed else found.judgement
-            teller.measured(replace(found, judgement=judgement))
+            teller.measured(found.marred(1) if cell == changed else found)
 
     recorded(session, tmp_path, otherwise)
     run = read_run(tmp_path)
