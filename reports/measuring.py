@@ -15,11 +15,11 @@ from references.formats import BINARY32, Bits
 from reports.estimate import Cost, Estimate, estimate_of, pilot_of
 from reports.facts.wording import listing
 from reports.observing import observe
-from reports.run.content import ContentUnknown, content_of_run
+from reports.run.content import ContentUnknown, content_of_run, files_read
 from reports.run.from_measurement import record_of
 from reports.run.manifest import manifest_of, version_text
-from reports.run.reader import read_run
-from reports.run.records import LostCell, Run, Timing
+from reports.run.reader import read_manifest, read_run
+from reports.run.records import LostCell, Run, RunError, Timing
 from reports.run.writer import RunWriter
 from suites.implementations.catalogue import Implementation, why_skipped
 from suites.implementations.placement import processors
@@ -124,7 +124,7 @@ def run_measurements(
         planned = [c for c in offered if c.implementation not in skipped]
         measured = [i for i in implementations if i.name not in skipped]
         with WATCH.spent_on("reading packages"):
-            content = content_of_run(measured, roster.present, crew)
+            content = content_of_run(measured, roster.present, crew, _read_before(path))
         manifest = manifest_of(implementations, selection, len(planned), roster, skipped, content=content)
         writer = RunWriter(path, manifest, {cell.key for cell in planned})
         run = _Measuring(writer, by_name, profiles, roster, progress, planned)
@@ -137,7 +137,7 @@ def run_measurements(
                 observe([i for i in measured if i.name in answered], selection, roster, crew, writer, interpreter)
             timings = _timings(implementations, roster, crew) if timing else []
             with WATCH.spent_on("reading packages"), suppress(ContentUnknown):  # its cells have told of it
-                writer.confirm(content_of_run(measured, roster.present, crew))
+                writer.confirm(content_of_run(measured, roster.present, crew, files_read(writer.manifest)))
             require_sound_arithmetic()
             unsupported = sum(lost.unsupported for lost in run.lost)
             seconds = run.seconds()
@@ -150,6 +150,14 @@ def run_measurements(
         finally:
             writer.close()
     return Outcome(read_run(path), run.lost, remarks, seconds)
+
+
+def _read_before(path: Path) -> tuple[str, ...]:
+    """What a user's function has read in the run that is to go on, if one is; whether it may, the writer decides."""
+    try:
+        return files_read(read_manifest(path))
+    except RunError:
+        return ()
 
 
 def _declared(
@@ -294,6 +302,8 @@ class _Measuring:
             if answer.bits is None:
                 self._lose(cell, piece.batch, answer.loss or Loss("no answer"))
                 continue
+            if answer.read:
+                self.writer.learn(answer.read)
             before = WATCH.so_far()
             self._score(cell, piece, answer, answer.bits)
             if self.costs is not None:

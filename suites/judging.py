@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from cachetools import LRUCache
@@ -74,7 +75,7 @@ class Judged:
     reference_error_ulps: float
     worst: Worst
 
-    def marred(self, touched: int) -> Judged:
+    def marred(self, touched: int) -> Self:
         """The same where ``touched`` elements of memory were changed that are not the result's: wrong."""
         return replace(
             self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import types
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from suites.link import MARK
@@ -35,6 +35,7 @@ class Evaluated:
     raised: str | None = None
     unsupported: bool = False
     refused: bool = False
+    read: dict[str, str] = field(default_factory=dict)
     memory: str | None = None
     scratch: str | None = None
     errno: int | None = None

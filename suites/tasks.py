@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from references.formats import Bits
 from suites.inputs.batch import Batch
@@ -82,13 +82,15 @@ class Loss:
 class Answer:
     """The output [rows, n] of one request, of any shape if it had an axis, and the seconds that it took; or the loss.
 
-    ``touched`` elements of memory were changed that are not the output's.
+    ``touched`` elements of memory were changed that are not the output's.  ``read`` has the content of what a user's
+    function read from its folder for the first time.
     """
 
     bits: Bits | None
     seconds: float = 0.0
     loss: Loss | None = None
     touched: int = 0
+    read: Mapping[str, str] = field(default_factory=dict)
 
     def of_own(self) -> Answer:
         """The same of a user's function: what it raises has failed, whatever it says."""

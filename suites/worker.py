@@ -11,7 +11,8 @@ answered by {"here": true}, and then {"introduction": ...} or {"unavailable": re
     {"id", "evaluate": {"format", "logits", "vectors": {name: file}, "content", "calls": [{"implementation",
                         "operation", "quantity", "layout", "vectors": {role: name}, "output", "own", "axis"}]}}
         -> for each call {"call", "seconds", "resident", "state"} and one of {"touched"}, {"raised", "unsupported",
-           "refused"}, {"memory"}, {"scratch", "errno"}, the last three with a reason
+           "refused"}, {"memory"}, {"scratch", "errno"}, the last three with a reason; "read" has the content of files
+           of its folder that a user's function has read for the first time
     {"id", "time": [files]}
         -> {"timings": [...]}
     {"id", "content": {"packages": [names], "memory": folder or null}}
@@ -99,6 +100,7 @@ class Evaluations:
         # Of users' functions: what they consist of here, and what they have to.
         self._contents: dict[str, dict[str, str]] = {}
         self._declared: dict[str, str] | None = None
+        self._reading: Any = None
         self._save, self._load, self._clock = np.save, np.load, time.perf_counter
         self._what_is_off, self._evaluate_rows, self._described = what_is_off, evaluate_rows, described
         self._evaluate_array, self._call = evaluate_array, Call
@@ -130,10 +132,12 @@ class Evaluations:
     def _own_evaluator(self, own: list[str]) -> Any:
         """Raises ContentChanged where the file is not what was declared, and UnknownName."""
         from suites.implementations.catalogue import own_evaluator
-        from suites.own_content import check_unchanged, loading
+        from suites.own_content import Reading, check_unchanged, loading
 
         module, file, function = own
-        evaluator, content = loading(file, lambda: own_evaluator(module, file, function))
+        if self._reading is None:  # a worker runs the functions of one file
+            self._reading = Reading(os.path.dirname(file))
+        evaluator, content = loading(file, lambda: own_evaluator(module, file, function), self._reading)
         content = self._contents.setdefault(file, content)
         if self._declared is not None:
             check_unchanged(file, self._declared, content)
@@ -185,6 +189,8 @@ class Evaluations:
             reply = self._failure(call, error)
         self._link.leave_if_copied()
         reply.update(seconds=self._clock() - start, state=self._changed(before))
+        if self._reading is not None:
+            reply.update(read=self._reading.news())
         if bits is not None:
             try:
                 self._save(call["output"], bits)

@@ -16,6 +16,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,7 @@ class WorkerProcess:
                 reply = made(Evaluated, self._reply(seconds, request.implementation))
                 if reply.call != number:
                     raise Nonsense(f"call {reply.call} in place of {number}")
-                answer = self._answer(reply, output, task.logits)
+                answer = replace(self._answer(reply, output, task.logits), read=reply.read)
             yield answer if request.own is None else answer.of_own()
 
     def _answer(self, reply: Evaluated, output: Path, like: Bits) -> Answer:

@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from references.cached import VARIABLE
-from reports.run.records import RunError
+from reports.run.records import Manifest, RunError
 from suites.content import sha256_of, together
 from suites.environment import JUDGES
 from suites.implementations.catalogue import Implementation, cxx_compiler
@@ -51,11 +51,13 @@ def content_of_run(
     implementations: Iterable[Implementation],
     present: Mapping[Profile, Introduction],
     crew: Executor | None,
+    read: Iterable[str] = (),
 ) -> Content:
     """The sha256 of all that the cells of a run depend on, by name.
 
     ``present`` are the profiles that are measured, whose workers are asked; what a user's function consists of, it was
-    asked before.  ``crew`` runs the functions of suites.pool, this process where it is None.  Raises ContentUnknown.
+    asked before, and ``read`` names the files of its folder that it has read since.  ``crew`` runs the functions of
+    suites.pool, this process where it is None.  Raises ContentUnknown.
     """
     chosen, memory = list(implementations), _memory()
     place = str(memory) if memory else None
@@ -71,20 +73,27 @@ def content_of_run(
     judges = of_packages((*JUDGES, "numpy"), memory)
     found.update({f"{JUDGE}{name}": sha256 for name, sha256 in judges.items() if name != START})
     for implementation in chosen:
-        found.update({f"{OWN}{name}": sha256 for name, sha256 in _own(implementation).items()})
+        found.update({f"{OWN}{name}": sha256 for name, sha256 in _own(implementation, read).items()})
     if any(COMPILER in i.needs for i in chosen):
         found.update(_compiler())
     return {**found, SUITE: suite_content(_ROOT)}
 
 
-def _own(implementation: Implementation) -> dict[str, str]:
-    """What a user's function was declared to consist of, where its file still is what it was then."""
-    declared = dict(implementation.content or {})
-    if implementation.own:
+def files_read(manifest: Manifest) -> tuple[str, ...]:
+    """The names of what a run says that a user's function consists of."""
+    return tuple(name[len(OWN) :] for name in manifest.content or {} if name.startswith(OWN))
+
+
+def _own(implementation: Implementation, read: Iterable[str]) -> dict[str, str]:
+    """What a user's function was declared to consist of, where its file still is what it was then, and what it has read
+    besides, as that is now."""
+    found = dict(implementation.content or {})
+    if implementation.own and found:
         file = Path(implementation.own[0])
-        if file.name in declared and digest_of(file) != declared[file.name]:
-            declared[file.name] = UNSETTLED
-    return declared
+        if digest_of(file) != found[file.name]:
+            found[file.name] = UNSETTLED
+        found.update({name: digest_of(file.parent / name) or UNSETTLED for name in read if name not in found})
+    return found
 
 
 def _asked(present: Mapping[Profile, Introduction], implementations: list[Implementation]) -> dict[Profile, list[str]]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +149,20 @@ class RunWriter:
         """Write down a profile that was started, once.  Raises RunError where it can't be written."""
         if profile not in self.manifest.profiles:
             self._keep(profile)
+            self._write_manifest(self.manifest)
+
+    def learn(self, read: Mapping[str, str]) -> None:
+        """Note what a user's function consists of beyond what was known, before a record rests on it.
+
+        Raises RunError where it can't be written, or something has another content than before.
+        """
+        known = self.manifest.content or {}
+        found = {f"{OWN}{name}": sha256 for name, sha256 in read.items()}
+        for name in found:
+            if known.get(name, found[name]) != found[name]:
+                self.confirm({**known, name: found[name]})
+        if not found.keys() <= known.keys():
+            self.manifest = dataclasses.replace(self.manifest, content={**known, **found})
             self._write_manifest(self.manifest)
 
     def confirm(self, now: Content) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reports.run.content import ContentUnknown, content_of_run
+from reports.run.content import ContentUnknown, content_of_run, files_read
 from reports.run.from_measurement import measured_profile, record_of
 from reports.run.manifest import manifest_of, version_text
 from reports.run.records import LostCell, MeasuredProfile, Record, Worst
@@ -49,6 +49,7 @@ class CellTeller:
         made = record_of(measurement, call, version, introduction.device, self._directory / "rows")
         profile = measured_profile(session.profile(cell), introduction)
         parts = {"record": asdict(made), "maxima": measurement.row_maxima, "profile": asdict(profile)}
+        parts["read"] = session.read
         self._tell(_MEASURED, json.dumps(parts))
 
     def missing(self, cell: Cell) -> None:
@@ -104,6 +105,7 @@ class Recording:
         if word == _MEASURED:
             record = Record(**{**data["record"], "worst": Worst(**data["record"]["worst"])})
             self._writer.note(MeasuredProfile(**data["profile"]))
+            self._writer.learn(data["read"])
             self._writer.add(record, data["maxima"])
             self._measured.add(record.key)
         elif word == _LOST:
@@ -121,7 +123,7 @@ class Recording:
         end, whatever its tests said.  Raises RunError, also where what was measured has changed meanwhile."""
         try:
             with contextlib.suppress(ContentUnknown):  # the cells have told of a worker that is lost
-                self._writer.confirm(self._content())
+                self._writer.confirm(self._content(files_read(self._writer.manifest)))
             self._finish(whole=whole)
         finally:
             self._writer.close()

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from suites.implementations.call import Evaluator
-from suites.implementations.user_files import load_function
 
 VALUES = ("forward",)
 FIRST_DERIVATIVES = ("vjp", "jvp")
@@ -61,11 +60,11 @@ class Implementation:
         return defined and quantity in self.quantities and format in self.formats_of(quantity)
 
     def evaluator(self) -> Evaluator:
-        """Imports the framework.  Raises what the import raises."""
+        """The evaluator of one of the suite's own; imports the framework.  Raises what the import raises.
+
+        A user's function is evaluated by workers alone, which import its file (suites/own.py).
+        """
+        assert self.own is None
         module = importlib.import_module(f"suites.implementations.{self.module}")
-        result: Evaluator
-        if self.own is None:
-            result = module.evaluator(self.name.partition("/")[2])
-        else:
-            result = module.from_callable(load_function(*self.own))
+        result: Evaluator = module.evaluator(self.name.partition("/")[2])
         return result

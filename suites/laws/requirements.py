@@ -67,7 +67,8 @@ class Teller(Protocol):
 class Session:
     """The implementations and cells of one pytest session, and what has been measured in this process.
 
-    Workers evaluate every profile: what is judged never runs where it is judged.
+    Workers evaluate every profile: what is judged never runs where it is judged.  ``read`` has the content of what a
+    user's function was seen to read from its folder.
     """
 
     implementations: list[Implementation]
@@ -77,6 +78,7 @@ class Session:
     introductions: Introductions = field(default_factory=Introductions)
     measured: dict[str, Failing | None] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    read: dict[str, str] = field(default_factory=dict)
 
     def declare(self, known: str | None = None) -> None:
         """Have workers say what users' functions consist of, which every evaluation is held to from now on.
@@ -181,6 +183,7 @@ class Session:
         task = task_of(self.profile(cell), batch, (request_of(cell, implementation),))
         answer = answer_of(cell.key, task)
         assert answer.bits is not None
+        self.read.update(answer.read)
         introduction = self.introduction(cell)
         return score(cell, implementation, batch, answer.bits, introduction=introduction, touched=answer.touched)
 

@@ -23,6 +23,7 @@ from suites.implementations.catalogue import (
     UnknownName,
     implementation_named,
     of_frameworks,
+    own_evaluator,
     settings_of,
     user_implementation,
     versions_of,
@@ -226,8 +227,13 @@ def test_a_users_function_is_measured_under_its_own_name(kernels: Path) -> None:
     assert own.name == "my_kernels/my_softmax"
     assert own.calls == {"softmax": f"{kernels}:my_softmax(x, axis)"}
     assert own.quantities == ("forward",)
+    assert own.own is not None
     cell = Cell(own.name, "default", "softmax", "forward", "binary32", "inner", "gauss1", 9)
-    assert measure(cell, own).judgement.verdict in ("accurate", "faithful", "stable")
+    assert measure(cell, own, own_evaluator(own.module, *own.own)).judgement.verdict in (
+        "accurate",
+        "faithful",
+        "stable",
+    )
 
 
 @pytest.mark.parametrize(
@@ -251,7 +257,7 @@ def test_a_users_function_gets_numbers_of_the_format_and_the_axis(tmp_path: Path
     file.write_text(
         "seen = []\n\ndef softmax(x, axis):\n    seen.append((x.dtype.name, x.shape, axis))\n    return x\n"
     )
-    evaluate = user_implementation(f"{file}:softmax", "numpy", None).evaluator()
+    evaluate = own_evaluator("numpy_recipes", str(file), "softmax")
     bits = np.zeros((9, 5), np.uint16)
     evaluate(Call("softmax", "forward", "binary16", 0, bits))
     assert load_module(str(file.resolve())).seen == [("float16", (9, 5), 0)]
@@ -301,7 +307,7 @@ def test_a_framework_that_runs_no_users_function_is_refused(kernels: Path, frame
 
 
 def test_numpy_derives_no_users_function(kernels: Path) -> None:
-    evaluate = user_implementation(f"{kernels}:my_softmax", "numpy", None).evaluator()
+    evaluate = own_evaluator("numpy_recipes", str(kernels), "my_softmax")
     bits = np.zeros((1, 2), np.uint32)
     with pytest.raises(TypeError, match="NumPy has no automatic differentiation"):
         evaluate(Call("softmax", "vjp", "binary32", 1, bits, cotangent=bits))
