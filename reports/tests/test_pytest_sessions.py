@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -173,7 +174,9 @@ def test_an_interrupted_session_ends_its_workers_and_is_not_finished(tmp_path: P
     *_, last = smoke_cells()
     own = write_kernel(tmp_path, {mark_of(last): hang})
     command = command_of(own, CELLS, "-q", "-k", "reaches", "--record", str(run))
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as session:
+    # What a shell runs in the background ignores Ctrl-C, and so would this.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=heard) as session:
         while not (sign.exists() and sign.read_text().endswith("\n")):
             assert session.poll() is None
             time.sleep(0.05)
