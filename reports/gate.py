@@ -69,12 +69,14 @@ def missing_of(
     """What a run lacks of what it was asked for, each in words.
 
     A framework that isn't there is missing where ``frameworks`` names it, and so is a card where ``device`` names one
-    and ``frameworks`` the framework that lacks it; ``require_device`` wants a card for every framework.
+    and ``frameworks`` the framework that lacks it; ``require_device`` wants a card for every framework.  One of a
+    framework's calls that needs a compiler or another framework is none that was asked for by name.
     """
     found = [f"{count(lost, 'cell')} lost"] if lost else []
     for one in unmeasured:
         card = one.profile is not None and is_card(one.profile)
-        named = one.framework in frameworks and (one.profile is None or (card and device != "all"))
+        whole = one.profile is None and one.implementation is None
+        named = one.framework in frameworks and (whole or (card and device != "all"))
         if named or (card and require_device):
             found.append(f"{one.name} is not there")
     if not records:

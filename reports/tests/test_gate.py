@@ -123,6 +123,7 @@ CARD, ABSENT = Unmeasured("jax", "no card", "cuda"), Unmeasured("torch", "torch 
     [
         ([ABSENT], (), "cpu", False, []),
         ([ABSENT], ("torch",), "cpu", False, ["torch is not there"]),
+        ([Unmeasured("scipy", "it needs torch", implementation="scipy/torch-arrays")], ("scipy",), "cpu", True, []),
         ([CARD], (), "cuda", False, []),  # another framework has it
         ([CARD], ("jax",), "cuda", False, ["jax cuda is not there"]),
         ([CARD], ("jax",), "all", False, []),
