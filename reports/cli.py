@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from reports.entry import PROGRAM, complain
 from reports.exits import INCOMPLETE, OK, USAGE
+from reports.lines import PROGRAM, complain
 
 
 class _Escaped(Exception):

@@ -11,11 +11,8 @@ import traceback
 from typing import NoReturn
 
 from reports.exits import FAULT, INCOMPLETE, USAGE
-from reports.lines import LONGEST
+from reports.lines import complain
 from reports.streams import READER_GONE, OutputFailed, ReaderGone, flush_output, guard_streams
-from suites.printable import printable
-
-PROGRAM = "softmax-accuracy"
 
 _OURS = ("references", "suites", "reports")
 
@@ -48,14 +45,6 @@ def _code() -> int:
     except BaseException as error:
         package = _package_missing(error)
         return complain(_remedy(package, error), USAGE) if package else _fault(error)
-
-
-def complain(message: str, code: int) -> int:
-    """Say one line on stderr and give the code back; where nobody can hear it, the code alone tells."""
-    with contextlib.suppress(OSError, ValueError):
-        if sys.stderr is not None:
-            print(printable(f"{PROGRAM}: {message}", LONGEST), file=sys.stderr, flush=True)
-    return code
 
 
 def _fault(error: BaseException) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TextIO
 
 from suites.printable import printable
+
+PROGRAM = "softmax-accuracy"
 
 # Characters of a line: more than the longest sentence that is said, and what a person still reads.
 LONGEST = 4000
@@ -23,3 +26,11 @@ def tell(message: str) -> None:
 
 def _write(stream: TextIO, message: str) -> None:
     print(printable(message, LONGEST), file=stream)
+
+
+def complain(message: str, code: int) -> int:
+    """Say one line on stderr and give the code back; where nobody can hear it, the code alone tells."""
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr is not None:
+            print(printable(f"{PROGRAM}: {message}", LONGEST), file=sys.stderr, flush=True)
+    return code
