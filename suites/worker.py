@@ -290,8 +290,9 @@ def main() -> None:
     try:
         _serve()
     except BaseException:
-        traceback.print_exc()
         status = 1
+        with contextlib.suppress(BaseException):  # a function may have closed what it would be printed to
+            traceback.print_exc()
     os._exit(status)  # what a function has registered to run at the end, or left running, is not waited for
 
 

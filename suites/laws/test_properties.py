@@ -81,7 +81,8 @@ def test_any_row_with_nan_or_infinity_follows_the_contract(
         pytest.skip("SciPy has its own contract for +inf: docs/special-values.md")
     defect = session.defect(Cell(name, PROFILE, operation, "forward", format, "last", special.FAMILY, 3))
     if defect and defect.law == "P7":
-        request.applymarker(pytest.mark.xfail(raises=AssertionError, reason=f"known: {defect.id}"))
+        # Whether one of a few drawn rows shows it is chance; that it is there, the test of the entry asserts.
+        request.applymarker(pytest.mark.xfail(raises=AssertionError, reason=f"known: {defect.id}", strict=False))
     nothing = np.zeros((1, 1), format_named(format).bits_dtype)
 
     @given(st.sampled_from(_LENGTHS).flatmap(lambda n: strategies.special_rows(format_named(format), n)))

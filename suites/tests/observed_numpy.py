@@ -48,6 +48,8 @@ def contradictions() -> list[str]:
     found = []
     for format in _KINDS:
         path = exponential_taken(format, Place.contiguous((4096,), 0))
+        if "untold" in path:  # which may be the C library's, too
+            continue
         values = arguments(format)
         share = float((np.exp(values) == libm_exp(values)).mean())
         if (share == 1.0) != ("libm" in path):
