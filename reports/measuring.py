@@ -18,8 +18,9 @@ from reports.observing import observe
 from reports.run.content import ContentUnknown, content_of_run, files_read
 from reports.run.from_measurement import record_of
 from reports.run.manifest import manifest_of, version_text
-from reports.run.reader import read_manifest, read_run
-from reports.run.records import LostCell, Run, RunError, Timing
+from reports.run.reader import read_run
+from reports.run.records import LostCell, Run, Timing
+from reports.run.resuming import read_before
 from reports.run.writer import RunWriter
 from suites.implementations.catalogue import Implementation, why_skipped
 from suites.implementations.placement import processors
@@ -124,7 +125,7 @@ def run_measurements(
         planned = [c for c in offered if c.implementation not in skipped]
         measured = [i for i in implementations if i.name not in skipped]
         with WATCH.spent_on("reading packages"):
-            content = content_of_run(measured, roster.present, crew, _read_before(path))
+            content = content_of_run(measured, roster.present, crew, read_before(path))
         manifest = manifest_of(implementations, selection, len(planned), roster, skipped, content=content)
         writer = RunWriter(path, manifest, {cell.key for cell in planned})
         run = _Measuring(writer, by_name, profiles, roster, progress, planned)
@@ -150,14 +151,6 @@ def run_measurements(
         finally:
             writer.close()
     return Outcome(read_run(path), run.lost, remarks, seconds)
-
-
-def _read_before(path: Path) -> tuple[str, ...]:
-    """What a user's function has read in the run that is to go on, if one is; whether it may, the writer decides."""
-    try:
-        return files_read(read_manifest(path))
-    except RunError:
-        return ()
 
 
 def _declared(

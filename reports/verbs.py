@@ -14,6 +14,7 @@ from references.verdict import VERDICTS
 from reports.console import table_console
 from reports.exits import INCOMPLETE, OK, USAGE, WORSE
 from reports.explain import ExplainError, as_json, explained, tables
+from reports.facts.wording import listing
 from reports.gate import gate, missing_of
 from reports.golden import GoldenError
 from reports.lines import tell
@@ -23,6 +24,7 @@ from reports.options import UsageError
 from reports.outputs import check_outputs, check_run_directory
 from reports.progress import progress_bar
 from reports.replay import replayed, script_for
+from reports.run.content import described
 from reports.run.reader import read_run
 from reports.run.records import Record, Run, RunError
 from reports.run.verify import verified
@@ -45,6 +47,7 @@ from suites.implementations.catalogue import (
 from suites.introduction import Unavailable
 from suites.plan import cells
 from suites.profiles import UnknownProfile, profile_named
+from suites.reading import UNSETTLED
 from suites.worker_process import ScratchError, WorkerDied
 
 # What a user can bring about, and the exit code it has.
@@ -170,10 +173,18 @@ def report_verb(run_path: Path, html_file: Path | None, markdown_file: Path | No
         write_page(html_file, html.render(run))
     if markdown_file is not None:
         write_page(markdown_file, markdown.render(run))
-    if len(run.records) < run.manifest.planned:
-        say(f"{run_path} is incomplete: {len(run.records)} of {run.manifest.planned} cells")
-        return INCOMPLETE
-    return OK
+    return _whole(run)
+
+
+def _whole(run: Run) -> int:
+    """Say what a run lacks to be whole, and give the code of that."""
+    moved = [name for name, sha256 in (run.manifest.content or {}).items() if sha256 == UNSETTLED]
+    if moved:
+        what = listing(described(name, run.manifest.packages) for name in moved)
+        say(f"{run.path} says nothing certain: {what} changed while it was measured; measure again")
+    elif len(run.records) < run.manifest.planned or not run.manifest.finished:
+        say(f"{run.path} is incomplete: {len(run.records)} of {run.manifest.planned} cells")
+    return OK if run.manifest.finished and not moved else INCOMPLETE
 
 
 def say_verified(run: Run) -> None:

@@ -14,6 +14,7 @@ import os
 import re
 import site
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -30,10 +31,11 @@ _BESIDE = {
 }
 
 
-def of_packages(names: Iterable[str], memory: Path | None) -> dict[str, str]:
+def of_packages(names: Iterable[str], memory: Path | None, at_start: Iterable[str] = ()) -> dict[str, str]:
     """The sha256 of each of these packages that is here, by name, and of what Python runs as it starts.
 
-    ``memory`` is a folder that keeps the sha256 of files between processes.
+    ``memory`` is a folder that keeps the sha256 of files between processes; ``at_start`` are the modules that were
+    there before the program began.
     """
     found = {}
     for name in sorted(set(names)):
@@ -42,7 +44,7 @@ def of_packages(names: Iterable[str], memory: Path | None) -> dict[str, str]:
                 known = Memory(memory, f"{whose} {min(files.values())}")
                 found[whose] = together({place: known.sha256(file) for place, file in files.items()})
                 known.keep()
-    started = _started()
+    started = _started(at_start)
     if started:
         found[START] = together(started)
     return found
@@ -104,8 +106,9 @@ def _files_below(folder: str) -> Iterator[tuple[str, str]]:
         seen.add(real)
 
 
-def _started() -> dict[str, str]:
-    """The lines of .pth files that are run, the modules that they name, sitecustomize and usercustomize.
+def _started(at_start: Iterable[str]) -> dict[str, str]:
+    """The lines of .pth files that are run, the modules that they name, sitecustomize and usercustomize, and whatever
+    those have imported that is not Python's own.
 
     A line that only names a folder is left out: what is imported from there counts by its own content.
     """
@@ -120,6 +123,14 @@ def _started() -> dict[str, str]:
         loaded = file_of(sys.modules.get(name))
         customizes = name in ("sitecustomize", "usercustomize")
         if loaded and (customizes or any(str(loaded).startswith(f + os.sep) for f in folders)):
+            found[name] = known.sha256(str(loaded))
+    own = tuple(os.path.join(sysconfig.get_path(name), "") for name in ("stdlib", "platstdlib"))
+    for name in at_start:
+        loaded = file_of(sys.modules.get(name))
+        beside = loaded and (
+            not str(loaded).startswith(own) or any(str(loaded).startswith(f + os.sep) for f in folders)
+        )
+        if loaded and beside and name != "__main__" and not name.startswith("__editable__"):
             found[name] = known.sha256(str(loaded))
     return found
 

@@ -31,7 +31,7 @@ class Link:
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.dup2(2, 1)
-        self._process, self._token, self._scratch = os.getpid(), "", ""
+        self._process, self._token, self.scratch = os.getpid(), "", ""
         self._waiting: queue.Queue[Any] = queue.Queue()
         threading.Thread(target=self._read, args=(requests,), daemon=True).start()
 
@@ -41,7 +41,7 @@ class Link:
         It comes this way because a process's arguments and environment are there for all to read.
         """
         config: dict[str, Any] = self._waiting.get()
-        self._token, self._scratch = config.pop("token"), config["scratch"]
+        self._token, self.scratch = config.pop("token"), config["scratch"]
         return config
 
     def _read(self, requests: int) -> None:
@@ -54,8 +54,8 @@ class Link:
 
     def _leave(self) -> None:
         """Nobody is left to answer to: end this process and what it has started, even in the midst of a kernel."""
-        if self._scratch:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        if self.scratch:
+            shutil.rmtree(self.scratch, ignore_errors=True)
         if os.getpgrp() == os.getppid():  # that of the process that stands between; see suites/between.py
             os.killpg(0, signal.SIGKILL)
         os._exit(0)

@@ -34,6 +34,9 @@ import traceback
 from dataclasses import asdict
 from typing import Any
 
+# What Python has run by itself, before any of this was asked for, is among these.
+_AT_START = frozenset(sys.modules)
+
 # How they say that they have no such function, format or argument, besides NotImplementedError and its like.
 _NOT_THERE = ("not implemented for", "not supported on Python", "got an unexpected keyword argument")
 
@@ -101,6 +104,7 @@ class Evaluations:
         self._contents: dict[str, dict[str, str]] = {}
         self._declared: dict[str, str] | None = None
         self._reading: Any = None
+        self._checkout = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         self._save, self._load, self._clock = np.save, np.load, time.perf_counter
         self._what_is_off, self._evaluate_rows, self._described = what_is_off, evaluate_rows, described
         self._evaluate_array, self._call = evaluate_array, Call
@@ -132,11 +136,12 @@ class Evaluations:
     def _own_evaluator(self, own: list[str]) -> Any:
         """Raises ContentChanged where the file is not what was declared, and UnknownName."""
         from suites.implementations.catalogue import own_evaluator
-        from suites.own_content import Reading, check_unchanged, loading
+        from suites.own_content import check_unchanged, loading
+        from suites.reading import Reading
 
         module, file, function = own
         if self._reading is None:  # a worker runs the functions of one file
-            self._reading = Reading(os.path.dirname(file))
+            self._reading = Reading(os.path.dirname(file), but=(self._link.scratch, self._checkout))
         evaluator, content = loading(file, lambda: own_evaluator(module, file, function), self._reading)
         content = self._contents.setdefault(file, content)
         if self._declared is not None:
@@ -244,7 +249,7 @@ def _content(packages: list[str], memory: str | None) -> dict[str, str]:
 
     from suites.installed import of_packages
 
-    return of_packages(packages, Path(memory) if memory else None)
+    return of_packages(packages, Path(memory) if memory else None, _AT_START)
 
 
 def _serve() -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from reports.compare.pairing import Stored
 from reports.facts.wording import count, listing
-from reports.run.content import COMPILED_BY, JUDGE, SUITE, UNSETTLED, changed, described
+from reports.run.content import COMPILED_BY, JUDGE, SUITE, changed, described, is_known
 from reports.run.reader import read_lost
 from reports.run.records import Manifest
 from suites.installed import START
 from suites.introduction import is_picked
+from suites.reading import UNSETTLED
 
 _NONE = "none"
 _NOT_TOLD = "not told"
@@ -142,7 +143,9 @@ def notes(old: Stored, new: Stored, found: tuple[Difference, ...]) -> Iterator[s
         yield "More than the packages under test differs, so a change need not come from them."
     elif others:
         yield "The packages under test are the same: what changed comes from the other differences."
-    silent = [f"{name} ({run.path})" for name, run in (("OLD", old), ("NEW", new)) if run.manifest.content is None]
+    silent = [
+        f"{name} ({run.path})" for name, run in (("OLD", old), ("NEW", new)) if not is_known(run.manifest.content)
+    ]
     if not found and silent:
         yield (
             "Versions, machine, settings and flags are the same; what was measured is not told by content in "

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from references.cached import VARIABLE
 from reports.run.records import Manifest, RunError
-from suites.content import sha256_of, together
+from suites.content import digest_of, sha256_of, together
 from suites.environment import JUDGES
 from suites.implementations.catalogue import Implementation, cxx_compiler
 from suites.implementations.implementation import COMPILER
 from suites.installed import START, of_packages
 from suites.introduction import Introduction, Unavailable
-from suites.own_content import digest_of
 from suites.pool import content_of
 from suites.profiles import DEFAULT, Profile
+from suites.reading import MISSING, UNSETTLED
 from suites.worker_process import WorkerDied
 
 Content = dict[str, str]
@@ -29,9 +29,6 @@ Content = dict[str, str]
 # How the entries begin that are no package under test.
 OWN, JUDGE = "own ", "judge "
 SUITE, COMPILED_BY = "suite", "compiler"
-
-# Stands for a content that changed while it was measured: equal to no other.
-UNSETTLED = "changed while it was measured"
 
 
 class ContentUnknown(RunError):
@@ -90,9 +87,9 @@ def _own(implementation: Implementation, read: Iterable[str]) -> dict[str, str]:
     found = dict(implementation.content or {})
     if implementation.own and found:
         file = Path(implementation.own[0])
-        if digest_of(file) != found[file.name]:
+        if digest_of(str(file)) != found[file.name]:
             found[file.name] = UNSETTLED
-        found.update({name: digest_of(file.parent / name) or UNSETTLED for name in read if name not in found})
+        found.update({name: digest_of(str(file.parent / name)) or MISSING for name in read if name not in found})
     return found
 
 
@@ -143,6 +140,11 @@ def _compiler() -> Content:
     """The C++ compiler that torch.compile calls."""
     found = shutil.which(cxx_compiler())
     return {COMPILED_BY: sha256_of(Path(found).resolve())} if found else {}
+
+
+def is_known(content: Mapping[str, str] | None) -> bool:
+    """Whether a run says by content what it measured, and that it stayed so."""
+    return content is not None and SUITE in content and UNSETTLED not in content.values()
 
 
 # -- what differs ----------------------------------------------------------------------------------------------------

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from references.formats import format_named
-from reports.run.content import OWN, changed, described
-from reports.run.lines import count_of, key_in, rows_in, undamaged
-from reports.run.reader import read_manifest, record_in
-from reports.run.records import OBSERVATIONS, Manifest, MeasuredProfile, RunError
+from reports.run.content import OWN, changed, described, files_read
+from reports.run.lines import count_of, rows_in, undamaged
+from reports.run.observed import observation_of
+from reports.run.reader import maxima_of_line, read_manifest, record_in
+from reports.run.records import MOST_ROWS, OBSERVATIONS, Manifest, MeasuredProfile, RunError
 from reports.run.rows import is_whole
+from reports.run.strict import parsed
 from suites.implementations.catalogue import CATALOGUE
-from suites.laws.unpromised import Observation
 
 MANIFEST, CELLS, LOST, MAXIMA, LOCK = "manifest.json", "cells.jsonl", "lost.jsonl", "rows/maxima.jsonl", ".lock"
 
@@ -81,8 +82,12 @@ def held(path: Path, wanted: Manifest, planned: Collection[str] | None) -> Held:
     keeps = _catalogued if anew else _everything
     cells = {k: line for k, line in undamaged(path / CELLS, _key_of_intact(path / "rows")) if keeps(k)}
     # Maxima are written before their record, so a record always has them.
-    maxima = dict(undamaged(path / MAXIMA, lambda line: key_in(json.loads(line))))
-    cells = {key: line for key, line in cells.items() if key in maxima}
+    maxima, twice = dict[str, str](), set[str]()
+    for key, line in undamaged(path / MAXIMA, lambda line: maxima_of_line(parsed(line)).key):
+        twice.update({key} & maxima.keys())
+        maxima[key] = line
+    fits = {key: key in maxima and key not in twice and _are_of(maxima[key], line) for key, line in cells.items()}
+    cells = {key: line for key, line in cells.items() if fits[key]}
     beside = cells.keys() - set(planned) if planned is not None else ()
     if beside:
         raise RunError(f"{path} holds {min(beside)}, which is not planned here now; {_REMEDY}")
@@ -131,8 +136,23 @@ def _key_of_intact(rows: Path) -> Callable[[str], str]:
     return key
 
 
+def _are_of(maxima: str, record: str) -> bool:
+    """Whether row maxima are those of a record, as far as that can be told where more rows were there than are kept."""
+    rows = maxima_of_line(parsed(maxima)).max_ulp
+    largest = max((m for m in rows if m is not None), default=None)
+    return len(rows) == MOST_ROWS or largest == record_in(record).max_ulp
+
+
 def _key_of_observation(line: str) -> str:
-    return Observation(**json.loads(line)).key
+    return observation_of(parsed(line)).key
+
+
+def read_before(path: Path) -> tuple[str, ...]:
+    """What a user's function has read in the run that is to go on, if one is; whether it may, the writer decides."""
+    try:
+        return files_read(read_manifest(path))
+    except RunError:
+        return ()
 
 
 def _cell_in(observation: str) -> str:

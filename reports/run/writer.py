@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from reports.facts.wording import listing
 from reports.files import sync, write_atomically
-from reports.run.content import OWN, UNSETTLED, Content, changed, described
+from reports.run.content import OWN, Content, changed, described
 from reports.run.lines import key_in, key_of, replace_lines, rows_in, sort_lines, whole_lines
 from reports.run.records import (
     MOST_ROWS,
@@ -31,6 +31,7 @@ from reports.run.records import (
 from reports.run.resuming import CELLS, LOCK, LOST, MANIFEST, MAXIMA, begun, held, identity
 from reports.run.rows import DIGITS
 from suites.laws.unpromised import Observation
+from suites.reading import UNSETTLED
 
 # What a power cut may cost: the cells of so many seconds, which are measured again.
 _SYNC_SECONDS = 5.0

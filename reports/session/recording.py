@@ -14,6 +14,7 @@ from reports.run.content import ContentUnknown, content_of_run, files_read
 from reports.run.from_measurement import measured_profile, record_of
 from reports.run.manifest import manifest_of, version_text
 from reports.run.records import LostCell, MeasuredProfile, Record, Worst
+from reports.run.resuming import read_before
 from reports.run.writer import RunWriter
 from suites.laws.requirements import LostEvaluation, Session
 from suites.laws.unpromised import Observation
@@ -94,7 +95,9 @@ class Recording:
         measured = [i for i in session.implementations if i.name not in skipped]
         self._content = partial(content_of_run, measured, roster.present, None)
         what = session.implementations, session.selection, len(self._keys), roster, skipped
-        self._writer = RunWriter(directory, manifest_of(*what, content=self._content()), self._keys)
+        self._writer = RunWriter(
+            directory, manifest_of(*what, content=self._content(read_before(directory))), self._keys
+        )
         self._measured: set[str] = set()
         self._missing: set[str] = set()
         self._unsupported: set[str] = set()

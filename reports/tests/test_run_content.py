@@ -19,7 +19,7 @@ from reports.compare.comparison import compare_runs
 from reports.exits import OK, USAGE, WORSE
 from reports.replay import replayed
 from reports.run import content as run_content
-from reports.run.content import UNSETTLED, suite_content
+from reports.run.content import suite_content
 from reports.run.reader import read_manifest, read_run
 from reports.run.records import Run, RunError
 from reports.run.writer import RunWriter
@@ -27,6 +27,7 @@ from reports.tests.conftest import Command
 from reports.tests.synthetic import cell, line, write_run
 from reports.tests.test_cli import TINY
 from suites.environment import commit_of
+from suites.reading import UNSETTLED
 
 GOOD = """
 import numpy as np
