@@ -22,6 +22,7 @@ from reports.golden_header import header_text
 from reports.lines import say
 from reports.outputs import check_outputs
 from reports.progress import progress_bar
+from reports.run.regular import Unreadable, opened
 
 SCHEMA = 1
 
@@ -105,12 +106,14 @@ def _question(operation: str, quantity: str, format: Format, files: dict[str, Pa
 
 def _read(file: Path) -> Floats:
     try:
-        with file.open("rb") as stream:
+        with opened(file) as stream:
             array = np.lib.format.read_array(stream, allow_pickle=False)
-    except OSError as error:
-        raise GoldenError(f"{file} can't be read: {error.strerror or error}; name a .npy file") from None
-    except (ValueError, EOFError, MemoryError, OverflowError) as error:
-        reason = " ".join(str(error).split())
+    except FileNotFoundError:
+        raise GoldenError(f"{file} can't be read: No such file or directory; name a .npy file") from None
+    except Unreadable as error:
+        raise GoldenError(f"{file} can't be read: {error}; name a .npy file") from None
+    except Exception as error:  # a header is read as Python, which can fail in any way
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise GoldenError(f"{file} is no .npy file of numbers ({reason}); write it with numpy.save") from None
     if array.dtype.newbyteorder("=") != np.float64:
         raise GoldenError(f"{file} has the dtype {array.dtype}; convert the array with .astype(numpy.float64)")

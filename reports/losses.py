@@ -55,7 +55,7 @@ def inabilities(lost: Iterable[Lost], measured: Iterable[Record]) -> list[Inabil
     A word of a field explains a cell that was refused if no cell with that word was measured.  Where several could
     explain the same cells, the one that explains most of them does.
     """
-    refused = [cell for cell in lost if cell.raised and not cell.unsupported]
+    refused = [cell for cell in lost if cell.refused and not cell.unsupported]
     kept = [record.cell for record in measured]
     if not kept:
         return []  # no option would leave anything

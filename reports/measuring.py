@@ -43,13 +43,13 @@ from suites.worker_process import WorkerDied, loss_of
 class Lost:
     """A cell that could not be measured, and why; ``unsupported`` ones are nobody's failure.
 
-    ``raised``: the implementation said no by itself, and nothing ended its worker.
+    ``refused``: the implementation said by an exception that it doesn't take what it was given.
     """
 
     cell: Cell
     reason: str
     unsupported: bool = False
-    raised: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -319,7 +319,7 @@ class _Measuring:
             self.writer.add(record, measurement.row_maxima)
 
     def _lose(self, cell: Cell, batch: Batch, loss: Loss) -> None:
-        self.lost.append(Lost(cell, loss.reason, loss.unsupported, loss.raised))
+        self.lost.append(Lost(cell, loss.reason, loss.unsupported, loss.refused))
         self.writer.lose(LostCell(cell.key, loss.reason, loss.signal, batch.sha256, loss.log, loss.unsupported))
 
     def answered(self) -> set[str]:

@@ -155,7 +155,7 @@ def _implementations(frameworks: tuple[str, ...], own: str | None, operations: t
 def _sentence(run: Run) -> str:
     counts = Counter(r.verdict for r in run.records)
     judged = ", ".join(f"{counts[word]} {word}" for word in (*reversed(VERDICTS), "n/a") if counts[word])
-    return f"{len(run.records)} of {run.manifest.planned} cells in {run.path}: {judged}."
+    return f"{len(run.records)} of {run.manifest.planned} cells in {run.path}{f': {judged}' if judged else ''}."
 
 
 def report_verb(run_path: Path, html_file: Path | None, markdown_file: Path | None, *, verify: bool = False) -> int:

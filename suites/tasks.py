@@ -66,7 +66,6 @@ class Loss:
     """Why an evaluation has no result: the ``signal`` that ended the worker, the end of what it had printed.
 
     ``unsupported``: nothing failed, but this version of the framework has no such function, format or argument.
-    ``raised``: the call itself said no, by an exception; its worker lives.
     ``refused``: the implementation raised an exception of a kind by which a call says that it doesn't take an array.
     """
 
@@ -74,7 +73,6 @@ class Loss:
     signal: str | None = None
     log: str = ""
     unsupported: bool = False
-    raised: bool = False
     refused: bool = False
 
 

@@ -105,7 +105,7 @@ class Evaluations:
         self._declared: dict[str, str] | None = None
         self._reading: Any = None
         self._checkout = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        self._save, self._load, self._clock = np.save, np.load, time.perf_counter
+        self._save, self._load, self._copied, self._clock = np.save, np.load, np.array, time.perf_counter
         self._what_is_off, self._evaluate_rows, self._described = what_is_off, evaluate_rows, described
         self._evaluate_array, self._call = evaluate_array, Call
         self._log = moved(2)
@@ -198,7 +198,8 @@ class Evaluations:
             reply.update(read=self._reading.news())
         if bits is not None:
             try:
-                self._save(call["output"], bits)
+                # A copy in plain memory first: what a function hands back may lead anywhere.
+                self._save(call["output"], self._copied(bits))
                 reply.update(touched=touched)
             except OSError as error:
                 reply.update(_scratch(error))

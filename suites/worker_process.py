@@ -128,8 +128,8 @@ class WorkerProcess:
             found = made(Declared, reply)
             if found.refused is not None:
                 raise UnknownName(printable(found.refused, _REASON))
-            if not found.content:
-                raise Nonsense("no content")
+            if not found.content or Path(own[1]).name not in found.content:
+                raise Nonsense("no content of the file")
         self.owner = own[1], tuple(found.content.items())
         return Declaration(found.content, found.state)
 
@@ -174,6 +174,8 @@ class WorkerProcess:
                 reply = made(Evaluated, self._reply(seconds, request.implementation))
                 if reply.call != number:
                     raise Nonsense(f"call {reply.call} in place of {number}")
+                if any(not name or ".." in name.split(os.sep) for name in reply.read):
+                    raise Nonsense("files of no name")
                 answer = replace(self._answer(reply, output, task.logits), read=reply.read)
             yield answer if request.own is None else answer.of_own()
 
@@ -186,7 +188,7 @@ class WorkerProcess:
             raise WorkerDied(self._put_down(f"out of memory: {printable(reply.memory, _REASON)}"))
         if reply.raised is not None:
             reason = printable(reply.raised, _REASON)
-            loss = Loss(reason, unsupported=reply.unsupported, refused=reply.refused, raised=True)
+            loss = Loss(reason, unsupported=reply.unsupported, refused=reply.refused)
             return Answer(None, reply.seconds, loss)
         if reply.touched is None:
             raise Nonsense("neither a result nor a reason")

@@ -20,7 +20,8 @@ class Figures:
     """A cell's figures; ``bound_ratio`` is inf where some element's is, None where there is no bound.
 
     ``off`` counts the elements off their contract, 0 in a cell that is not wrong.  ``output_sha256`` is empty where
-    only rounded figures were kept.  ``path`` has the ids of the code paths, none where they are not known.
+    only rounded figures were kept.  ``path`` has the ids of the code paths, none where they are not known.  ``rest``
+    are the other figures of a record, which one judge has to give alike for the same bits; none where they aren't kept.
     """
 
     framework: str
@@ -39,7 +40,13 @@ class Figures:
     worst: str
     storage_ratio: float | None = None
     path: tuple[str, ...] = ()
+    rest: tuple[float | None, ...] = ()
 
+
+REST = (
+    *("mean_ulp", "correctly_rounded_share", "faithful_share", "conditioning_ratio"),
+    *("max_abs", "max_rel", "row_sum_error", "reference_error_ulps"),
+)
 
 # Most cells have none, and thousands of them share one.
 _ORDINARY: dict[str, int] = {}
@@ -69,6 +76,7 @@ def figures_of_record(record: Record) -> Figures:
         worst=f"{worst.computed_value} for {worst.exact}",
         storage_ratio=record.storage_ratio,
         path=tuple(map(sys.intern, record.path)),
+        rest=tuple(getattr(record, name) for name in REST),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from reports.compare.figures import Figures
+from reports.compare.figures import REST, Figures
 from reports.run.records import Manifest
 
 # The part of a run's content that judges, and the packages that the judge computes with.
@@ -30,7 +30,13 @@ def same_judge(old: Manifest, new: Manifest) -> bool:
 
 def other_figure(old: Figures, new: Figures) -> str | None:
     """The first figure that two judgements of the same bits can't both be right about."""
-    return next((name for name in _FIGURES if not _same(getattr(old, name), getattr(new, name), old)), None)
+    found = next((name for name in _FIGURES if not _same(getattr(old, name), getattr(new, name), old)), None)
+    if found is None and old.worst and new.worst and old.worst != new.worst:
+        return "worst"
+    if found is None and old.rest and new.rest:
+        pairs = zip(REST, old.rest, new.rest, strict=True)
+        return next((name for name, before, after in pairs if not _same(before, after, old)), None)
+    return found
 
 
 def _same(old: object, new: object, of: Figures) -> bool:

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from references.attribution import EXCESS
 from references.formats import FORMATS, Format, compute_format
 from references.possible import CellFigures, possible_verdicts
 from references.problem import needs_cotangent, needs_tangent
@@ -108,6 +109,8 @@ def _of_worst(record: Record, worst: Worst, format: Format) -> Iterator[str]:
         yield f"worst.computed: it doesn't have {format.width} bits"
     elif _decoded(worst.computed, format) != worst.computed_value:
         yield f"worst.computed_value: {worst.computed_value} is not what {worst.computed} stands for"
+    if worst.attribution is not None and EXCESS not in worst.attribution:
+        yield f"worst.attribution: it has no {EXCESS}"
     if worst.outcome != "ordinary" and not record.outcomes.get(worst.outcome):
         yield f"worst.outcome: no {worst.outcome} is counted among outcomes"
     yield from _of_worst_error(record, worst)

@@ -84,8 +84,8 @@ def held(path: Path, wanted: Manifest, planned: Collection[str] | None) -> Held:
     # Maxima are written before their record, so a record always has them.
     maxima, twice = dict[str, str](), set[str]()
     for key, line in undamaged(path / MAXIMA, lambda line: maxima_of_line(parsed(line)).key):
-        twice.update({key} & maxima.keys())
-        maxima[key] = line
+        if maxima.setdefault(key, line) != line:
+            twice.add(key)
     fits = {key: key in maxima and key not in twice and _are_of(maxima[key], line) for key, line in cells.items()}
     cells = {key: line for key, line in cells.items() if fits[key]}
     beside = cells.keys() - set(planned) if planned is not None else ()

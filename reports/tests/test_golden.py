@@ -139,7 +139,7 @@ def save_inputs_with_faults() -> None:
     ("change", "complaint"),
     [
         ("rows.npy absent.npy", "absent.npy can't be read: No such file or directory; name a .npy file"),
-        ("rows.npy folder", "folder can't be read: Is a directory; "),
+        ("rows.npy folder", "folder can't be read: it is no regular file; "),
         ("rows.npy text.npy", "text.npy is no .npy file of numbers ("),
         ("rows.npy nothing.npy", "nothing.npy is no .npy file of numbers ("),
         ("rows.npy cut.npy", "cut.npy is no .npy file of numbers ("),

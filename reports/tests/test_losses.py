@@ -23,7 +23,7 @@ def kept(cells: list[Cell]) -> list[Record]:
 
 
 def refused(cell: Cell) -> Lost:
-    return Lost(cell, f"ValueError: {cell.quantity} {cell.layout}", raised=True)
+    return Lost(cell, f"ValueError: {cell.quantity} {cell.layout}", refused=True)
 
 
 def test_a_quantity_an_axis_and_a_format_are_told_in_a_line_each() -> None:
@@ -57,5 +57,5 @@ def test_what_works_somewhere_is_no_inability() -> None:
 def test_a_crash_or_a_version_without_it_or_a_kernel_that_never_works_is_none() -> None:
     jvp, others = [c for c in CELLS if c.quantity == "jvp"], kept([c for c in CELLS if c.quantity != "jvp"])
     assert inabilities([Lost(c, "the worker was ended by SIGSEGV") for c in jvp], others) == []
-    assert inabilities([Lost(c, "no such function", unsupported=True, raised=True) for c in jvp], others) == []
+    assert inabilities([Lost(c, "no such function", unsupported=True, refused=True) for c in jvp], others) == []
     assert inabilities([refused(c) for c in CELLS], []) == []

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from reports.compare.comparison import compare_runs
-from reports.exits import OK, USAGE, WORSE
+from reports.exits import INCOMPLETE, OK, USAGE, WORSE
 from reports.replay import replayed
 from reports.run import content as run_content
 from reports.run.content import suite_content
@@ -125,6 +125,107 @@ def test_what_a_kernel_reads_only_when_it_is_called_is_a_part_of_it(
     assert ran.code == WORSE
     assert ran.err.splitlines()[0] == f"{moved} changed since run was begun: what was found of it is measured anew"
     assert {r.verdict for r in read_run(tmp_path / "run").records} == {"wrong"}
+
+
+HERE = "import pathlib\nHERE = pathlib.Path(__file__).parent\n"
+SCALED = "    return e / e.sum(axis=axis, keepdims=True) * scale()\n"
+
+
+def scaled(how: str, at_import: str = "") -> str:
+    """A kernel whose result is multiplied by what its function ``scale`` gives."""
+    kernel = GOOD.replace("    return e / e.sum(axis=axis, keepdims=True)\n", SCALED)
+    return f"{HERE}{at_import}\ndef scale():\n{how}\n{kernel}"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "name", "before", "after"),
+    [
+        (scaled("    return np.memmap(HERE / 't.bin', np.float32)[0]"), "t.bin", b"\0\0\x80?", b"\0\0\0\0"),
+        (scaled("    return int(open(HERE / '.hidden').read())"), ".hidden", b"1", b"0"),
+        (scaled("    try: return int(open(HERE / 'c.txt').read())\n    except OSError: return 1"), "c.txt", None, b"0"),
+        (scaled("    try: return int(open(HERE / 'c.txt').read())\n    except OSError: return 0"), "c.txt", b"1", None),
+        (scaled("    return c", "try: from fast import c\nexcept ImportError: c = 1"), "fast.py", None, b"c = 0"),
+        (scaled("    return c", "c = int(open(HERE.parent / 'away.txt').read())"), "../away.txt", b"1", b"0"),
+        (
+            scaled(
+                "    return m.c",
+                "import importlib.util as u\ns = u.spec_from_file_location('m', HERE.parent / 'm.py')\n"
+                "m = u.module_from_spec(s)\ns.loader.exec_module(m)",
+            ),
+            "../m.py",
+            b"c = 1",
+            b"c = 0",
+        ),
+    ],
+    ids=["memory map", "hidden", "made later", "removed", "imported later", "outside at import", "module outside"],
+)
+def test_whatever_way_a_kernel_reads_a_file_the_file_is_a_part_of_it(
+    command: Command, tmp_path: Path, kernel: str, name: str, before: bytes | None, after: bytes | None
+) -> None:
+    folder = tmp_path / "mine"
+    write(folder / "kernels.py", kernel)
+    own = [word.replace("kernels.py", "mine/kernels.py") for word in OWN]
+    if before is not None:
+        (folder / name).write_bytes(before)
+    assert command(*own).code == OK
+    whole = files_of(tmp_path / "run")
+    assert (command(*own).code, files_of(tmp_path / "run")) == (OK, whole)
+    if after is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(after)
+    ran = command(*own)
+    assert ran.code == WORSE
+    assert "changed since run was begun: what was found of it is measured anew" in ran.err
+    assert command(*own).code == WORSE
+
+
+def test_a_link_that_leads_elsewhere_now_is_another_file(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    write(folder / "kernels.py", scaled("    return int(open(HERE / 'c.txt').read())"))
+    write(tmp_path / "one", "1")
+    write(tmp_path / "none", "0")
+    (folder / "c.txt").symlink_to(tmp_path / "one")
+    own = [word.replace("kernels.py", "mine/kernels.py") for word in OWN]
+    assert command(*own).code == OK
+    (folder / "c.txt").unlink()
+    (folder / "c.txt").symlink_to(tmp_path / "none")
+    assert command(*own).code == WORSE
+
+
+@pytest.mark.parametrize("at_import", [False, True], ids=["called", "imported"])
+def test_a_file_that_changes_after_it_was_read_is_told(command: Command, tmp_path: Path, at_import: bool) -> None:
+    """What a function has read, and then slept over, is not what lies there when it is asked for its files."""
+    write(tmp_path / "c.txt", "1")
+    write(tmp_path / "d", "0")
+    lines = (
+        "c = int(open(HERE / 'c.txt').read())",
+        "(HERE / 'c.txt').unlink()",
+        "(HERE / 'c.txt').hardlink_to(HERE / 'd')",
+    )
+    called = "".join(f"    {line}\n" for line in lines)
+    write(
+        tmp_path / "kernels.py",
+        scaled("    return c", "\n".join(lines)) if at_import else scaled(f"{called}    return c"),
+    )
+    ran = command(*OWN)
+    assert ran.code == USAGE
+    assert "c.txt" in ran.complaint()
+    assert "changed while" in ran.err
+
+
+def test_the_page_of_a_run_that_nothing_certain_is_known_of_says_so(command: Command, tmp_path: Path) -> None:
+    write(tmp_path / "kernels.py", GOOD)
+    assert command(*OWN).code == OK
+    file = tmp_path / "run" / "manifest.json"
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    manifest["content"]["own kernels.py"] = UNSETTLED
+    manifest["finished"] = False
+    file.write_text(json.dumps(manifest), encoding="utf-8")
+    ran = command("report", "run")
+    assert ran.code == INCOMPLETE
+    assert "run says nothing certain: kernels.py changed while it was measured; measure again" in ran.err.splitlines()
+    assert "every cell should be identical" not in command("compare", "run", "run").out
 
 
 def test_a_file_that_a_kernel_writes_or_that_is_no_plain_file_is_no_part_of_it(
