@@ -197,7 +197,7 @@ def _rejudged(old: Stored, new: Stored, before: Figures, after: Figures, *, key:
     if before.flushes == after.flushes and same_judge(old.manifest, new.manifest):
         name = other_figure(before, after)
         if name is not None:
-            values = (getattr(side, name) for side in (before, after))
+            values = (side.figure(name) for side in (before, after))
             raise RunError(
                 f"{new.path}: {key} has the input and the output of {old.path}, and another {name}: "
                 f"{' and '.join(map(str, values))}; 'report --verify' tells which of them is right"

@@ -42,6 +42,10 @@ class Figures:
     path: tuple[str, ...] = ()
     rest: tuple[float | None, ...] = ()
 
+    def figure(self, name: str) -> object:
+        """A figure by its name in a record."""
+        return self.rest[REST.index(name)] if name in REST else getattr(self, name)
+
 
 REST = (
     *("mean_ulp", "correctly_rounded_share", "faithful_share", "conditioning_ratio"),

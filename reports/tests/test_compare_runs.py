@@ -215,6 +215,9 @@ def test_identical_bits_that_another_version_judges_otherwise_are_counted(
         ({"p99_ulp": 2.4}, "another p99_ulp: 2.5 and 2.4;"),
         ({"maxima": [2.4, 1.0]}, "another max_ulp: 2.5 and 2.4;"),
         ({"bound_ratio": 0.5}, "another bound_ratio: 0.0025 and 0.5;"),
+        ({"max_abs": 1e308}, "another max_abs: "),
+        ({"row_sum_error": 0.25}, "another row_sum_error: "),
+        ({"reference_error_ulps": 1e-3}, "another reference_error_ulps: 1e-09 and 0.001;"),
         ({"outcomes": {"underflow": 1}}, "another outcomes: {} and {'underflow': 1};"),
     ],
 )

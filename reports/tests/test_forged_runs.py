@@ -190,6 +190,8 @@ def test_fields_that_are_missing_new_or_there_twice(run: Path) -> None:
         twice = text.replace(f'"{names[-1]}": ', f'"{names[-1]}": 0, "{names[-1]}": ', 1)
         put(run, lines, 0, twice)
         refused(lambda: read_run(run), f"{names[-1]!r} is there twice")
+    put(run, lines, 0, json.dumps(lines[0] | {"worst": lines[0]["worst"] | {"attribution": {"anything": 1.0}}}))
+    refused(lambda: read_run(run), "worst.attribution: it has no excess")
     put(run, lines, 0, json.dumps(lines[0] | {"colour": 3}))
     refused(lambda: read_run(run), "colour is no field that this version knows; one that wrote it can read it")
 

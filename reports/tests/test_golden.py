@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -133,6 +134,10 @@ def save_inputs_with_faults() -> None:
     Path("nothing.npy").write_bytes(b"")
     Path("cut.npy").write_bytes(Path("rows.npy").read_bytes()[:-8])
     Path("folder").mkdir()
+    os.mkfifo("pipe")
+    odd = "{'descr': '<f8', 'shape': (True, 2), 'fortran_order': False}"
+    for name, head in (("deep.npy", f"{{'descr': {'[' * 5000}"), ("odd.npy", odd)):
+        Path(name).write_bytes(b"\x93NUMPY\1\0" + len(head).to_bytes(2, "little") + head.encode())
 
 
 @pytest.mark.parametrize(
@@ -140,6 +145,9 @@ def save_inputs_with_faults() -> None:
     [
         ("rows.npy absent.npy", "absent.npy can't be read: No such file or directory; name a .npy file"),
         ("rows.npy folder", "folder can't be read: it is no regular file; "),
+        ("rows.npy pipe", "pipe can't be read: it is no regular file; "),
+        ("rows.npy deep.npy", "deep.npy is no .npy file of numbers ("),
+        ("rows.npy odd.npy", "odd.npy is no .npy file of numbers ("),
         ("rows.npy text.npy", "text.npy is no .npy file of numbers ("),
         ("rows.npy nothing.npy", "nothing.npy is no .npy file of numbers ("),
         ("rows.npy cut.npy", "cut.npy is no .npy file of numbers ("),

@@ -58,4 +58,5 @@ def test_a_crash_or_a_version_without_it_or_a_kernel_that_never_works_is_none() 
     jvp, others = [c for c in CELLS if c.quantity == "jvp"], kept([c for c in CELLS if c.quantity != "jvp"])
     assert inabilities([Lost(c, "the worker was ended by SIGSEGV") for c in jvp], others) == []
     assert inabilities([Lost(c, "no such function", unsupported=True, refused=True) for c in jvp], others) == []
+    assert inabilities([Lost(c, "OSError: no such file") for c in jvp], others) == []
     assert inabilities([refused(c) for c in CELLS], []) == []

@@ -94,6 +94,11 @@ for descriptor in range(1024):
         ("os.closerange(0, 1024)\nreturn sound(x, axis)", "the worker exited with 1"),
         ("if os.fork() == 0:\n    time.sleep(300)\nos._exit(5)", "the worker exited with 5"),
         ("return x.astype(np.float64)", "TypeError: the result is float64, not float32"),
+        (
+            "at = {'shape': x.shape, 'typestr': '<f4', 'data': (8, False), 'version': 3}\n"
+            "return type('D', (), {'shape': x.shape, 'dtype': x.dtype, '__array_interface__': at})()",
+            "the worker was ended by SIGSEGV",
+        ),
         ("return [0]", "AttributeError: 'list' object has no attribute 'dtype'"),
         ("import builtins\nbuiltins.len = None\nreturn sound(x, axis)", "the worker exited with 1"),
         # And what harms nobody else.
