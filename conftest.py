@@ -8,29 +8,29 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from reports.baseline import conditions, read_baseline
+from reports.compare.baseline import conditions, read_baseline
 from reports.compare.figures import figures_of_measurement
 from reports.compare.judgement import BROKEN, WORSE
-from reports.options import UsageError
-from reports.outputs import check_run_directory
-from reports.ratchet import Ratchet, Told, WorseThanBaseline, failure
+from reports.compare.ratchet import Ratchet, Told, WorseThanBaseline, failure
+from reports.console.destinations import check_run_directory
+from reports.console.usage import UsageError
 from reports.run.manifest import version_text
 from reports.run.records import RunError
 from reports.session.gathering import HELD, Gathering
 from reports.session.header import header_lines
 from reports.session.options import add_options, option, session_of
 from reports.session.recording import CellTeller, Recording
-from suites import environment
+from suites.driver.pool import stop_workers
+from suites.driver.profiles import DEFAULT
 from suites.implementations.catalogue import UnknownName
 from suites.known_defects import known_defects
-from suites.laws.known_breaches import LawDefect, law_defects
-from suites.laws.requirements import Session
+from suites.laws.known_law_defects import LawDefect, law_defects
+from suites.laws.observations import Observation
 from suites.laws.trials import Trials
-from suites.laws.unpromised import Observation
-from suites.measure import Measurement
-from suites.pool import stop_workers
 from suites.printable import printable
-from suites.profiles import DEFAULT
+from suites.scoring.cell import Measurement
+from suites.session import Session
+from suites.worker import environment
 
 settings.register_profile(
     "ci",

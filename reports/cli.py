@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from reports.exits import INCOMPLETE, OK, USAGE
-from reports.lines import PROGRAM, complain
+from reports.console.exits import INCOMPLETE, OK, USAGE
+from reports.console.lines import PROGRAM, complain
 
 
 class _Escaped(Exception):
@@ -82,7 +82,7 @@ class _PathName(click.Path):
 # Whether a file can be read, the verbs tell.
 _PATH = _PathName(path_type=Path, readable=False)
 
-# Which cells are measured; `reports.selecting` reads these.
+# Which cells are measured; `reports.console.selection` reads these.
 _SELECTION = (
     _words("tier", "tier", "How much is measured", default="standard", show_default=True),
     _words("operation", "operation", "Only these", "operations", multiple=True),
@@ -159,7 +159,7 @@ def measure(out: Path, tier: str, require: str | None, **filters: Any) -> int:
 
     An interrupted run goes on where it stopped when the same command is given again.
     """
-    from reports.verbs import measure_verb
+    from reports.verbs.measure import measure_verb
 
     return measure_verb(out, tier, require, **filters)
 
@@ -180,12 +180,12 @@ def report(
     if history and verify:
         raise click.UsageError("--verify goes with one RUN, and not with --history.")
     if history:
-        from reports.history.verb import history_verb
+        from reports.verbs.history import history_verb
 
         return history_verb(runs, html_file, markdown_file)
     if len(runs) > 1:
         raise click.UsageError(f"report takes one RUN, not {len(runs)}; --history takes several.")
-    from reports.verbs import report_verb
+    from reports.verbs.report import report_verb
 
     return report_verb(runs[0], html_file, markdown_file, verify=verify)
 
@@ -218,8 +218,8 @@ def explain(
 
     With --path, where it is implemented:  explain --path --shape 64x1000 --axis 0 --format bfloat16
     """
-    from reports.path_verb import explain_paths_verb, only_with_path
-    from reports.verbs import explain_verb
+    from reports.verbs.explain import explain_verb
+    from reports.verbs.explain_paths import explain_paths_verb, only_with_path
 
     if paths_wanted:
         return explain_paths_verb(logits, format_name, element, as_json, **of_paths)
@@ -241,7 +241,7 @@ def golden(rows: Path, **options: Any) -> int:
 
     ROWS is a .npy file of binary64 numbers, [rows, n], each of which the format holds.
     """
-    from reports.golden import golden_verb
+    from reports.inspect.golden import golden_verb
 
     return golden_verb(rows, **options)
 
@@ -253,7 +253,7 @@ def golden(rows: Path, **options: Any) -> int:
 @click.option("--python", metavar="PATH", help="Run it on the frameworks of another Python.")
 def replay(run: Path, cell: str, script: bool, python: str | None) -> int:
     """Run one cell's worst case again, in its profile.  CELL is its key, or a unique prefix of the key's sha256."""
-    from reports.verbs import replay_verb
+    from reports.verbs.replay import replay_verb
 
     return replay_verb(run, cell, script, python)
 
@@ -263,7 +263,7 @@ def replay(run: Path, cell: str, script: bool, python: str | None) -> int:
 @click.option("--out", type=_PATH, default="-", show_default=True, help="The file (- for stdout).")
 def baseline(run: Path, out: Path) -> int:
     """Reduce a run to a small sorted file that pytest --baseline holds later versions against."""
-    from reports.baseline import baseline_verb
+    from reports.verbs.baseline import baseline_verb
 
     return baseline_verb(run, out)
 
@@ -294,7 +294,7 @@ def compare(
     Exit codes: 0 signed off; 1 worse, or an entry of --allow that is stale; 2 usage or I/O;
     3 cells are missing or can't be compared; 4 nothing was compared.
     """
-    from reports.compare.verb import compare_verb
+    from reports.verbs.compare import compare_verb
 
     return compare_verb(
         old,
@@ -338,7 +338,7 @@ def audit(requirements: tuple[str, ...], out: Path, tier: str, **options: Any) -
     Exit codes: 0 signed off; 1 worse, or an entry of --allow that is stale; 2 usage, I/O, an environment that
     can't be had; 3 cells are missing or can't be compared; 4 nothing was compared.
     """
-    from reports.audit.verb import audit_verb
+    from reports.verbs.audit import audit_verb
 
     return audit_verb(requirements, out, tier, **options)
 
@@ -362,7 +362,7 @@ def run() -> int:
     except ImportError:
         raise
     except Exception as error:
-        from reports.verbs import KNOWN_ERRORS  # the ones that speak to people; others are bugs
+        from reports.verbs.errors import KNOWN_ERRORS  # the ones that speak to people; others are bugs
 
         for kind, known_code in KNOWN_ERRORS.items():
             if isinstance(error, kind):

@@ -10,9 +10,9 @@ import sys
 import traceback
 from typing import NoReturn
 
-from reports.exits import FAULT, INCOMPLETE, USAGE
-from reports.lines import complain
-from reports.streams import READER_GONE, OutputFailed, ReaderGone, flush_output, guard_streams
+from reports.console.exits import FAULT, INCOMPLETE, USAGE
+from reports.console.lines import complain
+from reports.console.streams import READER_GONE, OutputFailed, ReaderGone, flush_output, guard_streams
 
 _OURS = ("references", "suites", "reports")
 

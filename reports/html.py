@@ -10,7 +10,7 @@ import re
 import jinja2
 from markupsafe import Markup, escape
 
-from reports.facts import prose
+from reports.facts import captions
 from reports.facts.page import page_of
 from reports.facts.sentences import Sentence
 from reports.run.records import Run
@@ -21,7 +21,7 @@ _POWER = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?)e(-?\d+)(?![\w.])")
 
 def render(run: Run) -> str:
     """The page of a run, from its records alone; the same text for the same run."""
-    return environment().get_template("report.html.j2").render(page=page_of(run), prose=prose)
+    return environment().get_template("report.html.j2").render(page=page_of(run), prose=captions)
 
 
 def environment() -> jinja2.Environment:

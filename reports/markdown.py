@@ -11,7 +11,7 @@ import re
 import jinja2
 from markupsafe import Markup
 
-from reports.facts import prose
+from reports.facts import captions
 from reports.facts.page import page_of
 from reports.facts.sentences import Sentence
 from reports.run.records import Run
@@ -20,7 +20,7 @@ from suites.printable import printable
 
 def render(run: Run) -> str:
     """The text of a run, from its records alone; the same for the same run."""
-    return environment().get_template("report.md.j2").render(page=page_of(run), prose=prose)
+    return environment().get_template("report.md.j2").render(page=page_of(run), prose=captions)
 
 
 def environment() -> jinja2.Environment:

@@ -6,16 +6,16 @@ Imported where a verb runs or its help is shown; the help of the program itself 
 from __future__ import annotations
 
 from references.formats import FORMATS as EVERY_FORMAT
-from references.problem import OPERATIONS, QUANTITIES
-from references.verdict import VERDICTS
+from references.functions import OPERATIONS, QUANTITIES
+from references.verdict.ladder import VERDICTS
 from reports.compare.demand import LEVELS
-from reports.options import one_of
+from reports.console.usage import one_of
+from suites.driver.profiles import every_name, is_card
 from suites.implementations.catalogue import FRAMEWORKS
 from suites.inputs import special
 from suites.inputs.families import FAMILIES, WIDE
 from suites.inputs.layouts import LAYOUTS
-from suites.plan import FORMATS, TIERS
-from suites.profiles import every_name, is_card
+from suites.plan.cell import FORMATS, TIERS
 
 # What a cell can be chosen by, and the words for it.
 WORDS: dict[str, tuple[str, ...]] = {

@@ -17,9 +17,9 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from references.verdict import VERDICTS
-from suites.plan import Cell
-from suites.profiles import DEFAULT
+from references.verdict.ladder import VERDICTS
+from suites.driver.profiles import DEFAULT
+from suites.plan.cell import Cell
 
 FILE = Path(__file__).with_name("known_defects.toml")
 
@@ -134,7 +134,7 @@ def known_defects(file: Path = FILE) -> tuple[Defect, ...]:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise DefectError(f"{file} can't be read: {error}") from None
     entries = data.pop("defect", [])
-    data.pop("law_defect", None)  # suites/laws/known_breaches.py reads them
+    data.pop("law_defect", None)  # suites/laws/known_law_defects.py reads them
     if data or not isinstance(entries, list):
         raise DefectError(f"{file}: every entry begins with [[defect]], not with [{next(iter(data), 'defect')}]")
     names = [entry.get("id") for entry in entries]

@@ -7,15 +7,15 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from references.arithmetic import Arithmetic
-from references.bounds import bound, rounded, says_nothing
-from references.bulk import reference
-from references.errors import errors_of
+from references.bounds.error_model import Arithmetic
+from references.bounds.forward_quantities import Shifted
+from references.bounds.of_function import bound, rounded, says_nothing
+from references.bulk.batches import reference
+from references.bulk.exact_pairs import Reference
 from references.formats import Floats, Format, Mask
-from references.problem import needs_cotangent, needs_tangent
-from references.reference import Reference
-from references.shifted import Shifted
+from references.functions import needs_cotangent, needs_tangent
 from references.tests.algorithms import Algorithm
+from references.verdict.errors import errors_of
 
 Generator = np.random.Generator
 ROWS = 12

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import mpmath
 import numpy as np
 
-from references import doubledouble as dd
-from references.elementary import exp, log1p
 from references.formats import BINARY32, BINARY64, Floats, Format, Integers
+from references.ieee import doubledouble as dd
+from references.ieee.elementary import exp, log1p
 from references.tests.orders import ORDERS
 
 

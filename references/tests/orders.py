@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from references.formats import Floats
-from references.summation import (
+from references.bounds.summation_depth import (
     blocks_depth,
     lanes_depth,
     numpy_buffered_depth,
@@ -15,6 +14,7 @@ from references.summation import (
     pairwise_depth,
     recursive_depth,
 )
+from references.formats import Floats
 
 LANES = 8
 BLOCK = 32

@@ -9,11 +9,11 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 
-from references.bulk import reference
+from references.bulk.batches import reference
+from references.bulk.exact_pairs import Reference
 from references.formats import BINARY64, Floats, Format
-from references.oracle import Certified, Enclosure, accurate, correctly_rounded
-from references.problem import needs_cotangent, needs_tangent, problem_of
-from references.reference import Reference
+from references.functions import needs_cotangent, needs_tangent, problem_of
+from references.oracle.certified import Certified, Enclosure, accurate, correctly_rounded
 
 Generator = np.random.Generator
 Maker = Callable[[Generator, int, int], Floats]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-from references.arithmetic import Arithmetic, compute_arithmetic, narrow_arithmetic, storage_arithmetic
+from references.bounds.error_model import Arithmetic, compute_arithmetic, narrow_arithmetic, storage_arithmetic
+from references.bounds.summation_depth import gamma
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, FLOAT8_E5M2, Format, compute_format
-from references.summation import gamma
 from references.tests.algorithms import ALGORITHMS
 from references.tests.batches import rows_of
 from references.tests.emulated import Machine

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from flint import arb, ctx, fmpq
 
-from references.bulk import reference
+from references.bulk.batches import reference
 from references.formats import BINARY64, FORMATS, Floats, Format
-from references.oracle import Certified, Enclosure, accurate, correctly_rounded
-from references.problem import OPERATIONS, QUANTITIES, Problem, needs_cotangent, needs_tangent
+from references.functions import OPERATIONS, QUANTITIES, Problem, needs_cotangent, needs_tangent
+from references.oracle.certified import Certified, Enclosure, accurate, correctly_rounded
 from references.tests.balls import unrounded
 
 Generator = np.random.Generator

@@ -8,7 +8,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from references.arithmetic import (
+from references.bounds.error_model import (
     SOURCES,
     Arithmetic,
     by_exp2,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
+from references.oracle.transcendental import exp
 from references.tests.balls import ball, unrounded
-from references.transcendental import exp
 
 Generator = np.random.Generator
 

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from references.arithmetic import Arithmetic, compute_arithmetic, storage_arithmetic
-from references.attribution import EXCESS, attribution, described, least_shares, names_of, parts_of, stages_of
-from references.bounds import Stages, bound_of_route, routes_of
-from references.errors import errors_of
+from references.bounds.error_model import Arithmetic, compute_arithmetic, storage_arithmetic
+from references.bounds.of_function import Stages, bound_of_route, routes_of
+from references.bounds.summation_depth import gamma
+from references.bulk.exact_pairs import Reference
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Floats, Format
-from references.problem import OPERATIONS, QUANTITIES
-from references.reference import Reference
-from references.summation import gamma
+from references.functions import OPERATIONS, QUANTITIES
 from references.tests.algorithms import ALGORITHMS
 from references.tests.batches import Rows, rows_of
 from references.tests.emulated import Planted
+from references.verdict.attribution import EXCESS, attribution, described, least_shares, names_of, parts_of, stages_of
+from references.verdict.errors import errors_of
 
 U = BINARY32.unit_roundoff
 

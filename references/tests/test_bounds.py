@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from references.arithmetic import compute_arithmetic
-from references.bounds import bound, rounded
+from references.bounds.error_model import compute_arithmetic
+from references.bounds.forward import softmax_bound
+from references.bounds.of_function import bound, rounded
 from references.formats import BINARY32, BINARY64, FLOAT8_E4M3FN
-from references.forward_bounds import softmax_bound
-from references.problem import OPERATIONS, QUANTITIES
+from references.functions import OPERATIONS, QUANTITIES
 from references.tests.algorithms import ALGORITHMS, BOUNDS, GRADIENTS, log_softmax_vjp, softmax_by_reciprocal
 from references.tests.batches import Rows, rows_of
 from references.tests.orders import DEPTHS

@@ -9,11 +9,11 @@ import mpmath
 import numpy as np
 import pytest
 
-from references.bulk import reference
+from references.bulk.batches import reference
+from references.bulk.exact_pairs import TOLERANCE, Reference, as_pair
 from references.formats import BFLOAT16, BINARY32, BINARY64, FORMATS, Floats, Format
-from references.oracle import Certified, Enclosure, accurate
-from references.problem import OPERATIONS, QUANTITIES, problem_of
-from references.reference import TOLERANCE, Reference, as_pair
+from references.functions import OPERATIONS, QUANTITIES, problem_of
+from references.oracle.certified import Certified, Enclosure, accurate
 from references.tests.samples import LOGITS, VECTORS, Sample, assert_within_stated_errors, is_within, stored, vectors_of
 
 every_format = pytest.mark.parametrize("format", list(FORMATS.values()), ids=list(FORMATS))

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from references import cached as module
-from references.bulk import reference
-from references.cached import VARIABLE, cached, fingerprint, key_of
+from references.bulk import cache as module
+from references.bulk.batches import reference
+from references.bulk.cache import VARIABLE, cached, fingerprint, key_of
+from references.bulk.exact_pairs import Reference
 from references.formats import BFLOAT16, BINARY32, BINARY64, Floats, Format
-from references.reference import Reference
 
 ROWS = np.array([[0.0, 1.0, -2.5], [3.0, 3.0, -np.inf]])
 VECTOR = np.array([[1.0, -1.0, 0.5], [0.0, 2.0, 4.0]])

@@ -6,9 +6,9 @@ import mpmath
 import numpy as np
 import pytest
 
-from references.conditioning import conditioning_limit, conditioning_scale
+from references.bounds.conditioning import conditioning_limit, conditioning_scale
 from references.formats import BINARY32, BINARY64, Floats
-from references.problem import OPERATIONS, QUANTITIES
+from references.functions import OPERATIONS, QUANTITIES
 from references.tests.batches import Rows
 
 U = BINARY32.unit_roundoff

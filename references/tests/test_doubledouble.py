@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from references import doubledouble as dd
-from references.doubledouble import Pair
 from references.formats import Floats
+from references.ieee import doubledouble as dd
+from references.ieee.doubledouble import Pair
 
 SQUARE = Fraction(dd.UNIT) ** 2
 

@@ -13,11 +13,11 @@ import mpmath
 import numpy as np
 import pytest
 
-from references.bulk import reference
+from references.bulk.batches import reference
+from references.bulk.exact_pairs import Reference
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, FORMATS, Floats, Format
-from references.oracle import Enclosure, certified, correctly_rounded
-from references.problem import OPERATIONS, QUANTITIES, problem_of, roles_of
-from references.reference import Reference
+from references.functions import OPERATIONS, QUANTITIES, problem_of, roles_of
+from references.oracle.certified import Enclosure, certified, correctly_rounded
 from references.tests import ends
 
 every_format = pytest.mark.parametrize("format", list(FORMATS.values()), ids=list(FORMATS))

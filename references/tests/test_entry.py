@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from references import cached as module
-from references.bulk import reference
-from references.cached import VARIABLE, cached, is_possible, key_of
-from references.entry import NotAnEntry, decoded, encoded
+from references.bulk import cache as module
+from references.bulk.batches import reference
+from references.bulk.cache import VARIABLE, cached, is_possible, key_of
+from references.bulk.cache_entry import NotAnEntry, decoded, encoded
+from references.bulk.exact_pairs import Reference
 from references.formats import BINARY64, FORMATS
-from references.problem import OPERATIONS, QUANTITIES, roles_of
-from references.reference import Reference
+from references.functions import OPERATIONS, QUANTITIES, roles_of
 
 KEY = "ab" * 32
 ROWS = np.array([[0.0, 1.0, -2.5], [3.0, 3.0, -np.inf], [np.nan, 1.0, 2.0]])

@@ -8,15 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from references.errors import OUTCOMES as OUTCOME_NAMES
-from references.errors import (
-    Errors,
-    errors_of,
-    outcome_is,
-    row_maxima,
-    row_sum_error,
-    statistics_of,
-)
+from references.bulk.exact_pairs import Reference
 from references.formats import (
     BFLOAT16,
     BINARY16,
@@ -27,7 +19,15 @@ from references.formats import (
     Format,
     floor_log2,
 )
-from references.reference import Reference
+from references.verdict.errors import OUTCOMES as OUTCOME_NAMES
+from references.verdict.errors import (
+    Errors,
+    errors_of,
+    outcome_is,
+    row_maxima,
+    row_sum_error,
+    statistics_of,
+)
 
 Number = Fraction | float
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from references.float_state import flushes_subnormals, require_sound_arithmetic, what_is_off
+from references.ieee.float_state import flushes_subnormals, require_sound_arithmetic, what_is_off
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +20,7 @@ _ROUNDINGS = {"x86_64": (0x800, 0x400, 0xC00), "aarch64": (0x400000, 0x800000, 0
 
 def told(setting: str, program: str = "print(what_is_off())") -> str:
     """What a program prints that has set its arithmetic."""
-    head = "import ctypes\nfrom references.float_state import *\n"
+    head = "import ctypes\nfrom references.ieee.float_state import *\n"
     done = subprocess.run(
         [sys.executable, "-c", f"{head}{setting}\n{program}\n"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -79,7 +79,7 @@ def test_nothing_is_judged_or_kept_by_a_thread_that_rounds_otherwise(tmp_path: P
     program = f"""
 import os
 os.environ["SOFTMAX_ACCURACY_CACHE"] = {str(tmp_path)!r}
-import references.bulk
+import references.bulk.batches
 from suites import exact, judging
 from suites.inputs.batch import batch_of
 

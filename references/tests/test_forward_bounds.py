@@ -7,10 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from references.arithmetic import compute_arithmetic, storage_arithmetic
-from references.bounds import rounded
-from references.formats import BFLOAT16, BINARY32, BINARY64, Floats, Format
-from references.forward_bounds import (
+from references.bounds.error_model import compute_arithmetic, storage_arithmetic
+from references.bounds.forward import (
     exp_of_log_softmax_bound,
     log1p_bound,
     log_of_softmax_bound,
@@ -20,7 +18,9 @@ from references.forward_bounds import (
     unshifted_bound,
     x_minus_log_sum_exp_bound,
 )
-from references.shifted import on_grid
+from references.bounds.forward_quantities import on_grid
+from references.bounds.of_function import rounded
+from references.formats import BFLOAT16, BINARY32, BINARY64, Floats, Format
 from references.tests.algorithms import ALGORITHMS
 from references.tests.batches import Rows, rows_of
 

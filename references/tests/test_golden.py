@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from references.formats import BINARY16, BINARY32, BINARY64, FLOAT8_E4M3FN, FORMATS, Floats, Format
-from references.golden import VANISHED, Golden, golden, pair_of
-from references.oracle import Certified, Enclosure, OracleError, correctly_rounded, enclose
-from references.problem import OPERATIONS, QUANTITIES, Problem, needs_cotangent, needs_tangent
+from references.functions import OPERATIONS, QUANTITIES, Problem, needs_cotangent, needs_tangent
+from references.oracle.certified import Certified, Enclosure, OracleError, correctly_rounded, enclose
+from references.oracle.golden import VANISHED, Golden, golden, pair_of
 
 INF, NAN = math.inf, math.nan
 
@@ -104,7 +104,7 @@ def test_a_pair_does_not_depend_on_the_precision_that_found_it(monkeypatch: pyte
     rows = stored(BINARY64)
     vectors = vectors_of("hvp", rows.shape, BINARY64)
     first = made("softmax", "hvp", rows, BINARY64, vectors)
-    monkeypatch.setattr("references.golden._GUARD_BITS", 300)
+    monkeypatch.setattr("references.oracle.golden._GUARD_BITS", 300)
     second = made("softmax", "hvp", rows, BINARY64, vectors)
     assert (second.precision >= first.precision).all()
     assert (second.precision > first.precision).any()
@@ -204,6 +204,6 @@ def test_arguments_that_make_no_sense_are_refused(quantity: str, vectors: dict[s
 
 
 def test_an_element_that_can_not_be_proved_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("references.oracle.MAX_PRECISION", 60)
+    monkeypatch.setattr("references.oracle.certified.MAX_PRECISION", 60)
     with pytest.raises(OracleError, match="is undecided at 60 bits"):
         forward("softmax", [0.0, 1.0])

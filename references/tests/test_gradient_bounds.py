@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from references.arithmetic import compute_arithmetic
+from references.bounds.error_model import compute_arithmetic
+from references.bounds.gradients import Grown
 from references.formats import BINARY32, BINARY64
-from references.gradient_bounds import Grown
 from references.tests.batches import Rows
 from references.tests.test_forward_bounds import B1, B2, L1, L2, S1, S2, U, agree
 

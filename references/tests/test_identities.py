@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from references.formats import BFLOAT16, BINARY32, Floats
-from references.gradient_identities import GRADIENTS
-from references.identity import Evaluate, Identity
-from references.law_case import Case
+from references.laws.case import Case
+from references.laws.gradients import GRADIENTS
+from references.laws.identity import Evaluate, Identity
+from references.laws.values import VALUES
 from references.tests.algorithms import ALGORITHMS
 from references.tests.batches import rows_of
 from references.tests.emulated import Machine
 from references.tests.settings import FLUSHING, SETTINGS, TRIED, Setting
-from references.value_identities import VALUES
 
 IDENTITIES = (*VALUES, *GRADIENTS)
 

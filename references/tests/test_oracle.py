@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from references.exact_cases import exact_elements
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, FLOAT8_E4M3FN, FLOAT8_E5M2, FORMATS, Format
-from references.oracle import (
+from references.functions import OPERATIONS, QUANTITIES, Problem, needs_cotangent, needs_tangent
+from references.oracle.certified import (
     Enclosure,
     OracleError,
     accurate,
@@ -24,8 +24,8 @@ from references.oracle import (
     round_number,
     rounded,
 )
-from references.problem import OPERATIONS, QUANTITIES, Problem, needs_cotangent, needs_tangent
-from references.sides import side
+from references.oracle.comparisons import side
+from references.oracle.exact_cases import exact_elements
 
 INF, NAN = math.inf, math.nan
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from references.errors import OUTCOMES
 from references.formats import BINARY16, BINARY32
-from references.possible import CellFigures, possible_verdicts
-from references.verdict import NOT_APPLICABLE, VERDICTS
+from references.verdict.errors import OUTCOMES
+from references.verdict.ladder import NOT_APPLICABLE, VERDICTS
+from references.verdict.possible import CellFigures, possible_verdicts
 
 FIGURES = CellFigures(BINARY32, 10, {}, 0.5, 0, None, 0.5, 0.5, 0.75, 0, "ordinary", 0.5)
 

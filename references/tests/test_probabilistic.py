@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from references.arithmetic import compute_arithmetic
+from references.bounds.error_model import compute_arithmetic
+from references.bounds.forward import softmax_bound
+from references.bounds.probabilistic import confidence_of, gamma_tilde, probable_sums, spread_for
+from references.bounds.summation_depth import gamma
 from references.formats import BINARY32, Floats
-from references.forward_bounds import softmax_bound
-from references.probabilistic import confidence_of, gamma_tilde, probable_sums, spread_for
-from references.summation import gamma
 from references.tests.algorithms import softmax
 from references.tests.batches import Rows
 from references.tests.emulated import Machine

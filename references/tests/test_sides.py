@@ -8,12 +8,12 @@ import mpmath
 import numpy as np
 import pytest
 
-from references import exponential_sums
-from references.exact_cases import exact_elements
-from references.exponential_sums import Expression, Sum, times
-from references.oracle import accurate
-from references.problem import OPERATIONS, QUANTITIES, Problem, roles_of
-from references.sides import around, side
+from references.functions import OPERATIONS, QUANTITIES, Problem, roles_of
+from references.oracle import exponential_sums
+from references.oracle.certified import accurate
+from references.oracle.comparisons import around, side
+from references.oracle.exact_cases import exact_elements
+from references.oracle.exponential_sums import Expression, Sum, times
 
 every_function = pytest.mark.parametrize(
     ("operation", "quantity"), [(operation, quantity) for operation in OPERATIONS for quantity in QUANTITIES]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from references.store import Store
+from references.bulk.array_store import Store
 
 KEY, OTHER = "0123456789abcdef" * 4, "f" * 64
 
@@ -246,7 +246,7 @@ def test_files_of_others_in_the_directory_are_left_alone(tmp_path: Path) -> None
 WRITER = """
 import sys
 from pathlib import Path
-from references.store import Store
+from references.bulk.array_store import Store
 from references.tests.test_store import entry_of, key_of, same
 
 store = Store(Path(sys.argv[1]), limit=12 * 35_000)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from packaging.version import Version
 
-from references.formats import BINARY32, Floats
-from references.summation import (
+from references.bounds.summation_depth import (
     any_order_depth,
     blocks_depth,
     gamma,
@@ -19,6 +18,7 @@ from references.summation import (
     pairwise_depth,
     recursive_depth,
 )
+from references.formats import BINARY32, Floats
 from references.tests.orders import DEPTHS, ORDERS
 
 U = BINARY32.unit_roundoff

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from references.bulk import reference, references_of, tiles
+from references.bulk.batches import reference, references_of, tiles
+from references.bulk.blocks import BLOCK, CHUNK
+from references.bulk.exact_pairs import TIERS, TOLERANCE, Reference
 from references.formats import BFLOAT16, BINARY32, BINARY64, FORMATS, Floats, Format
-from references.oracle import accurate
-from references.problem import OPERATIONS, QUANTITIES, problem_of, roles_of
-from references.reference import TIERS, TOLERANCE, Reference
-from references.rows import BLOCK, CHUNK
+from references.functions import OPERATIONS, QUANTITIES, problem_of, roles_of
+from references.oracle.certified import accurate
 from references.tests.samples import LOGITS, VECTORS, Sample, assert_within_stated_errors, is_within, stored
 
 NARROW = [format for format in FORMATS.values() if format.precision <= BINARY32.precision]

@@ -8,9 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from references.bounds import Shifted
-from references.bulk import reference
-from references.errors import errors_of
+from references.bounds.of_function import Shifted
+from references.bulk.batches import reference
 from references.formats import (
     BFLOAT16,
     BINARY16,
@@ -20,8 +19,9 @@ from references.formats import (
     Floats,
     Format,
 )
-from references.problem import OPERATIONS, special_rows
-from references.verdict import NOT_APPLICABLE, VERDICTS, Judgement, at_least, judge
+from references.functions import OPERATIONS, special_rows
+from references.verdict.errors import errors_of
+from references.verdict.ladder import NOT_APPLICABLE, VERDICTS, Judgement, at_least, judge
 
 Answer = Floats | list[float] | list[list[float]]
 

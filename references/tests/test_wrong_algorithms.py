@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from references.arithmetic import compute_arithmetic, storage_arithmetic
-from references.bounds import rounded
+from references.bounds.error_model import compute_arithmetic, storage_arithmetic
+from references.bounds.forward import log1p_bound
+from references.bounds.of_function import rounded
 from references.formats import BFLOAT16, BINARY16, BINARY32, Format
-from references.forward_bounds import log1p_bound
 from references.tests.algorithms import (
     Formula,
     exp_of_log_softmax,

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from suites.content import sha256_of
+from suites.worker.digests import sha256_of
 
 # By path below the environment: sha256 and size of a file, or where a link leads to.
 Contents = dict[str, str]

@@ -16,8 +16,8 @@ from reports.audit.kept import Environment as Environment
 from reports.audit.kept import Kept, checked, sha256_of_parts
 from reports.audit.requirements import Requirements, requirements_of
 from reports.audit.state import Damaged
-from reports.options import UsageError
-from reports.telling import Say
+from reports.console.usage import UsageError
+from reports.measure.messages import Say
 
 _VARIABLE = "SOFTMAX_ACCURACY_ENVIRONMENTS"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from reports.audit.interpreters import Interpreter, clean_environment
-from reports.options import UsageError
+from reports.console.usage import UsageError
 
 # Only wheels: where there is none for a Python, that is the answer, and not an hour of compiling.
 _WHEELS = ("--only-binary", ":all:")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from reports.audit.state import is_packages
-from reports.options import UsageError
-from reports.selecting import interpreter_named
-from suites.profiles import OF_THIS_PYTHON
+from reports.console.selection import interpreter_named
+from reports.console.usage import UsageError
+from suites.driver.profiles import OF_THIS_PYTHON
 
 OLDEST = (3, 9)
 

@@ -40,8 +40,8 @@ from reports.audit.state import (
     read_object,
 )
 from reports.files import write_atomically
-from reports.telling import Say
-from suites.content import sha256_of
+from reports.measure.messages import Say
+from suites.worker.digests import sha256_of
 
 _MARKER, _CONTENTS = "audit.json", "contents.json"
 _OURS = frozenset({_MARKER, _CONTENTS})

@@ -9,7 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from reports.options import UsageError
+from reports.console.usage import UsageError
 from suites.implementations.catalogue import FRAMEWORKS
 
 # PyTorch's wheels before 2.3 were built for NumPy 1 and don't say so.

@@ -13,12 +13,12 @@ from reports.audit.environments import is_kept, what_changed
 from reports.audit.sides import Side
 from reports.audit.state import LINE, WORDS, Check, Damaged, check_fields, is_packages, of_pattern, read_object
 from reports.files import write_atomically
-from reports.losses import say_lost
-from reports.measuring import run_measurements
+from reports.measure.losses import say_lost
+from reports.measure.messages import cell_progress, foretell, say
+from reports.measure.run import run_measurements
 from reports.run.records import Run, RunError
-from reports.telling import cell_progress, foretell, say
 from suites.implementations.catalogue import FRAMEWORKS, Implementation
-from suites.plan import Selection
+from suites.plan.cell import Selection
 
 SCHEMA = 1
 _MANIFEST = "audit.json"

@@ -8,13 +8,13 @@ from pathlib import Path
 from reports.audit.environments import EnvironmentFailed, environment_of, installed_in
 from reports.audit.interpreters import Interpreter, interpreter_at
 from reports.audit.requirements import Requirements, requirements_of
-from reports.options import UsageError, one_of
-from reports.telling import Say
+from reports.console.usage import UsageError, one_of
+from reports.measure.messages import Say
+from suites.driver.pool import introduction_of, stop_workers
+from suites.driver.profiles import DEFAULT, profile_named
+from suites.driver.worker_process import WorkerDied
 from suites.implementations.catalogue import FRAMEWORKS
-from suites.introduction import Introduction, Unavailable
-from suites.pool import introduction_of, stop_workers
-from suites.profiles import DEFAULT, profile_named
-from suites.worker_process import WorkerDied
+from suites.worker.self_report import Introduction, Unavailable
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,20 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from references.arithmetic import narrow_arithmetic
-from references.attribution import least_shares
-from references.bounds import bound, says_nothing
+from references.bounds.error_model import narrow_arithmetic
+from references.bounds.of_function import bound, says_nothing
 from references.formats import Format, compute_format, format_named
+from references.verdict.attribution import least_shares
 from reports.causes.details import Detail
 from reports.causes.finding import Finding, where
 from reports.causes.view import Part
 from reports.compare.figures import Figures
 from reports.compare.judgement import Change
 from reports.run.records import Worst
-from suites.exact import exact_of
 from suites.inputs import special
-from suites.measure import input_of
-from suites.plan import Cell
+from suites.plan.cell import Cell
+from suites.scoring.cell import input_of
+from suites.scoring.certified_batch import exact_of
 
 # What the errors of a side fit, the best first; each bound is larger than the one before.
 COMPUTE, STORAGE, NARROW, BEYOND = range(4)

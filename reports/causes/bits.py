@@ -8,14 +8,14 @@ from concurrent.futures import Executor, Future
 from contextlib import nullcontext
 
 from references.formats import Bits
+from suites.driver.pool import WorkerPool, evaluate
+from suites.driver.profiles import UnknownProfile, profile_named
+from suites.driver.tasks import Answer, task_of
+from suites.driver.worker_process import WorkerDied
 from suites.implementations.catalogue import CATALOGUE
-from suites.introduction import Unavailable
-from suites.measure import input_of, request_of
-from suites.plan import Cell
-from suites.pool import WorkerPool, evaluate
-from suites.profiles import UnknownProfile, profile_named
-from suites.tasks import Answer, task_of
-from suites.worker_process import WorkerDied
+from suites.plan.cell import Cell
+from suites.scoring.cell import input_of, request_of
+from suites.worker.self_report import Unavailable
 
 # Cells and an interpreter -> their outputs [rows, n] by key; cells that give none there are not in it.
 Evaluate = Callable[[Iterable[Cell], str], dict[str, Bits]]

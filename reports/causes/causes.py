@@ -17,7 +17,7 @@ from reports.causes.routes import another_path, boundary, one_path
 from reports.causes.subnormals import subnormals
 from reports.causes.view import Part, View, view_of
 from reports.compare.comparison import Comparison
-from reports.facts.wording import count, whole
+from reports.wording import count, whole
 
 _OF_THE_VIEW: tuple[Callable[[Part, View], Iterator[Finding]], ...] = (
     another_path,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reports.causes.finding import Finding, enough, where
 from reports.causes.view import Part, Place, Seen, Slice, View
-from reports.facts.wording import listing
+from reports.wording import listing
 from suites.inputs import special
 
 # Compiled implementations, and what runs the same operation by operation.

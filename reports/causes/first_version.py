@@ -6,23 +6,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reports.audit.released import between
 from reports.causes.bisect import Bisection, Step, Unmeasurable, bisected
 from reports.causes.moved import moved_packages, packages_of
 from reports.causes.programs import Programs, programs_of, same_programs
-from reports.causes.released import between
 from reports.causes.swapping import Build, Unresolvable
 from reports.causes.view import Seen, View, has_other_bits, view_of
 from reports.compare.comparison import Comparison
 from reports.compare.figures import Figures
 from reports.compare.judgement import WORDS, Change
-from reports.compare.page import worst_first
-from reports.facts.wording import listing, significant
-from reports.measuring import run_measurements
-from reports.options import UsageError
+from reports.comparison_pages.page import worst_first
+from reports.console.usage import UsageError
+from reports.measure.messages import Say
+from reports.measure.run import run_measurements
 from reports.run.records import Record, RunError
-from reports.telling import Say
+from reports.wording import listing, significant
 from suites.implementations.catalogue import CATALOGUE
-from suites.plan import Cell, Selection
+from suites.plan.cell import Cell, Selection
 
 WORST = "worst"
 

@@ -9,7 +9,7 @@ from reports.causes.finding import BECAUSE, WHERE, Finding
 from reports.causes.view import Part, Place, Seen, View
 from reports.compare.judgement import WORDS, Change
 from reports.facts.tally import FRAMEWORKS
-from reports.facts.wording import count, lengths, listing, whole
+from reports.wording import count, lengths, listing, whole
 
 # What slices are joined along, one after the other; the framework never is.
 AXES = ("format", "quantity", "operation", "profile", "implementation")

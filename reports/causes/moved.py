@@ -8,11 +8,11 @@ from typing import NamedTuple
 from reports.causes.finding import Finding, because
 from reports.causes.view import Slice, View
 from reports.compare.differences import contents, suites_differ, told_suite
-from reports.facts.wording import listing
 from reports.run.content import COMPILED_BY, OWN
+from reports.wording import listing
 from suites.implementations.catalogue import CATALOGUE
-from suites.installed import START
-from suites.introduction import is_picked
+from suites.worker.installed import START
+from suites.worker.self_report import is_picked
 
 # What a framework computes with.  PyTorch's worker uses NumPy to carry bits, and nothing of it to compute.
 _USES: dict[str, tuple[str, ...]] = {

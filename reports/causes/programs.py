@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from suites.driver.pool import WorkerPool, evaluate, introduction_of
+from suites.driver.profiles import UnknownProfile, profile_named
+from suites.driver.tasks import task_of
+from suites.driver.worker_process import WorkerDied
 from suites.implementations.catalogue import CATALOGUE
-from suites.introduction import Unavailable
-from suites.measure import input_of, request_of
-from suites.plan import Cell
-from suites.pool import WorkerPool, evaluate, introduction_of
-from suites.profiles import UnknownProfile, profile_named
-from suites.tasks import task_of
-from suites.worker_process import WorkerDied
+from suites.plan.cell import Cell
+from suites.scoring.cell import input_of, request_of
+from suites.worker.self_report import Unavailable
 
 # Cells of JAX and an interpreter -> the programs that are compiled for them, without names; empty where one has none.
 Programs = Callable[[Sequence[Cell], str], tuple[str, ...]]

@@ -12,10 +12,10 @@ from reports.causes.finding import Finding, where
 from reports.causes.view import Part
 from reports.compare.judgement import Change
 from reports.compare.pairing import Maxima
-from suites.exact import exact_of
 from suites.inputs import special
-from suites.measure import input_of
-from suites.plan import Cell
+from suites.plan.cell import Cell
+from suites.scoring.cell import input_of
+from suites.scoring.certified_batch import exact_of
 
 
 def subnormals(part: Part, details: Mapping[str, Detail]) -> Iterator[Finding]:

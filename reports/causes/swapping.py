@@ -19,7 +19,7 @@ from reports.causes.programs import Programs, programs_of, same_programs
 from reports.causes.subnormals import is_candidate
 from reports.causes.view import Part, View
 from reports.compare.judgement import Change
-from reports.facts.wording import count, listing
+from reports.wording import count, listing
 
 # Cells of a part that are evaluated, and of all parts together.
 MOST_OF_A_PART = 3

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from reports.compare.comparison import Comparison
 from reports.compare.judgement import Change
 from reports.run.records import Manifest, MeasuredProfile
-from suites.plan import Cell
+from suites.plan.cell import Cell
 
 Paths = tuple[str, ...]
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from references.verdict import VERDICTS, at_least
+from references.verdict.ladder import VERDICTS, at_least
 from reports.compare.evidence import Drift
 from reports.compare.judgement import BROKEN, CHANGED, IMPROVED, NOT_COMPARABLE, REMOVED, WORSE, Change
-from reports.options import UsageError
+from reports.console.usage import UsageError
 from reports.run.regular import Unreadable, content_of
 
 # What an entry may accept; ``drift`` is a line of cells whose typical row moved.

@@ -29,10 +29,10 @@ from reports.compare.judgement import (
 from reports.compare.pairing import Side, Stored, paired, stored
 from reports.compare.rejudged import other_figure, same_judge
 from reports.compare.signoff import NOT_SIGNED_OFF, OPEN, SIGNED_OFF, Group, GroupKey, groups_of, key_of, overall
-from reports.exits import INCOMPLETE, NOTHING_COMPARED, OK, WORSE
+from reports.console.exits import INCOMPLETE, NOTHING_COMPARED, OK, WORSE
 from reports.run.records import RunError
-from suites.judging import TOUCHED
-from suites.plan import Cell
+from suites.plan.cell import Cell
+from suites.scoring.output import TOUCHED
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from references.verdict import VERDICTS
+from references.verdict.ladder import VERDICTS
 from reports.compare.evidence import Drift
 from reports.compare.judgement import BROKEN, CHANGED, DIFFERENT, NOT_COMPARABLE, REMOVED, WORSE, Change
-from reports.options import UsageError
+from reports.console.usage import UsageError
 from suites.known_defects import REQUIRED
 
 # From the strictest; each fails on what the next ones fail on, too.

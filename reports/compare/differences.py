@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from reports.compare.pairing import Stored
-from reports.facts.wording import count, listing
 from reports.run.content import COMPILED_BY, JUDGE, SUITE, changed, described, is_known
 from reports.run.reader import read_lost
 from reports.run.records import Manifest
-from suites.installed import START
-from suites.introduction import is_picked
-from suites.reading import UNSETTLED
+from reports.wording import count, listing
+from suites.worker.files_read import UNSETTLED
+from suites.worker.installed import START
+from suites.worker.self_report import is_picked
 
 _NONE = "none"
 _NOT_TOLD = "not told"

@@ -16,7 +16,7 @@ from reports.compare.pairing import Maxima
 from reports.compare.statistics import beyond_chance, sign_test, signs_of
 from reports.run.records import MOST_ROWS
 from suites.inputs import special
-from suites.plan import Cell
+from suites.plan.cell import Cell
 
 # How often, at most, chance alone gives a comparison any word that rests on a test; cells and lines have half each.
 LEVEL = 0.01

@@ -6,10 +6,10 @@ import math
 import sys
 from dataclasses import dataclass
 
-from references.errors import OUTCOMES
+from references.verdict.errors import OUTCOMES
 from reports.run.records import Record
-from suites.measure import Measurement
-from suites.plan import Cell
+from suites.plan.cell import Cell
+from suites.scoring.cell import Measurement
 
 # What no bound excuses.  Overflow can lie within the bound next to the largest number; then its cell is not wrong.
 _OFF = tuple(name for name in OUTCOMES if name not in ("ordinary", "underflow", "flipped"))

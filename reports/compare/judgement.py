@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from references.verdict import at_least
+from references.verdict.ladder import at_least
 from reports.compare.figures import Figures
 from reports.facts.tally import BELOW_STABLE, rank
-from reports.facts.wording import count, significant, whole
+from reports.wording import count, significant, whole
 from suites.inputs import special
-from suites.plan import Cell
+from suites.plan.cell import Cell
 
 IDENTICAL = "identical"
 CHANGED = "changed"

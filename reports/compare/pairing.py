@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from reports.compare.figures import Figures, cell_of_record, figures_of_record
 from reports.run.reader import check_complete, is_there, maxima_of_line, read_lines, read_manifest, record_of_line
 from reports.run.records import MOST_ROWS, Manifest, RunError
-from suites.plan import Cell
+from suites.plan.cell import Cell
 
 Maxima = list[float | None]
 Kept = TypeVar("Kept")

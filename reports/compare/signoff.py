@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from references.formats import FORMATS
-from references.problem import OPERATIONS
+from references.functions import OPERATIONS
 from reports.compare.demand import Demand
 from reports.compare.evidence import Drift
 from reports.compare.judgement import COMPARED, DIFFERENT, IDENTICAL, WORDS, Change
 from reports.facts.tally import FRAMEWORKS, rank
-from reports.facts.wording import count, listing, whole
+from reports.wording import count, listing, whole
 
 SIGNED_OFF = "signed off"
 NOT_SIGNED_OFF = "not signed off"

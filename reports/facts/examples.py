@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from references.formats import FORMATS, format_named
 from reports.facts.tally import BELOW_STABLE, FAILED, rank
-from reports.facts.wording import outcome_words, shortened, vector_text
 from reports.facts.worst_cases import replay_line
 from reports.run.records import Record, Run
+from reports.wording import outcome_words, shortened, vector_text
 
 # An example beyond the first has to be this far beyond its bound.
 _CLEARLY = 2.0

@@ -9,8 +9,8 @@ from reports.facts.matrix import Matrix, matrix_of
 from reports.facts.sentences import Sentence
 from reports.facts.summary import families
 from reports.facts.tally import FAILED, GRADIENTS, Tally
-from reports.facts.wording import count, whole
 from reports.run.records import Record, Run
+from reports.wording import count, whole
 
 FORMULAS = (
     ("numpy/naive", "softmax"),

@@ -8,8 +8,8 @@ from reports.facts.matrix import MatrixCell, cell_of
 from reports.facts.sentences import Sentence
 from reports.facts.summary import families
 from reports.facts.tally import FAILED, Tally, entry_of
-from reports.facts.wording import count, whole
 from reports.run.records import Record
+from reports.wording import count, whole
 from suites.paths.registry import Path, registry
 from suites.paths.summation import ORDERS
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reports.facts.tally import FAILED, Entry, Tally, entry_of
-from reports.facts.wording import significant, whole
 from reports.facts.worst_cases import anchor_of
+from reports.wording import significant, whole
 
 
 @dataclass(frozen=True)

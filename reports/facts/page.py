@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from references.verdict import VERDICTS
+from references.verdict.ladder import VERDICTS
 from reports.facts.implemented import Implemented, implemented_of
 from reports.facts.matrix import Matrix, matrices_of
+from reports.facts.observations import Change, changes_of
 from reports.facts.profiles import Profiles, profiles_of
 from reports.facts.question import Question, question_of
 from reports.facts.special_values import SpecialValues, special_values_of
 from reports.facts.summary import Summary, summary_of
 from reports.facts.tally import ordinary, special_values
-from reports.facts.unpromised import Change, changes_of
-from reports.facts.wording import MEANINGS, listing, significant, whole
 from reports.facts.worst_cases import WorstCases, worst_cases
 from reports.facts.wrong_today import WrongToday, wrong_today
 from reports.run.records import Run
+from reports.wording import MEANINGS, listing, significant, whole
 
 
 @dataclass(frozen=True)

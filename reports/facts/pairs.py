@@ -10,8 +10,8 @@ from reports.facts.formulas import VALUES_AND_GRADIENTS
 from reports.facts.matrix import MatrixCell, cell_of
 from reports.facts.sentences import Sentence, code, listed
 from reports.facts.tally import FAILED, Tally, entry_of, rank
-from reports.facts.wording import count, listing, whole
 from reports.run.records import Record, Run
+from reports.wording import count, listing, whole
 
 # framework, the composed call, the fused one
 PAIRS = (

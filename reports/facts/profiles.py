@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reports.facts.tally import FAILED, main_profile
-from reports.facts.wording import count, significant, whole
 from reports.run.records import MeasuredProfile, Record, Run
+from reports.wording import count, significant, whole
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from reports.facts.wording import listing
+from reports.wording import listing
 
 _PLACE = "{}"
 

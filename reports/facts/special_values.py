@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 
 from references.formats import BINARY32, FORMATS, format_named
-from references.oracle import correctly_rounded
-from references.problem import OPERATIONS, QUANTITIES, Problem
-from references.verdict import VERDICTS
+from references.functions import OPERATIONS, QUANTITIES, Problem
+from references.oracle.certified import correctly_rounded
+from references.verdict.ladder import VERDICTS
 from reports.facts.sentences import Sentence, code, listed
 from reports.facts.tally import FAILED, Tally
-from reports.facts.wording import decimal, lengths, listing, outcome_words, shortened, vector_text
 from reports.facts.worst_cases import replay_line
 from reports.run.records import Record, Run
+from reports.wording import decimal, lengths, listing, outcome_words, shortened, vector_text
 from suites.inputs import special
 
 _SHOWN_LENGTH = 3

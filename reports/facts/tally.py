@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from references.formats import FORMATS
-from references.problem import OPERATIONS, QUANTITIES
-from references.verdict import NOT_APPLICABLE, VERDICTS
+from references.functions import OPERATIONS, QUANTITIES
+from references.verdict.ladder import NOT_APPLICABLE, VERDICTS
 from reports.run.records import Record, Run
+from suites.driver.profiles import DEFAULT
 from suites.inputs import special
-from suites.profiles import DEFAULT
 
 # Best last; ``n/a`` is no evidence against.
 LADDER = (*VERDICTS, NOT_APPLICABLE)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reports.facts.wording import count, listing, significant
 from reports.run.records import Timing
+from reports.wording import count, listing, significant
 
 # A median ratio means little on a shared machine; the middle half of the pairs has to lie on one side.
 SLOWER, FASTER = 1.05, 0.95

@@ -6,11 +6,11 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from references.attribution import described
 from references.formats import Format, format_named
+from references.verdict.attribution import described
 from reports.facts.tally import BELOW_STABLE, Entry, Tally, ratio_of, severity
-from reports.facts.wording import OUTCOMES, significant, vector_text
 from reports.run.records import Record, Run, RunError
+from reports.wording import OUTCOMES, significant, vector_text
 
 # Entries that a page shows before it folds the rest away.
 MOST_SHOWN = 120

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from references.verdict import VERDICTS, at_least
+from references.verdict.ladder import VERDICTS, at_least
 from reports.facts.summary import is_written_out
-from reports.facts.wording import count, lengths, listing, significant
 from reports.run.records import Record, Run
+from reports.wording import count, lengths, listing, significant
 from suites.known_defects import REQUIRED, Defect, defect_of
-from suites.laws.known_breaches import LawDefect, law_defects
+from suites.laws.known_law_defects import LawDefect, law_defects
 
 # Names that a line has at most; the rest is counted.
 _MOST_NAMES = 4

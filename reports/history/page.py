@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.facts.tally import LADDER
-from reports.facts.wording import count, listing, significant, whole
 from reports.history.chart import Panel, panel, sparkline
 from reports.history.timeline import Group, Point, Series, Timeline
+from reports.wording import count, listing, significant, whole
 
 # Groups of a framework that have a table and a chart, and cells that have a line in them.
 MOST_GROUPS = 24

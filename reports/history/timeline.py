@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 from reports.compare.figures import Figures
 from reports.compare.pairing import Stored
 from reports.facts.tally import BELOW_STABLE, FRAMEWORKS, rank
-from suites.plan import Cell
+from suites.plan.cell import Cell
 
 
 @dataclass(frozen=True, slots=True)

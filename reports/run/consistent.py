@@ -7,13 +7,13 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from references.attribution import EXCESS
 from references.formats import FORMATS, Format, compute_format
-from references.possible import CellFigures, possible_verdicts
-from references.problem import needs_cotangent, needs_tangent
+from references.functions import needs_cotangent, needs_tangent
+from references.verdict.attribution import EXCESS
+from references.verdict.possible import CellFigures, possible_verdicts
 from reports.run.records import Record, Worst
 from suites.implementations.catalogue import FRAMEWORKS
-from suites.judging import TOUCHED
+from suites.scoring.output import TOUCHED
 
 # What sums in another order may change of a mean.
 _ROOM = 1 + 1e-9

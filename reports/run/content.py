@@ -11,18 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 
-from references.cached import VARIABLE
+from references.bulk.cache import VARIABLE
 from reports.run.records import Manifest, RunError
-from suites.content import digest_of, sha256_of, together
-from suites.environment import JUDGES
+from suites.driver.pool import content_of
+from suites.driver.profiles import DEFAULT, Profile
+from suites.driver.worker_process import WorkerDied
 from suites.implementations.catalogue import Implementation, cxx_compiler
 from suites.implementations.implementation import COMPILER
-from suites.installed import START, of_packages
-from suites.introduction import Introduction, Unavailable
-from suites.pool import content_of
-from suites.profiles import DEFAULT, Profile
-from suites.reading import MISSING, UNSETTLED
-from suites.worker_process import WorkerDied
+from suites.worker.digests import digest_of, sha256_of, together
+from suites.worker.environment import JUDGES
+from suites.worker.files_read import MISSING, UNSETTLED
+from suites.worker.installed import START, of_packages
+from suites.worker.self_report import Introduction, Unavailable
 
 Content = dict[str, str]
 
@@ -54,7 +54,7 @@ def content_of_run(
 
     ``present`` are the profiles that are measured, whose workers are asked; what a user's function consists of, it was
     asked before, and ``read`` names the files of its folder that it has read since.  ``crew`` runs the functions of
-    suites.pool, this process where it is None.  Raises ContentUnknown.
+    suites.driver.pool, this process where it is None.  Raises ContentUnknown.
     """
     chosen, memory = list(implementations), _memory()
     place = str(memory) if memory else None

@@ -9,17 +9,17 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, GetPydanticSchema, Strict, StringConstraints
 from pydantic_core import core_schema
 
-from references.errors import OUTCOMES
 from references.formats import FORMATS
-from references.problem import OPERATIONS as _OPERATIONS
-from references.problem import QUANTITIES as _QUANTITIES
-from references.verdict import NOT_APPLICABLE, VERDICTS
+from references.functions import OPERATIONS as _OPERATIONS
+from references.functions import QUANTITIES as _QUANTITIES
+from references.verdict.errors import OUTCOMES
+from references.verdict.ladder import NOT_APPLICABLE, VERDICTS
 from suites.implementations.catalogue import FRAMEWORKS
 from suites.inputs import special
 from suites.inputs.families import FAMILIES, WIDE
 from suites.inputs.layouts import LAYOUTS
-from suites.judging import TOUCHED
-from suites.plan import TIERS
+from suites.plan.cell import TIERS
+from suites.scoring.output import TOUCHED
 
 # For __pydantic_config__: a field that isn't known is an error, not something to be left out.
 ONLY_KNOWN = ConfigDict(extra="forbid")

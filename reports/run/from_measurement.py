@@ -12,10 +12,10 @@ from references.formats import Bits, Format, format_named
 from reports.files import replace_file
 from reports.run.records import LONGEST_INLINE, MeasuredProfile, Record, RunError, Worst, finite
 from reports.run.rows import is_whole, name_of
-from suites.disk import reason_of
-from suites.introduction import Introduction
-from suites.measure import Measurement
-from suites.profiles import Profile
+from suites.driver.disk import reason_of
+from suites.driver.profiles import Profile
+from suites.scoring.cell import Measurement
+from suites.worker.self_report import Introduction
 
 
 def record_of(measurement: Measurement, call: str, version: str, device: str, rows: Path) -> Record:

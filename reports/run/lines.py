@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.files import write_atomically
-from suites.plan import Cell
+from suites.plan.cell import Cell
 
 
 def whole_lines(path: Path) -> Iterator[str]:

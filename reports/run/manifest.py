@@ -11,12 +11,12 @@ from types import MappingProxyType
 from reports.run.content import Content
 from reports.run.from_measurement import measured_profile
 from reports.run.records import SCHEMA, Manifest, Unmeasured
-from suites import environment
+from suites.driver.availability import Roster
+from suites.driver.profiles import DEFAULT
 from suites.implementations.catalogue import Implementation
-from suites.introduction import Introduction
-from suites.plan import Selection
-from suites.profiles import DEFAULT
-from suites.roster import Roster
+from suites.plan.cell import Selection
+from suites.worker import environment
+from suites.worker.self_report import Introduction
 
 _DISTRIBUTIONS = {"jax": ("jax", "jaxlib")}
 

@@ -1,4 +1,4 @@
-"""Observations as they are kept in a run: what the fields of suites.laws.unpromised may hold there."""
+"""Observations as they are kept in a run: what the fields of suites.laws.observations may hold there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reports.run.fields import (
     Word,
 )
 from reports.run.strict import made
-from suites.laws.unpromised import Observation
+from suites.laws.observations import Observation
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from reports.run.records import (
 from reports.run.regular import Unreadable, content_of, lines_in
 from reports.run.strict import DAMAGE as DAMAGE
 from reports.run.strict import made, parsed
-from suites.laws.unpromised import Observation
+from suites.laws.observations import Observation
 
 Made = TypeVar("Made")
 

@@ -5,7 +5,7 @@ The fields say what they may hold (``reports.run.fields``): the reader refuses e
 RUN/manifest.json     what was measured, where and with which versions (``Manifest``)
 RUN/cells.jsonl       one ``Record`` a line, sorted by key once the run is finished
 RUN/lost.jsonl        one ``LostCell`` a line, for the cells that could not be measured; not there if there are none
-RUN/observations.jsonl whether bits change with threads, layout and the like (suites/laws/unpromised.py), one a line
+RUN/observations.jsonl whether bits change with threads, layout and the like (suites/laws/observations.py), one a line
 RUN/rows/maxima.jsonl the largest ulp error of each row of each cell, for paired tests
 RUN/rows/*.npy        the bits of worst rows that are too long for their record, named by content
 
@@ -51,8 +51,8 @@ from reports.run.fields import (
     Word,
 )
 from reports.run.rows import read_row
-from suites.plan import Cell
-from suites.profiles import DEFAULT
+from suites.driver.profiles import DEFAULT
+from suites.plan.cell import Cell
 
 SCHEMA = 1
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from suites.disk import reason_of
+from suites.driver.disk import reason_of
 
 # What a line of a run's files, and a file that is read as a whole, may have at most.
 MOST_LINE = 1 << 21

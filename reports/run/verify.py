@@ -12,14 +12,14 @@ from itertools import groupby
 
 import numpy as np
 
+from references.bulk.exact_pairs import Reference
 from references.formats import Bits, format_named
-from references.reference import Reference
 from reports.run.records import Record, Run, RunError
-from suites.exact import Exact, exact_of
 from suites.inputs import special
 from suites.inputs.batch import Batch
-from suites.judging import TOUCHED, Function, Worst, element, judged
-from suites.measure import input_of_rows
+from suites.scoring.cell import input_of_rows
+from suites.scoring.certified_batch import Exact, exact_of
+from suites.scoring.output import TOUCHED, Function, Worst, element, judged
 
 # What the same figure may differ by where another tier of the reference gave it.
 _RELATIVE = 1e-6

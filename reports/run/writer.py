@@ -14,7 +14,6 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from reports.facts.wording import listing
 from reports.files import sync, write_atomically
 from reports.run.content import OWN, Content, changed, described
 from reports.run.lines import key_in, key_of, replace_lines, rows_in, sort_lines, whole_lines
@@ -30,8 +29,9 @@ from reports.run.records import (
 )
 from reports.run.resuming import CELLS, LOCK, LOST, MANIFEST, MAXIMA, begun, held, identity
 from reports.run.rows import DIGITS
-from suites.laws.unpromised import Observation
-from suites.reading import UNSETTLED
+from reports.wording import listing
+from suites.laws.observations import Observation
+from suites.worker.files_read import UNSETTLED
 
 # What a power cut may cost: the cells of so many seconds, which are measured again.
 _SYNC_SECONDS = 5.0

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from reports.ratchet import Ratchet, Told
+from reports.compare.ratchet import Ratchet, Told
 from reports.run.records import RunError
 from reports.session.recording import WORDS, Recording
-from suites.plan import Selection
+from suites.plan.cell import Selection
 from suites.printable import printable
 
 # What a test tells of a cell that was held against the baseline.

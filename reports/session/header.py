@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from suites import environment
+from suites.driver.profiles import DEFAULT, profile_named
+from suites.driver.worker_process import WorkerDied
 from suites.implementations.catalogue import versions_of
-from suites.laws.requirements import Session
-from suites.profiles import DEFAULT, profile_named
-from suites.worker_process import WorkerDied
+from suites.session import Session
+from suites.worker import environment
 
 
 def header_lines(session: Session) -> list[str]:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from references.problem import OPERATIONS
-from references.verdict import VERDICTS
+from references.functions import OPERATIONS
+from references.verdict.ladder import VERDICTS
+from suites.driver.profiles import Limits, UnknownProfile, devices_of, every_name, is_card
 from suites.implementations.catalogue import (
     FRAMEWORKS,
     OWN_FRAMEWORKS,
@@ -18,10 +19,9 @@ from suites.implementations.catalogue import (
     user_implementation,
 )
 from suites.known_defects import REQUIRED, DefectError, known_defects
-from suites.laws.known_breaches import law_defects
-from suites.laws.requirements import Session
-from suites.plan import FORMATS, TIERS, Selection
-from suites.profiles import Limits, UnknownProfile, devices_of, every_name, is_card
+from suites.laws.known_law_defects import law_defects
+from suites.plan.cell import FORMATS, TIERS, Selection
+from suites.session import Session
 
 # option -> what it is, the known values, whether it may be given more than once
 _OPTIONS: dict[str, tuple[str, tuple[str, ...] | None, bool]] = {

@@ -16,11 +16,11 @@ from reports.run.manifest import manifest_of, version_text
 from reports.run.records import LostCell, MeasuredProfile, Record, Worst
 from reports.run.resuming import read_before
 from reports.run.writer import RunWriter
-from suites.laws.requirements import LostEvaluation, Session
-from suites.laws.unpromised import Observation
-from suites.measure import Measurement, input_of
-from suites.plan import Cell
-from suites.worker_process import WorkerDied
+from suites.driver.worker_process import WorkerDied
+from suites.laws.observations import Observation
+from suites.plan.cell import Cell
+from suites.scoring.cell import Measurement, input_of
+from suites.session import LostEvaluation, Session
 
 # What a test tells of: reports carry these names across process borders under xdist.
 _MEASURED, _LOST, _MISSING, _OBSERVED = "measured", "lost", "missing", "observed"

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from reports.entry import main
-from reports.measuring import run_measurements
+from reports.measure.run import run_measurements
 from reports.run.reader import read_run
 from reports.run.records import Run
 from suites.implementations.catalogue import CATALOGUE, of_frameworks
-from suites.plan import Selection
+from suites.plan.cell import Selection
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from references.formats import BINARY32, FORMATS, compute_format
-from references.problem import needs_cotangent, needs_tangent
+from references.functions import needs_cotangent, needs_tangent
 from reports.compare.figures import Figures, figures_of_record
 from reports.run.reader import fingerprint_of, record_of_line
 from reports.run.records import LONGEST_INLINE, Manifest, Record
-from suites.plan import Cell, rows_of
+from suites.plan.cell import Cell
+from suites.plan.cells import rows_of
 
 Line = tuple[dict[str, Any], list[float | None]]
 

@@ -16,11 +16,11 @@ import pytest
 
 from reports.audit.environments import Environment, EnvironmentFailed, environment_of, place_of_environments
 from reports.audit.installers import INSTALLERS, python_in
-from reports.exits import OK, USAGE
-from reports.measuring import run_measurements
+from reports.console.exits import OK, USAGE
+from reports.measure.run import run_measurements
 from reports.tests import test_audit_environments as shared
 from reports.tests.conftest import Command
-from suites.pool import stop_workers
+from suites.driver.pool import stop_workers
 
 offline, kept, wheel = shared.offline, shared.kept, shared.wheel
 
@@ -340,8 +340,8 @@ def test_a_damaged_state_is_a_line(
 
     pythons = (sys.executable, sys.executable)
     sides = sides_of((), pythons, ("numpy",), python="", installer="pip", logs=tmp_path, say=lambda line: None)
-    monkeypatch.setattr("reports.audit.verb.sides_of", lambda *_, **__: sides)
-    monkeypatch.setattr("reports.audit.verb.introduced", lambda *_: [])
+    monkeypatch.setattr("reports.verbs.audit.sides_of", lambda *_, **__: sides)
+    monkeypatch.setattr("reports.verbs.audit.introduced", lambda *_: [])
     (tmp_path / "here").mkdir()
     for what, text in damaged_states(state).items():
         (tmp_path / "here" / "audit.json").write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 from reports.audit.installers import installer_named, reason_in
 from reports.audit.interpreters import clean_environment, interpreter_at
 from reports.audit.requirements import requirements_of
-from reports.options import UsageError
+from reports.console.usage import UsageError
 
 
 def test_a_side_is_read_into_lines_for_the_installer_and_the_frameworks_that_are_named() -> None:

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from reports.audit.environments import Environment
-from reports.exits import INCOMPLETE, OK, USAGE, WORSE
-from reports.measuring import run_measurements
+from reports.console.exits import INCOMPLETE, OK, USAGE, WORSE
+from reports.measure.run import run_measurements
 from reports.run.reader import read_run
 from reports.run.writer import RunWriter
 from reports.tests.conftest import Command
-from suites.pool import stop_workers
+from suites.driver.pool import stop_workers
 
 ROOT = Path(__file__).parents[2]
 BOTH = ("--old-python", sys.executable, "--new-python", sys.executable)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from reports.baseline import baseline_lines, conditions, read_baseline
+from reports.compare.baseline import baseline_lines, conditions, read_baseline
 from reports.compare.pairing import stored
-from reports.exits import INCOMPLETE, OK, USAGE
+from reports.console.exits import INCOMPLETE, OK, USAGE
 from reports.run.records import MeasuredProfile, Run, RunError
 from reports.tests.conftest import Command
 from reports.tests.synthetic import Line, cell, drawn_cells, drawn_lines, line, write_run

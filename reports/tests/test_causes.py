@@ -16,8 +16,8 @@ from reports.compare.comparison import compare_runs
 from reports.run.records import MeasuredProfile
 from reports.tests.conftest import Command
 from reports.tests.synthetic import Line, cell, line, write_run
-from suites.measure import input_of
-from suites.plan import FORMATS, QUANTITIES, Cell
+from suites.plan.cell import FORMATS, QUANTITIES, Cell
+from suites.scoring.cell import input_of
 
 NEW_BITS: dict[str, Any] = {"output_sha256": "2" * 64}
 TORCH = {"torch": "2.9.0", "numpy": "2.4.0", "mpmath": "1.3.0"}

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from reports.audit.environments import Environment, EnvironmentFailed
-from reports.causes.of_audit import Audited
-from reports.exits import OK, USAGE
-from reports.measuring import run_measurements
+from reports.audit.experiments import Audited
+from reports.console.exits import OK, USAGE
+from reports.measure.run import run_measurements
 from reports.tests.conftest import Command
-from suites.pool import stop_workers
+from suites.driver.pool import stop_workers
 
 FEW = (
     "--framework",
@@ -67,7 +67,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setattr(f"reports.{module}.environment_of", environment)
     for module in ("audit.session", "causes.first_version"):
         monkeypatch.setattr(f"reports.{module}.run_measurements", measured)
-    monkeypatch.setattr("reports.causes.of_audit.released", released)
+    monkeypatch.setattr("reports.audit.experiments.released", released)
     return requirements
 
 

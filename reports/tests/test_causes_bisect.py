@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from reports.audit.released import between, ordered
 from reports.causes.bisect import Bisection, Step, Unmeasurable, bisected
 from reports.causes.first_version import Bisecting, changed_cell, first_version
-from reports.causes.released import between, ordered
 from reports.causes.swapping import Unresolvable
 from reports.compare.comparison import Comparison, compare_runs
-from reports.options import UsageError
+from reports.console.usage import UsageError
 from reports.tests.synthetic import cell, line, write_run
-from suites.plan import Cell
+from suites.plan.cell import Cell
 
 # The fingerprints of two outputs.
 A, B = "a" * 64, "b" * 64

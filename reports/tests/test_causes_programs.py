@@ -14,8 +14,8 @@ from reports.causes.swapping import Sides, Swaps, Unresolvable, swapped
 from reports.causes.view import Part, View
 from reports.compare.comparison import compare_runs
 from reports.tests.synthetic import cell, line, write_run
-from suites.plan import Cell
-from suites.pool import stop_workers
+from suites.driver.pool import stop_workers
+from suites.plan.cell import Cell
 
 JIT = cell(implementation="jax/jit", row_length=3)
 

@@ -18,8 +18,8 @@ from reports.causes.view import Part, View
 from reports.compare.comparison import compare_runs
 from reports.run.records import Run
 from reports.tests.synthetic import cell, line, write_run
-from suites.measure import input_of
-from suites.plan import Cell
+from suites.plan.cell import Cell
+from suites.scoring.cell import input_of
 
 OLD = {"numpy": "1.26", "scipy": "1.13"}
 NEW = {"numpy": "2.4", "scipy": "1.17"}

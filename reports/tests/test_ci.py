@@ -19,10 +19,10 @@ import yaml
 from yamllint import linter
 from yamllint.config import YamlLintConfig
 
-from reports import exits
 from reports.cli import cli
+from reports.console import exits
 from reports.run.records import Run
-from suites.plan import Selection
+from suites.plan.cell import Selection
 
 ROOT = Path(__file__).parents[2]
 _BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(encoding="utf-8"), re.DOTALL)

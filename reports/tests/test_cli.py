@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from reports.exits import INCOMPLETE, OK, USAGE, WORSE
+from reports.console.exits import INCOMPLETE, OK, USAGE, WORSE
 from reports.run.reader import read_run
 from reports.run.records import Record, Run
 from reports.tests.conftest import Command
 from suites.implementations.catalogue import why_not_measured
-from suites.measure import score
-from suites.plan import Cell
+from suites.plan.cell import Cell
+from suites.scoring.cell import score
 
 ROOT = Path(__file__).parents[2]
 TINY = (
@@ -333,7 +333,7 @@ def test_an_interruption_keeps_finished_cells_and_the_same_command_goes_on(
         return score(cell, *rest, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr("reports.measuring.score", interrupted)
+        patch.setattr("reports.measure.run.score", interrupted)
         stopped = command("measure", *TINY, "--out", "run")
     assert stopped.code == INCOMPLETE
     assert stopped.err.count("\n") == 1
@@ -352,7 +352,7 @@ def test_an_interruption_anywhere_else_is_told_in_a_line(command: Command, monke
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reports.verbs.explained", interrupted)
+    monkeypatch.setattr("reports.verbs.measure.explained", interrupted)
     ran = command("explain", "1", "2")
     assert ran.code == INCOMPLETE
     assert ran.err.split("\n", 1)[1] == "softmax-accuracy: interrupted\n"  # after the line that ^C stands in

@@ -12,12 +12,12 @@ from reports.compare.comparison import Comparison, compare_runs
 from reports.compare.demand import Demand
 from reports.compare.evidence import ALIKE, LEVEL
 from reports.compare.judgement import BROKEN, CHANGED, DIFFERENT, IDENTICAL, IMPROVED, WORSE
-from reports.exits import INCOMPLETE, NOTHING_COMPARED, OK
-from reports.exits import WORSE as EXIT_WORSE
+from reports.console.exits import INCOMPLETE, NOTHING_COMPARED, OK
+from reports.console.exits import WORSE as EXIT_WORSE
 from reports.run.records import MeasuredProfile, Run, RunError, Unmeasured
 from reports.tests.synthetic import Line, cell, drawn_cells, drawn_lines, line, write_run
 from suites.inputs.families import FAMILIES
-from suites.plan import Cell
+from suites.plan.cell import Cell
 
 NEW_BITS: dict[str, Any] = {"output_sha256": "2" * 64}
 ROWS = [float(n) for n in range(1, 34)]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reports.compare.allowed import read_entries
-from reports.exits import INCOMPLETE, NOTHING_COMPARED, OK, USAGE, WORSE
+from reports.console.exits import INCOMPLETE, NOTHING_COMPARED, OK, USAGE, WORSE
 from reports.run.records import MeasuredProfile, Run
 from reports.tests.conftest import Command
 from reports.tests.synthetic import cell, line, write_run

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.exits import FAULT, INCOMPLETE, USAGE
-from reports.streams import READER_GONE
+from reports.console.exits import FAULT, INCOMPLETE, USAGE
+from reports.console.streams import READER_GONE
 from reports.tests.conftest import Command
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr("reports.verbs.explained", broken)
+    monkeypatch.setattr("reports.verbs.measure.explained", broken)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,10 @@ def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
         (SystemExit(0), "SystemExit: 0"),
         (SystemExit("a library gave up"), "SystemExit: a library gave up"),
         (GeneratorExit(), "GeneratorExit"),
-        (ImportError("cannot import name 'x' from 'suites.plan'", name="suites.plan"), "ImportError: cannot import"),
+        (
+            ImportError("cannot import name 'x' from 'suites.plan.cells'", name="suites.plan.cells"),
+            "ImportError: cannot import",
+        ),
         (ModuleNotFoundError("No module named 'tomlib'"), "ModuleNotFoundError: No module named 'tomlib'"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
@@ -107,7 +110,7 @@ def test_a_fault_in_a_thread_of_the_pool_is_a_fault(
     def evaluate(task: object) -> None:
         raise eval(error)
 
-    monkeypatch.setattr("reports.measuring.evaluate", evaluate)
+    monkeypatch.setattr("reports.measure.run.evaluate", evaluate)
     chosen = ("--framework", "numpy", "--tier", "smoke", "--family", "gauss1", "--format", "binary32")
     ran = command("measure", *chosen, "--out", "run")
     assert (ran.code, "in evaluate" in ran.err) == (FAULT, True)
@@ -124,9 +127,9 @@ def python(program: str, *options: str) -> subprocess.CompletedProcess[str]:
 
 PLANTED = (
     "import sys\n"
-    "import reports.explain\n"
+    "import reports.inspect.explain\n"
     "def broken(*arguments, **options): raise {}\n"
-    "reports.explain.explained = broken\n"
+    "reports.inspect.explain.explained = broken\n"
     "sys.argv = ['softmax-accuracy', 'explain', '1', '2']\n"
 )
 WAYS = {

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from reports.estimate import Cost, Estimate, duration, estimate_of, pilot_of
-from reports.measuring import run_measurements
+from reports.measure.estimate import Cost, Estimate, duration, estimate_of, pilot_of
+from reports.measure.run import run_measurements
 from reports.tests.conftest import Command
 from suites.implementations.catalogue import CATALOGUE
-from suites.plan import Cell, Selection, cells
+from suites.plan.cell import Cell, Selection
+from suites.plan.cells import cells
 
 NUMPY = [i for i in CATALOGUE.values() if i.framework == "numpy"]
 TWO = [CATALOGUE["numpy/naive"], CATALOGUE["numpy/shifted"]]

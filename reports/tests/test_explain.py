@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Format, FormatError
-from references.oracle import Certified, Enclosure
-from reports.explain import (
+from references.oracle.certified import Certified, Enclosure
+from reports.inspect.explain import (
     Answer,
     ExplainError,
     Explanation,
@@ -29,7 +29,7 @@ from suites.implementations.call import Call, Evaluator
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
 from suites.inputs.batch import batch_of
-from suites.judging import judged_output
+from suites.scoring.output import judged_output
 
 INF, NAN = math.inf, math.nan
 
@@ -38,7 +38,7 @@ INF, NAN = math.inf, math.nan
 def numpy_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """No framework: compiling costs seconds, and the formulas show the same."""
     recipes = {name: i for name, i in CATALOGUE.items() if i.framework == "numpy"}
-    monkeypatch.setattr("reports.explain.CATALOGUE", recipes)
+    monkeypatch.setattr("reports.inspect.explain.CATALOGUE", recipes)
 
 
 def explain(*logits: object, format: str = "binary32", element: int | None = None) -> Explanation:
@@ -241,9 +241,12 @@ def test_a_masked_logit_has_zero_softmax_and_minus_infinite_logarithm() -> None:
 
 @pytest.mark.usefixtures("numpy_only")
 def test_a_missing_framework_is_told_and_the_others_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.explain.CATALOGUE", {n: CATALOGUE[n] for n in ("torch/eager", "numpy/shifted")})
     monkeypatch.setattr(
-        "reports.measurable.why_not_measured", lambda name: "torch is not installed" if name == "torch" else None
+        "reports.inspect.explain.CATALOGUE", {n: CATALOGUE[n] for n in ("torch/eager", "numpy/shifted")}
+    )
+    monkeypatch.setattr(
+        "reports.inspect.measurable.why_not_measured",
+        lambda name: "torch is not installed" if name == "torch" else None,
     )
     explanation = explain(0, 1)
     assert {name for _, name, _ in explanation.answers} == {"numpy/shifted"}
@@ -259,7 +262,7 @@ def test_a_refusal_of_one_implementation_is_shown_in_its_place(monkeypatch: pyte
 
         return evaluate if implementation.name == "numpy/naive" else implementation.evaluator()
 
-    monkeypatch.setattr("reports.explain.evaluator_of", refusing)
+    monkeypatch.setattr("reports.inspect.explain.evaluator_of", refusing)
     explanation = explain(0, 1)
     assert explanation.answers["softmax", "numpy/naive", "forward"] == "NotImplementedError: no such kernel"
     assert "NotImplementedError: no such kernel" in shown(explanation)
@@ -331,7 +334,7 @@ def test_an_error_that_is_no_number_is_shown_by_its_kind(
 def test_the_main_implementations_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
     chosen = ("torch/eager", "torch/_masked_softmax", "torch/bfloat16-to-binary32", "torch/out")
-    monkeypatch.setattr("reports.explain.CATALOGUE", {name: CATALOGUE[name] for name in chosen})
+    monkeypatch.setattr("reports.inspect.explain.CATALOGUE", {name: CATALOGUE[name] for name in chosen})
     main = explain(0, 1)
     assert {name for _, name, _ in main.answers} == {"torch/eager"}
     # What takes bfloat16 numbers alone takes no arbitrary binary32 row.
@@ -348,7 +351,7 @@ def test_what_can_not_be_measured_here_is_named_with_the_reason(monkeypatch: pyt
     pytest.importorskip("torch")
     monkeypatch.delenv("SCIPY_ARRAY_API", raising=False)
     chosen = ("scipy", "scipy/torch-arrays")
-    monkeypatch.setattr("reports.explain.CATALOGUE", {name: CATALOGUE[name] for name in chosen})
+    monkeypatch.setattr("reports.inspect.explain.CATALOGUE", {name: CATALOGUE[name] for name in chosen})
     explanation = explained(("0", "1"), "binary32", None, every=True)
     reason = "needs SCIPY_ARRAY_API=1 in the environment before Python starts"
     assert [(u.name, u.reason) for u in explanation.unmeasured] == [("scipy/torch-arrays", reason)]
@@ -382,7 +385,7 @@ def test_a_special_row_is_wrong_here_where_measuring_finds_it_wrong(
     monkeypatch: pytest.MonkeyPatch, format: str, n: int
 ) -> None:
     chosen = {name: i for name, i in CATALOGUE.items() if i.framework in ("numpy", "scipy")}
-    monkeypatch.setattr("reports.explain.CATALOGUE", chosen)
+    monkeypatch.setattr("reports.inspect.explain.CATALOGUE", chosen)
     batch, checked = batch_of(special.FAMILY, format, len(special.rows_of_length(n)), n), 0
     for number, logits in enumerate(batch.values.tolist()):
         found = explained(tuple(map(repr, logits)), format, None, every=True)
@@ -402,7 +405,7 @@ def test_scipys_own_answer_to_any_row_with_an_infinity_is_told_and_not_called_wr
     monkeypatch: pytest.MonkeyPatch, row: tuple[str, ...]
 ) -> None:
     pytest.importorskip("scipy")
-    monkeypatch.setattr("reports.explain.CATALOGUE", {"scipy": CATALOGUE["scipy"]})
+    monkeypatch.setattr("reports.inspect.explain.CATALOGUE", {"scipy": CATALOGUE["scipy"]})
     explanation = explain(*row)
     assert set(ulps(explanation, "log_softmax", "scipy")) == {0.0}
     text = " ".join(shown(explanation).split())

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from reports.measuring import run_measurements
+from reports.measure.run import run_measurements
 from reports.run.reader import read_run
 from reports.run.records import Run, RunError
 from reports.tests.faulty import ERROR, KINDS, SHORT, Disk, Killed, faulty
+from suites.driver.pool import WorkerPool
+from suites.driver.tasks import Task
 from suites.implementations.catalogue import CATALOGUE
-from suites.plan import Selection
-from suites.pool import WorkerPool
-from suites.tasks import Task
+from suites.plan.cell import Selection
 
 # Cells with short and with long worst rows, so that files are written below rows/ too.
 SELECTION = Selection("smoke", quantities=("forward",), formats=("binary32",), families=("gauss1",), layouts=("last",))

@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from reports.baseline import baseline_lines, read_baseline
+from reports.compare.baseline import baseline_lines, read_baseline
 from reports.compare.pairing import stored
-from reports.measuring import run_measurements
+from reports.measure.run import run_measurements
 from reports.run.reader import read_lost, read_manifest, read_observations, read_run
 from reports.run.records import LostCell, Run, RunError
 from reports.run.verify import verified
 from reports.tests.conftest import Command
 from reports.tests.test_observations import SEEN
 from suites.implementations.catalogue import CATALOGUE
-from suites.plan import Selection
+from suites.plan.cell import Selection
 
 
 @pytest.fixture(scope="session")

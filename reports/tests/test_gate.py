@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from reports.exits import INCOMPLETE, OK, WORSE
-from reports.gate import figures, gate, missing_of, worse_than
+from reports.console.exits import INCOMPLETE, OK, WORSE
+from reports.measure.gate import figures, gate, missing_of, worse_than
 from reports.run.records import Unmeasured
 from reports.run.writer import RunWriter
 from reports.tests.conftest import Command
 from reports.tests.synthetic import record
 from reports.tests.test_cli import TINY
-from suites.exact import CertificationError
+from suites.scoring.certified_batch import CertificationError
 
 SMOKE = ("--framework", "numpy", "--tier", "smoke")
 

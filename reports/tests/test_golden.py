@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from references.formats import BINARY32, FORMATS, Floats
-from references.golden import golden
-from references.problem import OPERATIONS, QUANTITIES, needs_cotangent, needs_tangent
+from references.functions import OPERATIONS, QUANTITIES, needs_cotangent, needs_tangent
+from references.oracle.golden import golden
+from reports.console.exits import INCOMPLETE, OK, USAGE
 from reports.entry import main
-from reports.exits import INCOMPLETE, OK, USAGE
-from reports.golden_header import c_name
+from reports.inspect.golden_header import c_name
 
 ROOT = Path(__file__).parents[2]
 ROWS = np.array([[0.0, 1.0, 2.5, -np.inf], [-0.0, -100.0, -150.0, 5.0], [np.nan, 1.0, 1.0, 1.0], [3.0] * 4])
@@ -222,7 +222,7 @@ def test_what_stops_half_way_leaves_the_old_file(
     def stops(*_: object) -> None:
         raise raised
 
-    monkeypatch.setattr("reports.golden._write_archive", stops)
+    monkeypatch.setattr("reports.inspect.golden._write_archive", stops)
     code, told = command(PLAIN)
     if isinstance(raised, OSError):
         assert code == USAGE

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reports.compare.pairing import stored
-from reports.exits import INCOMPLETE, OK, USAGE
+from reports.console.exits import INCOMPLETE, OK, USAGE
 from reports.history.chart import HEIGHT, WIDTH, panel, sparkline
 from reports.history.page import MOST_CELLS, MOST_GROUPS, page_of
 from reports.history.timeline import Timeline, timelines_of

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from references.verdict import VERDICTS
-from reports import known_defects as program
-from reports.defect_file import rewritten
+from references.verdict.ladder import VERDICTS
+from reports.defects import cells as program
+from reports.defects.toml import rewritten
 from reports.run.records import Run
 from suites.known_defects import Defect, Failing, fingerprint, known_defects
 
@@ -138,7 +138,7 @@ def all_implementations(run: Run) -> set[str]:
 @pytest.mark.parametrize("arguments", [[], ["one", "two"], ["--write"]])
 def test_anything_but_one_run_is_a_mistake_in_use(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main(arguments) == 2
-    assert capsys.readouterr().err == "usage: python -m reports.known_defects RUN [--write]\n"
+    assert capsys.readouterr().err == "usage: python -m reports.defects.cells RUN [--write]\n"
 
 
 def test_a_directory_that_is_no_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from reports.defect_file import rewritten
-from reports.law_defects import main, measured_fields
+from reports.defects.laws import main, measured_fields
+from reports.defects.toml import rewritten
 from suites.known_defects import FILE
-from suites.laws.known_breaches import TABLE
+from suites.laws.known_law_defects import TABLE
 from suites.tests.test_known_breaches import ENTRY, broken, read
 
 OTHER = '# A comment that stays.\n\n[[defect]]\nid = "one"\nprofile = "kept"\nfingerprint = "kept"\n'
@@ -23,7 +23,7 @@ def test_figures_are_put_into_their_entry_alone() -> None:
 
 
 def test_the_figures_are_those_of_the_breaches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.law_defects.profile_of", lambda framework: f"a machine with {framework}")
+    monkeypatch.setattr("reports.defects.laws.profile_of", lambda framework: f"a machine with {framework}")
     entry = read(tmp_path)
     fields = measured_fields(entry, [broken(size=4.0), broken("axis", size=math.inf)])
     assert fields["profile"] == '"a machine with torch"'
@@ -48,7 +48,7 @@ def test_figures_of_a_version_without_any_are_shown_and_not_written(
         "profile_of": lambda framework: "here",
         "versions_of": lambda framework: {framework: version},
     }.items():
-        monkeypatch.setattr(f"reports.law_defects.{name}", value)
+        monkeypatch.setattr(f"reports.defects.laws.{name}", value)
     assert main(["torch", "--write"]) == 0
     assert capsys.readouterr().out.startswith('one  "here"  [3, 3]  1  ')
     assert (file.read_text(encoding="utf-8") != text) == written
@@ -61,4 +61,4 @@ def test_nothing_is_changed_without_figures() -> None:
 
 def test_an_unknown_framework_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tensorflow"]) == 2
-    assert "usage: python -m reports.law_defects [--write] [torch | jax | scipy | numpy]" in capsys.readouterr().err
+    assert "usage: python -m reports.defects.laws [--write] [torch | jax | scipy | numpy]" in capsys.readouterr().err

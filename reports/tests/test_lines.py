@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.console import PlainConsole, plain
-from reports.lines import LONGEST, say, tell
+from reports.console.lines import LONGEST, say, tell
+from reports.console.tables import PlainConsole, plain
 from reports.tests.conftest import Command
 from reports.tests.synthetic import cell, line, write_run
 

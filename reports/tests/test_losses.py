@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from reports.losses import inabilities
-from reports.measuring import Lost
+from reports.measure.losses import inabilities
+from reports.measure.run import Lost
 from reports.run.records import Record
 from reports.tests.synthetic import record
-from suites.plan import Cell
+from suites.plan.cell import Cell
 
 QUANTITIES, FORMATS, LAYOUTS = ("forward", "vjp", "jvp"), ("binary32", "bfloat16"), ("last", "inner", "column")
 CELLS = [

@@ -23,9 +23,9 @@ from reports.causes.bisect import Bisection, Step
 from reports.causes.causes import causes_of
 from reports.compare.allowed import read_entries
 from reports.compare.comparison import compare_runs
-from reports.compare.page import page_of as compare_page_of
 from reports.compare.pairing import stored
-from reports.facts import prose
+from reports.comparison_pages.page import page_of as compare_page_of
+from reports.facts import captions
 from reports.facts.page import page_of
 from reports.facts.sentences import Sentence, code, listed, together
 from reports.history.page import page_of as history_page_of
@@ -181,7 +181,7 @@ def shown_after_text(value: str) -> str:
 
 def rendered(name: str, page: Any, kind: str) -> str:
     environment = {"md": markdown, "html": html}[kind].environment()
-    text: str = environment.get_template(f"{name}.{kind}.j2").render(page=page, prose=prose)
+    text: str = environment.get_template(f"{name}.{kind}.j2").render(page=page, prose=captions)
     return text
 
 

@@ -15,22 +15,22 @@ import numpy as np
 import pytest
 from cachetools import LRUCache
 
-from reports.exits import INCOMPLETE, OK, USAGE
-from reports.measuring import Outcome, run_measurements
-from reports.replay import replayed
+from reports.console.exits import INCOMPLETE, OK, USAGE
+from reports.inspect.replay import replayed
+from reports.measure.run import Outcome, run_measurements
 from reports.run.manifest import version_text
 from reports.run.reader import read_lost, read_manifest, read_run
 from reports.run.records import LostCell, Run, RunError
 from reports.run.writer import RunWriter
 from reports.tests.conftest import Command
 from reports.tests.test_cli import TINY, TINY_CELLS
-from reports.verbs import shares
-from suites import judging
+from reports.verbs.measure import shares
+from suites.driver.pool import stop_workers
+from suites.driver.tasks import Answer, Loss, Task
 from suites.implementations.catalogue import CATALOGUE, why_not_measured, why_skipped
 from suites.inputs.batch import batch_of
-from suites.plan import Selection
-from suites.pool import stop_workers
-from suites.tasks import Answer, Loss, Task
+from suites.plan.cell import Selection
+from suites.scoring import output
 
 ROOT = Path(__file__).parents[2]
 ONE = Selection("smoke", quantities=("forward",), formats=("binary32",), families=("gauss1",))
@@ -104,7 +104,7 @@ def test_many_cells_that_are_lost_for_one_reason_are_counted(command: Command, t
 def test_what_a_version_does_not_have_leaves_the_run_finished_and_the_command_incomplete(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("suites.pool._Lane._attempt", none_supported)
+    monkeypatch.setattr("suites.driver.pool._Lane._attempt", none_supported)
     ran = command("measure", *TINY, "--out", "run")
     assert ran.code == INCOMPLETE
     lost = read_lost(tmp_path / "run")
@@ -322,7 +322,7 @@ def test_the_driver_imports_no_framework_and_nothing_of_the_extras(tmp_path: Pat
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from reports.verbs import measure_verb\n"
+        "from reports.verbs.measure import measure_verb\n"
         "filters = dict.fromkeys(['quantities', 'layouts', 'profiles', 'operations'], ())\n"
         "filters.update(formats=('binary32',), families=('special',), frameworks=('numpy', *sys.argv[2:]))\n"
         "out = Path(sys.argv[1])\n"
@@ -350,7 +350,7 @@ def test_shares_of_time_are_of_the_work_and_waiting_is_told_apart() -> None:
 
 def test_a_runs_seconds_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # What this process has judged before would be judged without a reference.
-    monkeypatch.setattr(judging, "_JUDGED", LRUCache(1 << 28, getsizeof=judging._size))
+    monkeypatch.setattr(output, "_JUDGED", LRUCache(1 << 28, getsizeof=output._size))
     finished = measured(tmp_path / "run").run
     seconds = finished.manifest.seconds
     assert {"total", "evaluation", "reference", "certification", "judging", "writing", "idle"} <= set(seconds)

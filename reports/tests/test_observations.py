@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from reports import html, markdown
-from reports.facts.unpromised import changes_of
+from reports.facts.observations import changes_of
 from reports.run.reader import read_observations, read_run
 from reports.run.records import Run, RunError
 from reports.run.writer import RunWriter
 from reports.tests.synthetic import MANIFEST
-from suites.laws.unpromised import Observation
+from suites.laws.observations import Observation
 
 SEEN = Observation(
     what="the number of threads",

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reports.exits import OK, USAGE
+from reports.console.exits import OK, USAGE
 from reports.files import replace_file, write_atomically
 from reports.run.records import Run, RunError
 from reports.tests.conftest import Command

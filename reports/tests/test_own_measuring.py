@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from references.float_state import what_is_off
-from reports.exits import INCOMPLETE, OK, USAGE
+from references.ieee.float_state import what_is_off
+from reports.console.exits import INCOMPLETE, OK, USAGE
 from reports.run.reader import read_lost, read_run
 from reports.tests.conftest import Command
 from reports.tests.test_cli import TINY
+from suites.driver.own_functions import declared
+from suites.driver.pool import stop_workers
 from suites.implementations.implementation import Implementation
-from suites.own import declared
-from suites.pool import stop_workers
 
 SOUND = """
 import numpy as np
@@ -121,7 +121,7 @@ def test_a_file_that_is_edited_during_a_run_is_not_measured_as_it_was(
         file.write_text(SOUND.replace("return e", "return 0 * e"), encoding="utf-8")
         return found
 
-    monkeypatch.setattr("reports.measuring.declared", edited_by_now)
+    monkeypatch.setattr("reports.measure.run.declared", edited_by_now)
     ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--operation", "softmax", "--out", "run")
     assert ran.code == USAGE
     assert ran.complaint() == "own.py changed while run was measured; run the same command again"
@@ -136,7 +136,7 @@ def test_a_function_that_has_lost_every_cell_is_not_observed_as_well(
 ) -> None:
     """Its evaluations would cost as many workers again."""
     observed: list[list[Implementation]] = []
-    monkeypatch.setattr("reports.measuring.observe", lambda measured, *rest: observed.append(measured))
+    monkeypatch.setattr("reports.measure.run.observe", lambda measured, *rest: observed.append(measured))
     (tmp_path / "own.py").write_text("def softmax(x, axis):\n    raise KeyboardInterrupt\n", encoding="utf-8")
     ran = command("measure", *TINY, "--implementation", "own.py:softmax", "--operation", "softmax", "--out", "run")
     assert ran.code == INCOMPLETE
@@ -152,7 +152,7 @@ def test_a_function_that_has_lost_every_cell_is_not_observed_as_well(
 def test_a_driver_that_computes_otherwise_refuses(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("references.float_state.what_is_off", lambda: "subnormal results are flushed to zero")
+    monkeypatch.setattr("references.ieee.float_state.what_is_off", lambda: "subnormal results are flushed to zero")
     ran = command("measure", *TINY, "--out", "run")
     assert ran.code == USAGE
     assert ran.complaint().startswith(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from references.formats import BFLOAT16, BINARY32
-from references.verdict import VERDICTS
+from references.verdict.ladder import VERDICTS
 from reports import html, markdown
 from reports.facts.implemented import implemented_of
 from reports.facts.page import Page, page_of
@@ -20,9 +20,9 @@ from reports.facts.special_values import special_values_of
 from reports.facts.summary import summary_of
 from reports.facts.tally import entry_of, ordinary, special_values
 from reports.facts.timing_lines import conclusion_of, timing_line
-from reports.facts.wording import MEANINGS, decimal, lengths, listing, shortened, significant
 from reports.facts.worst_cases import MOST_SHOWN, worst_cases
 from reports.run.records import Manifest, Record, Run, Timing, Unmeasured, Worst
+from reports.wording import MEANINGS, decimal, lengths, listing, shortened, significant
 
 WORST = Worst(
     row=0,

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from references.formats import FormatError
-from reports.explain import ExplainError
-from reports.path_explanation import as_json, explained_paths, parse_shape, tables
+from reports.inspect.explain import ExplainError
+from reports.inspect.explain_paths import as_json, explained_paths, parse_shape, tables
 from suites.implementations.catalogue import why_not_measured
 from suites.paths.registry import registry
 
@@ -20,7 +20,9 @@ from suites.paths.registry import registry
 @pytest.fixture
 def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without PyTorch: the registry alone, under AVX2 and one thread."""
-    monkeypatch.setattr("reports.path_explanation.why_not_measured", lambda framework: f"{framework} is not installed")
+    monkeypatch.setattr(
+        "reports.inspect.explain_paths.why_not_measured", lambda framework: f"{framework} is not installed"
+    )
 
 
 def shown(*arguments: Any, **named: Any) -> str:
@@ -67,7 +69,7 @@ def test_binary64_has_half_the_lanes_and_adds_them_up_in_sequence() -> None:
 
 
 def test_another_version_than_the_registrys_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.path_explanation.versions_of", lambda framework: {"numpy": "1.26.4"})
+    monkeypatch.setattr("reports.inspect.explain_paths.versions_of", lambda framework: {"numpy": "1.26.4"})
     (found,) = explained_paths((2, 3), 1, "binary32", frameworks=["numpy"]).frameworks
     assert found.notes == (f"the registry was read and observed in numpy {registry().read['numpy']}, this is 1.26.4",)
 

@@ -16,8 +16,9 @@ import pytest
 
 from reports.run.reader import read_run
 from suites.implementations.catalogue import CATALOGUE
-from suites.measure import input_of
-from suites.plan import Cell, Selection, cells
+from suites.plan.cell import Cell, Selection
+from suites.plan.cells import cells
+from suites.scoring.cell import input_of
 
 ROOT = Path(__file__).parents[2]
 LAST_WORDS = {

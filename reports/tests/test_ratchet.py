@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from reports.baseline import Baseline, baseline_lines, read_baseline
+from reports.compare.baseline import Baseline, baseline_lines, read_baseline
 from reports.compare.judgement import Change
 from reports.compare.pairing import stored
-from reports.measuring import run_measurements
-from reports.ratchet import Ratchet, Told, failure
+from reports.compare.ratchet import Ratchet, Told, failure
+from reports.measure.run import run_measurements
 from reports.tests.synthetic import Line, cell, figures_of_line, line, write_run
 from suites.implementations.catalogue import user_implementation
-from suites.plan import Cell, Selection
+from suites.plan.cell import Cell, Selection
 
 ROOT = Path(__file__).parents[2]
 HERE = "Some CPU; threads 1"

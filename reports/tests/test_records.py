@@ -13,18 +13,18 @@ import pytest
 
 from references.formats import BINARY32, FORMATS
 from reports.files import write_atomically
-from reports.measurable import measurable
-from reports.measuring import run_measurements
+from reports.inspect.measurable import measurable
+from reports.measure.run import run_measurements
 from reports.run.from_measurement import record_of
 from reports.run.reader import read_manifest, read_run
 from reports.run.records import LONGEST_INLINE, SCHEMA, Manifest, Record, Run, RunError
 from reports.run.writer import RunWriter
+from suites.driver.pool import evaluate
+from suites.driver.tasks import Answer, Task
 from suites.implementations.catalogue import CATALOGUE
 from suites.inputs.batch import batch_of
-from suites.measure import measure
-from suites.plan import Cell, Selection
-from suites.pool import evaluate
-from suites.tasks import Answer, Task
+from suites.plan.cell import Cell, Selection
+from suites.scoring.cell import measure
 
 
 def lines_of(run: Run, name: str = "cells.jsonl") -> list[str]:
@@ -426,7 +426,7 @@ def test_only_what_is_missing_is_measured(copied: Run, monkeypatch: pytest.Monke
         seen.extend(f"{r.implementation} {r.operation} {r.quantity} {r.layout}" for r in task.requests)
         return evaluate(task)
 
-    monkeypatch.setattr("reports.measuring.evaluate", counted)
+    monkeypatch.setattr("reports.measure.run.evaluate", counted)
     implementations = [CATALOGUE[name] for name in copied.manifest.implementations]
     selection = Selection(copied.manifest.tier, **{n: tuple(v) for n, v in copied.manifest.selection.items()})
     outcome = run_measurements(copied.path, implementations, selection, lambda *_: None)

@@ -14,9 +14,9 @@ import mpmath
 import pytest
 
 from references.formats import format_named
-from reports.replay import replayed, script_for
+from reports.inspect.replay import replayed, script_for
 from reports.run.records import Record, Run, RunError
-from suites.plan import Selection
+from suites.plan.cell import Selection
 
 Measured = Callable[[str, Selection], Run]
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from reports.compare.comparison import compare_runs
-from reports.exits import INCOMPLETE, OK, USAGE, WORSE
-from reports.replay import replayed
+from reports.console.exits import INCOMPLETE, OK, USAGE, WORSE
+from reports.inspect.replay import replayed
 from reports.run import content as run_content
 from reports.run.content import suite_content
 from reports.run.reader import read_manifest, read_run
@@ -26,8 +26,8 @@ from reports.run.writer import RunWriter
 from reports.tests.conftest import Command
 from reports.tests.synthetic import cell, line, write_run
 from reports.tests.test_cli import TINY
-from suites.environment import commit_of
-from suites.reading import UNSETTLED
+from suites.worker.environment import commit_of
+from suites.worker.files_read import UNSETTLED
 
 GOOD = """
 import numpy as np

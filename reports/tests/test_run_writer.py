@@ -15,7 +15,7 @@ import pytest
 
 from reports.audit.session import begin
 from reports.audit.sides import Side
-from reports.exits import OK, USAGE
+from reports.console.exits import OK, USAGE
 from reports.run.reader import read_manifest, read_observations, read_run
 from reports.run.records import LostCell, Record, Run, RunError
 from reports.run.writer import RunWriter

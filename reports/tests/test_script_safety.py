@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from reports.replay import script_for
+from reports.inspect.replay import script_for
+from reports.inspect.replay_case import script_case
 from reports.run.records import Record, Run, RunError
-from reports.script_case import script_case
 from reports.tests.conftest import Command
 from reports.tests.synthetic import cell as synthetic_cell
 from reports.tests.synthetic import line, write_run

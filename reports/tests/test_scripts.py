@@ -11,13 +11,13 @@ from typing import Any
 import mpmath
 import pytest
 
-from reports.replay import script_for
+from reports.inspect.replay import script_for
 from reports.run.from_measurement import record_of
 from reports.run.records import Record, Run
 from suites.implementations.catalogue import CATALOGUE, versions_of, why_not_measured, why_skipped
 from suites.inputs.layouts import LAYOUTS, means_something_to
-from suites.measure import evaluator_of, input_of, output_of, score
-from suites.plan import Cell
+from suites.plan.cell import Cell
+from suites.scoring.cell import evaluator_of, input_of, output_of, score
 
 
 def recorded(name: str, quantity: str, layout: str, folder: Path, **changes: Any) -> Record:

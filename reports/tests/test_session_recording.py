@@ -12,12 +12,12 @@ import pytest
 from reports.run.reader import read_run
 from reports.run.records import RunError
 from reports.session.recording import CellTeller, Recording
+from suites.driver.pool import stop_workers
+from suites.driver.tasks import Loss
 from suites.implementations.catalogue import CATALOGUE
-from suites.laws.requirements import LostEvaluation, Session
-from suites.laws.unpromised import Observation
-from suites.plan import Cell, Selection
-from suites.pool import stop_workers
-from suites.tasks import Loss
+from suites.laws.observations import Observation
+from suites.plan.cell import Cell, Selection
+from suites.session import LostEvaluation, Session
 
 SELECTION = Selection("smoke", formats=("binary32",), families=("gauss1",), layouts=("last",), operations=("softmax",))
 

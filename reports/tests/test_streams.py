@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from reports.exits import USAGE
+from reports.console.exits import USAGE
+from reports.console.streams import READER_GONE, OutputFailed, ReaderGone, flush_output, guard_streams
 from reports.run.records import Run
-from reports.streams import READER_GONE, OutputFailed, ReaderGone, flush_output, guard_streams
 from reports.tests.conftest import Command
 
 ROOT = Path(__file__).parents[2]
@@ -135,7 +135,7 @@ def test_an_encoding_that_lacks_a_character_gets_it_spelt_out(tmp_path: Path, fi
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_what_is_written_first_comes_first(unbuffered: str) -> None:
     program = (
-        "import sys; from reports.streams import guard_streams; guard_streams();"
+        "import sys; from reports.console.streams import guard_streams; guard_streams();"
         "print('1', file=sys.stderr); print('2', flush=True); print('3', file=sys.stderr); print('4' * 200_000)"
     )
     done = subprocess.run(
@@ -155,7 +155,7 @@ def test_what_is_written_first_comes_first(unbuffered: str) -> None:
 @pytest.fixture
 def guarded(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Any]:
     """Standard output that is written to another descriptor."""
-    from reports import streams
+    from reports.console import streams
 
     def guard(descriptor: int) -> Any:
         monkeypatch.setattr(sys, "stdout", streams._guarded(None, streams._Output(descriptor, None)))

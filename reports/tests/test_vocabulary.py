@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from references.problem import OPERATIONS, QUANTITIES
+from references.functions import OPERATIONS, QUANTITIES
 from reports.cli import _Words, cli
-from reports.exits import OK
+from reports.console.exits import OK
 from reports.run.records import Run
 from reports.tests.conftest import Command
 from reports.vocabulary import WORDS, known
@@ -17,7 +17,8 @@ from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS
 from suites.inputs import special
 from suites.inputs.families import FAMILIES, WIDE
 from suites.inputs.layouts import LAYOUTS
-from suites.plan import Selection, cells
+from suites.plan.cell import Selection
+from suites.plan.cells import cells
 
 FILTERS = ("framework", "operation", "quantity", "format", "layout", "family")
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from references import doubledouble as dd
-from references import elementary
 from references.formats import Bits, Floats, Format
+from references.ieee import doubledouble as dd
+from references.ieee import elementary
 from suites.inputs.cotangents import KINDS, vectors_of
 from suites.inputs.families import FAMILIES, logits_of, underflow_depth
 from suites.inputs.integers import below, draws, gauss, seed_of, uniform

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from references.bulk import tiles
+from references.bulk.batches import tiles
 from references.formats import BINARY32, BINARY64, Format
-from references.problem import OPERATIONS
+from references.functions import OPERATIONS
 
 _ELEMENTS = 10**8
 

@@ -12,11 +12,11 @@ from typing import Any
 import flint
 import pytest
 
-from references import oracle_sums
-from references.bulk import reference, references_of, tiles
+from references.bulk.batches import reference, references_of, tiles
 from references.formats import BFLOAT16, BINARY32, BINARY64, Floats, Format
-from references.oracle import correctly_rounded
-from references.problem import OPERATIONS, Problem
+from references.functions import OPERATIONS, Problem
+from references.oracle import sums
+from references.oracle.certified import correctly_rounded
 from suites.inputs.families import logits_of
 
 # Processor time: other programs on the machine don't count.
@@ -60,8 +60,8 @@ def _timed(benchmark: Any, name: str, elements: int, run: Callable[[], Any]) -> 
 
 
 def _certify(*problems: Problem) -> None:
-    oracle_sums.exponentials.cache_clear()
-    oracle_sums.mean_of.cache_clear()
+    sums.exponentials.cache_clear()
+    sums.mean_of.cache_clear()
     for problem in problems:
         correctly_rounded(problem, BINARY64)
 

@@ -11,8 +11,13 @@ import pytest
 
 @pytest.mark.parametrize(
     "arguments",
-    [["-c", "pass"], ["-c", "import references"], ["-c", "import references.bulk"], ["-m", "reports", "--help"]],
-    ids=["python alone", "import references", "import references.bulk", "softmax-accuracy --help"],
+    [
+        ["-c", "pass"],
+        ["-c", "import references"],
+        ["-c", "import references.bulk.batches"],
+        ["-m", "reports", "--help"],
+    ],
+    ids=["python alone", "import references", "import references.bulk.batches", "softmax-accuracy --help"],
 )
 def bench_startup(benchmark: Any, arguments: list[str]) -> None:
     benchmark.pedantic(lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True), rounds=7)

@@ -22,13 +22,13 @@ from pathlib import Path
 
 import click
 
-from references import bulk
-from references.bulk import reference
-from references.cached import fingerprint
+from references.bulk import batches
+from references.bulk.batches import reference
+from references.bulk.cache import fingerprint
 from references.formats import FORMATS, Floats, format_named
-from references.problem import OPERATIONS, QUANTITIES, needs_cotangent, needs_tangent
+from references.functions import OPERATIONS, QUANTITIES, needs_cotangent, needs_tangent
 from suites.benchmarks.adversarial import block, shape_of
-from suites.benchmarks.judging import disagreements
+from suites.benchmarks.agreement import disagreements
 
 # Elements in a block of rows, and blocks that a process takes at a time.
 _SIZE = 512
@@ -115,7 +115,7 @@ def run(
     questions: list[Question], elements: int, jobs: int, keep: Path | None, say: Callable[[str], None]
 ) -> dict[Question, Tally]:
     """The tally of every question; those that are answered in ``keep`` are not asked again."""
-    code = fingerprint(Path(bulk.__file__).parent)
+    code = fingerprint(Path(batches.__file__).parents[1])
     answered = _answered(keep, elements, code)
     for question, tally in _tallies([q for q in questions if q not in answered], elements, jobs):
         answered[question] = tally

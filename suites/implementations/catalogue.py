@@ -107,7 +107,7 @@ def settings_of(framework: str) -> dict[str, str]:
 
 def settings_module(framework: str) -> Any:
     """The module that reads back what a framework has chosen; imports the framework."""
-    modules = {"torch": "torch_settings", "jax": "jax_settings", "numpy": "numpy_settings", "scipy": "scipy_settings"}
+    modules = {"torch": "torch.settings", "jax": "jax.settings", "numpy": "numpy.settings", "scipy": "scipy.settings"}
     return _module(modules[framework])
 
 
@@ -119,9 +119,9 @@ def _module(name: str) -> Any:
 
 _DERIVED = (*VALUES, *DERIVATIVES)
 _OWN_MODULES = {
-    "torch": ("torch_eager", _DERIVED, FOUR_FORMATS),
-    "jax": ("jax_nn", _DERIVED, FOUR_FORMATS),
-    "numpy": ("numpy_recipes", VALUES, THREE_FORMATS),
+    "torch": ("torch.eager", _DERIVED, FOUR_FORMATS),
+    "jax": ("jax.nn", _DERIVED, FOUR_FORMATS),
+    "numpy": ("numpy.recipes", VALUES, THREE_FORMATS),
 }
 
 
@@ -133,7 +133,8 @@ def user_implementation(where: str, framework: str, operation: str | None) -> Im
     """``FILE.py:NAME``, a callable NAME(x, axis) on arrays of the framework; gradients by its autodiff.
 
     The operation is taken from NAME where it is not given.  The file is not imported: workers alone do that, and
-    ``suites.own.declared`` has one tell what is in it.  Raises UnknownName for a file, framework or name that can't be.
+    ``suites.driver.own_functions.declared`` has one tell what is in it.  Raises UnknownName for a file, framework or
+    name that can't be.
     """
     file, colon, function = where.rpartition(":")
     if not colon or not file.endswith(".py") or not function.isidentifier():

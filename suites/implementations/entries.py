@@ -44,7 +44,7 @@ def _recipe(name: str, calls: Mapping[str, str]) -> Implementation:
     return Implementation(
         f"numpy/{name}",
         "numpy",
-        "numpy_recipes",
+        "numpy.recipes",
         calls,
         quantities=(*VALUES, *FIRST_DERIVATIVES),
         formats=THREE_FORMATS,
@@ -62,7 +62,7 @@ def _dtype_argument(given: str, returned: str, call: str) -> Implementation:
     widens = returned == "binary64" or given in ("binary16", "bfloat16")
     return _torch(
         f"{given}-to-{returned}",
-        "torch_dtypes",
+        "torch.dtypes",
         _calls(call),
         formats=(returned,),
         quantities=(*VALUES, *(FIRST_DERIVATIVES if widens else ("jvp",))),
@@ -72,26 +72,26 @@ def _dtype_argument(given: str, returned: str, call: str) -> Implementation:
 
 
 _TORCH = (
-    _torch("eager", "torch_eager", _calls("torch.{}(x, dim)"), main=True),
-    _torch("log-of-softmax", "torch_eager", {"log_softmax": "torch.log(torch.softmax(x, dim))"}, main=True),
-    _torch("x-minus-logsumexp", "torch_eager", _by_exponential("torch.{}(x - torch.logsumexp(x, dim, keepdim=True))")),
+    _torch("eager", "torch.eager", _calls("torch.{}(x, dim)"), main=True),
+    _torch("log-of-softmax", "torch.eager", {"log_softmax": "torch.log(torch.softmax(x, dim))"}, main=True),
+    _torch("x-minus-logsumexp", "torch.eager", _by_exponential("torch.{}(x - torch.logsumexp(x, dim, keepdim=True))")),
     _torch(
         "compile",
-        "torch_compile",
+        "torch.compiled",
         _calls("torch.compile(torch.{}, dynamic=False)(x, dim)"),
         quantities=(*VALUES, *FIRST_DERIVATIVES),
         needs=(COMPILER,),
     ),
     _torch(
         "compile-dynamic",
-        "torch_compile",
+        "torch.compiled",
         _calls("torch.compile(torch.{}, dynamic=True)(x, dim)"),
         quantities=(*VALUES, "vjp"),
         needs=(COMPILER,),
     ),
     _torch(
         "compile-x-over-3",
-        "torch_compile",
+        "torch.compiled",
         _calls("torch.compile(lambda x: torch.{}(x / 3, dim))(x)"),
         quantities=VALUES,  # a gradient has a division of its own, which the bounds know nothing of
         formats=tuple(_DRAWN_TO_TRIPLE),
@@ -99,35 +99,35 @@ _TORCH = (
         special_rows=False,
         needs=(COMPILER,),
     ),
-    _torch("vmap", "torch_eager", _calls("torch.vmap(lambda row: torch.{}(row, 0))(x)")),
+    _torch("vmap", "torch.eager", _calls("torch.vmap(lambda row: torch.{}(row, 0))(x)")),
     _torch(
         "func.jvp-of-vjp",
-        "torch_derivatives",
+        "torch.derivatives",
         _calls("torch.func.jvp(lambda x: torch.func.vjp(torch.{}, x)[1](g), (x,), (t,))"),
         quantities=("hvp",),
     ),
     _torch(
         "autograd.functional.jvp",
-        "torch_derivatives",
+        "torch.derivatives",
         _calls("torch.autograd.functional.jvp(lambda x: torch.{}(x, dim), x, t)"),
         quantities=("jvp",),
     ),
-    _torch("out", "torch_storage", _calls("torch.{}(x, dim, out=out)"), quantities=VALUES),
+    _torch("out", "torch.storage", _calls("torch.{}(x, dim, out=out)"), quantities=VALUES),
     _dtype_argument("binary16", "binary32", "torch.{}(x.half(), dim, dtype=torch.float32)"),
     _dtype_argument("bfloat16", "binary32", "torch.{}(x.bfloat16(), dim, dtype=torch.float32)"),
     _dtype_argument("binary32", "binary64", "torch.{}(x.float(), dim, dtype=torch.float64)"),
     _dtype_argument("binary32", "binary16", "torch.{}(x.float(), dim, dtype=torch.float16)"),
     _dtype_argument("binary32", "bfloat16", "torch.{}(x.float(), dim, dtype=torch.bfloat16)"),
-    _torch("masked", "torch_masks", _calls("torch.masked.{}(x, dim, mask=mask)"), values_only=("log_softmax",)),
+    _torch("masked", "torch.masks", _calls("torch.masked.{}(x, dim, mask=mask)"), values_only=("log_softmax",)),
     _torch(
         "_masked_softmax",
-        "torch_masks",
+        "torch.masks",
         {"softmax": "torch._masked_softmax(x, ~mask, dim, 2)"},
         quantities=(*VALUES, "vjp"),
     ),
     _torch(
         "sparse",
-        "torch_storage",
+        "torch.storage",
         _calls("torch.sparse.{}(x.to_sparse(), dim)"),
         quantities=(*VALUES, "vjp"),
         formats=("binary64", "binary32"),
@@ -135,7 +135,7 @@ _TORCH = (
     ),
     _torch(
         "mkldnn",
-        "torch_storage",
+        "torch.storage",
         {"softmax": "torch.softmax(x.to_mkldnn(), dim)"},
         quantities=VALUES,
         formats=("binary32",),  # what oneDNN takes of the others depends on the processor
@@ -143,26 +143,26 @@ _TORCH = (
 )
 
 _JAX = (
-    _jax("eager", "jax_nn", _calls("jax.nn.{}(x, axis)"), main=True),
-    _jax("jit", "jax_nn", _calls("jax.jit(jax.nn.{})(x, axis)"), main=True),
+    _jax("eager", "jax.nn", _calls("jax.nn.{}(x, axis)"), main=True),
+    _jax("jit", "jax.nn", _calls("jax.jit(jax.nn.{})(x, axis)"), main=True),
     _jax(
         "eager-custom-jvp",
-        "jax_nn",
+        "jax.nn",
         {"softmax": "jax.nn.softmax(x, axis) under JAX_SOFTMAX_CUSTOM_JVP=1"},
         quantities=(*FIRST_DERIVATIVES, "hvp"),
         main=True,
     ),
     _jax(
         "jit-custom-jvp",
-        "jax_nn",
+        "jax.nn",
         {"softmax": "jax.jit(jax.nn.softmax)(x, axis) under JAX_SOFTMAX_CUSTOM_JVP=1"},
         quantities=(*FIRST_DERIVATIVES, "hvp"),
         main=True,
     ),
-    _jax("log-of-softmax", "jax_nn", {"log_softmax": "jax.jit(lambda x: jnp.log(jax.nn.softmax(x, axis)))"}, main=True),
+    _jax("log-of-softmax", "jax.nn", {"log_softmax": "jax.jit(lambda x: jnp.log(jax.nn.softmax(x, axis)))"}, main=True),
     _jax(
         "x-minus-logsumexp",
-        "jax_variants",
+        "jax.variants",
         {
             operation: f"jax.jit(lambda x: {formula})"
             for operation, formula in _by_exponential(
@@ -170,11 +170,11 @@ _JAX = (
             ).items()
         },
     ),
-    _jax("jit-where", "jax_variants", _calls("jax.jit(jax.nn.{})(x, axis, where=mask)"), values_only=("log_softmax",)),
-    _jax("jit-vmap", "jax_variants", _calls("jax.jit(jax.vmap(jax.nn.{}))(x)")),
+    _jax("jit-where", "jax.variants", _calls("jax.jit(jax.nn.{})(x, axis, where=mask)"), values_only=("log_softmax",)),
+    _jax("jit-vmap", "jax.variants", _calls("jax.jit(jax.vmap(jax.nn.{}))(x)")),
     _jax(
         "jit-x-over-3",
-        "jax_variants",
+        "jax.variants",
         _calls("jax.jit(lambda x: jax.nn.{}(x / 3, axis))(x)"),
         quantities=VALUES,
         formats=tuple(_DRAWN_TO_TRIPLE),
@@ -187,7 +187,7 @@ _SCIPY = (
     Implementation(
         "scipy",
         "scipy",
-        "scipy_special",
+        "scipy.special",
         _calls("scipy.special.{}(x, axis)"),
         quantities=VALUES,
         formats=THREE_FORMATS,
@@ -196,7 +196,7 @@ _SCIPY = (
     Implementation(
         "scipy/x-minus-logsumexp",
         "scipy",
-        "scipy_special",
+        "scipy.special",
         _by_exponential("np.{}(x - scipy.special.logsumexp(x, axis, keepdims=True))"),
         quantities=VALUES,
         formats=THREE_FORMATS,
@@ -204,7 +204,7 @@ _SCIPY = (
     Implementation(
         "scipy/torch-arrays",
         "scipy",
-        "scipy_arrays",
+        "scipy.arrays",
         _calls("scipy.special.{}(torch.asarray(x), axis) under SCIPY_ARRAY_API=1"),
         quantities=VALUES,
         needs=("torch",),
@@ -213,7 +213,7 @@ _SCIPY = (
     Implementation(
         "scipy/jax-arrays",
         "scipy",
-        "scipy_arrays",
+        "scipy.arrays",
         _calls("scipy.special.{}(jnp.asarray(x), axis) under SCIPY_ARRAY_API=1"),
         quantities=VALUES,
         needs=("jax",),

@@ -62,7 +62,7 @@ class Implementation:
     def evaluator(self) -> Evaluator:
         """The evaluator of one of the suite's own; imports the framework.  Raises what the import raises.
 
-        A user's function is evaluated by workers alone, which import its file (suites/own.py).
+        A user's function is evaluated by workers alone, which import its file (suites/driver/own_functions.py).
         """
         assert self.own is None
         module = importlib.import_module(f"suites.implementations.{self.module}")

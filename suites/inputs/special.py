@@ -1,6 +1,6 @@
 """Special values: rows with NaN, infinities and extreme numbers, and what the contract says of them.
 
-The contract is that of references.problem; where a framework documents or has settled on another answer, the table
+The contract is that of references.functions; where a framework documents or has settled on another answer, the table
 below says so, per class of logit.  docs/special-values.md shows both, and a test keeps them equal.
 """
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from references.bulk.exact_pairs import Reference
 from references.formats import BINARY32, Bits, Floats, Format
-from references.reference import Reference
 
 FAMILY = "special"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from references.bulk import reference
+from references.bulk.batches import reference
+from references.bulk.exact_pairs import Reference
 from references.formats import BINARY32
-from references.reference import Reference
 from suites.inputs import special
 
 _N = 3

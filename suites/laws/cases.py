@@ -8,10 +8,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from references.arithmetic import Arithmetic, compute_arithmetic, storage_arithmetic
+from references.bounds.error_model import Arithmetic, compute_arithmetic, storage_arithmetic
 from references.formats import Floats, Format, compute_format
-from references.identity import Difference, Evaluate, Identity
-from references.law_case import Case
+from references.laws.case import Case
+from references.laws.identity import Difference, Evaluate, Identity
 from suites.laws.comparing import beyond
 from suites.laws.evaluation import Evaluations
 from suites.laws.inputs import Input, lengths_of, mixed

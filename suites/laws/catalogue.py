@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from suites.laws import edges, gradients, identities, layouts, repeated, values, widths
+from suites.laws import edge_cases, gradients, identities, independence, layouts, values, widths
 from suites.laws.law import Law
 
-GROUPS: tuple[ModuleType, ...] = (repeated, layouts, values, identities, gradients, widths, edges)
+GROUPS: tuple[ModuleType, ...] = (independence, layouts, values, identities, gradients, widths, edge_cases)
 
 LAWS: tuple[Law, ...] = tuple(law for group in GROUPS for law in group.LAWS)
 

@@ -9,18 +9,18 @@ from typing import Any
 from cachetools import LRUCache
 
 from references.formats import Bits
+from suites.driver.availability import admitted
+from suites.driver.own_functions import request_for
+from suites.driver.pool import evaluate
+from suites.driver.profiles import Profile
+from suites.driver.tasks import Answer, Loss, Task
 from suites.implementations.call import AnyBits
-from suites.introduction import Introduction
 from suites.laws.inputs import Input
-from suites.laws.requirements import LostEvaluation, answer_of
 from suites.laws.subjects import Subject
-from suites.measure import proven_flush
-from suites.own import request_for
 from suites.paths.taken import Step
-from suites.pool import evaluate
-from suites.profiles import Profile
-from suites.roster import admitted
-from suites.tasks import Answer, Loss, Task
+from suites.scoring.cell import proven_flush
+from suites.session import LostEvaluation, answer_of
+from suites.worker.self_report import Introduction
 
 # Elements of results that are kept: a law's neighbours ask for the same rows.
 _MOST_KEPT = 1 << 22

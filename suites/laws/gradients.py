@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from references.formats import Bits
-from references.gradient_identities import GRADIENTS
+from references.laws.gradients import GRADIENTS
 from suites.laws.cases import law_of
 from suites.laws.comparing import refused, unequal
 from suites.laws.evaluation import Evaluations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from references.value_identities import VALUES
+from references.laws.values import VALUES
 from suites.laws.cases import law_of
 
 # P8 is said of rows by themselves, P16 of functions and parts of rows.

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from references.bounds import bound, compute_arithmetic, says_nothing, storage_arithmetic
+from references.bounds.of_function import bound, compute_arithmetic, says_nothing, storage_arithmetic
 from references.formats import Bits, Floats, compute_format, format_named
-from suites.exact import exact_of
 from suites.inputs.batch import Batch
 from suites.inputs.cotangents import vectors_of
 from suites.inputs.families import logits_of
 from suites.laws.subjects import Subject
+from suites.scoring.certified_batch import exact_of
 
 _FAMILIES = ("gauss1", "gauss10", "gauss300", "dominant", "offset", "geometric", "masked", "near-tie", "equal")
 _EACH = 4

@@ -7,10 +7,10 @@ from dataclasses import replace
 from suites.implementations.catalogue import CATALOGUE
 from suites.laws.comparing import unequal
 from suites.laws.evaluation import Evaluations
+from suites.laws.independence import TWICE, apart
 from suites.laws.inputs import ROWS, input_of, lengths_of
 from suites.laws.law import BITWISE_ON_ONE_PATH, Breach, Law, worst
-from suites.laws.promises import same_code
-from suites.laws.repeated import TWICE, apart
+from suites.laws.same_path import same_code
 from suites.laws.subjects import AXES, Subject, memory_layouts
 
 # The row length whose rows meet every storage offset: no alignment is left in them.

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from references.verdict import at_least
+from references.verdict.ladder import at_least
+from suites.driver.profiles import DEFAULT, profile_named
 from suites.known_defects import Defect
-from suites.laws.requirements import BelowRequired, Session, Teller, failure_text
-from suites.measure import Measurement
-from suites.plan import Cell
-from suites.profiles import DEFAULT, profile_named
+from suites.plan.cell import Cell
+from suites.scoring.cell import Measurement
+from suites.session import BelowRequired, Session, Teller, failure_text
 
 
 def test_cell_reaches_the_required_verdict(

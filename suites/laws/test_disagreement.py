@@ -7,16 +7,17 @@ import itertools
 import numpy as np
 import pytest
 
-from references.errors import errors_of
 from references.formats import format_named
-from suites.exact import exact_of
+from references.verdict.errors import errors_of
+from suites.driver.profiles import profile_named
+from suites.driver.tasks import task_of
 from suites.implementations.catalogue import CATALOGUE
 from suites.inputs.batch import batch_of
-from suites.laws.requirements import Session, answer_of
-from suites.measure import request_of
-from suites.plan import PROFILE, Cell, rows_of
-from suites.profiles import profile_named
-from suites.tasks import task_of
+from suites.plan.cell import Cell
+from suites.plan.cells import PROFILE, rows_of
+from suites.scoring.cell import request_of
+from suites.scoring.certified_batch import exact_of
+from suites.session import Session, answer_of
 
 _PEERS = ("torch/eager", "jax/jit", "scipy", "numpy/shifted")
 

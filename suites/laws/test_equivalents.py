@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from suites.evaluation import evaluate_rows
 from suites.implementations.call import AnyBits, Call
 from suites.inputs.batch import Batch, batch_of
 from suites.inputs.layouts import axis_of, place
+from suites.worker.evaluation import evaluate_rows
 
 torch = pytest.importorskip("torch")
 
-from suites.implementations.torch_eager import (  # noqa: E402  (after the skip: it imports torch)
+from suites.implementations.torch.eager import (  # noqa: E402  (after the skip: it imports torch)
     FUNCTIONS,
     evaluate,
     evaluator,
@@ -93,7 +93,7 @@ def test_a_vmap_over_columns_differs_from_the_kernel_of_the_first_axis() -> None
 @each_format
 @pytest.mark.parametrize("layout", ["last", "inner", "middle"])
 def test_a_mask_has_the_bits_of_minus_infinity(layout: str, format_name: str) -> None:
-    from suites.implementations.torch_masks import evaluator as masked
+    from suites.implementations.torch.masks import evaluator as masked
 
     batch = batch_of("masked", format_name, 18, 33)
     for operation, quantities in (("softmax", ("forward", "vjp", "jvp", "hvp")), ("log_softmax", ("forward",))):
@@ -236,7 +236,7 @@ def _given(given: str, returned: str) -> tuple[AnyBits, AnyBits]:
 
 
 def test_a_dtype_argument_is_measured_as_it_is_called() -> None:
-    from suites.implementations.torch_dtypes import evaluator as with_dtype
+    from suites.implementations.torch.dtypes import evaluator as with_dtype
 
     wide = batch_of("gauss10", "binary32", 18, 33, "binary16")
     narrow = batch_of("gauss10", "binary16", 18, 33)

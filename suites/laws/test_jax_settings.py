@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from references.problem import QUANTITIES
-from suites.evaluation import evaluate_rows
+from references.functions import QUANTITIES
 from suites.inputs.batch import batch_of
+from suites.worker.evaluation import evaluate_rows
 
 jax = pytest.importorskip("jax")
 
 import jax.numpy as jnp  # noqa: E402  (after the skip)
 
-from suites.implementations.jax_nn import JaxEvaluator, evaluator  # noqa: E402
-from suites.implementations.jax_variants import evaluator as variant  # noqa: E402
+from suites.implementations.jax.nn import JaxEvaluator, evaluator  # noqa: E402
+from suites.implementations.jax.variants import evaluator as variant  # noqa: E402
 
 each_operation = pytest.mark.parametrize("operation", ["softmax", "log_softmax"])
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from suites.driver.profiles import DEFAULT, profile_named
 from suites.implementations.catalogue import versions_of
 from suites.laws.catalogue import GROUPS, LAWS, UnknownLaw, law_named
-from suites.laws.known_breaches import LawDefect, law_defect_of
+from suites.laws.known_law_defects import LawDefect, law_defect_of
 from suites.laws.law import BITWISE, BITWISE_ON_ONE_PATH, WITHIN
-from suites.laws.requirements import Session
+from suites.laws.observations import Observation
 from suites.laws.trials import Broken, Trial, Trials
-from suites.laws.unpromised import Observation
-from suites.plan import Selection
-from suites.profiles import DEFAULT, profile_named
+from suites.plan.cell import Selection
+from suites.session import Session
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "laws.md"
 

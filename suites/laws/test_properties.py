@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from references.formats import Bits, format_named
-from references.verdict import at_least
+from references.verdict.ladder import at_least
+from suites.driver.tasks import task_of
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special, strategies
 from suites.inputs.batch import Batch
-from suites.laws.requirements import BelowRequired, Session, answer_of, failure_text
-from suites.measure import request_of, score
-from suites.plan import FORMATS, PROFILE, Cell
-from suites.tasks import task_of
+from suites.plan.cell import FORMATS, Cell
+from suites.plan.cells import PROFILE
+from suites.scoring.cell import request_of, score
+from suites.session import BelowRequired, Session, answer_of, failure_text
 
 _IMPLEMENTATIONS = ("torch/eager", "jax/jit", "scipy", "numpy/shifted")
 

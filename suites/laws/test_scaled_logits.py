@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from references.bounds import Shifted, bound, compute_arithmetic
-from references.bulk import reference
+from references.bounds.of_function import Shifted, bound, compute_arithmetic
+from references.bulk.batches import reference
 from references.formats import BINARY32, Bits, Floats
+from suites.driver.availability import not_installed
+from suites.driver.profiles import DEFAULT, profile_named
 from suites.implementations.catalogue import CATALOGUE, why_skipped
 from suites.implementations.tripled import tripled
 from suites.inputs.integers import below, seed_of
 from suites.laws.evaluation import Evaluations
 from suites.laws.inputs import Input
 from suites.laws.subjects import Subject
-from suites.profiles import DEFAULT, profile_named
-from suites.roster import not_installed
 
 _ROWS, _N = 6, 64
 

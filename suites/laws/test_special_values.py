@@ -9,8 +9,9 @@ import pytest
 
 from suites.inputs import special
 from suites.inputs.special_table import contract_table
-from suites.laws.requirements import Session, failure_text
-from suites.plan import PROFILE, Cell
+from suites.plan.cell import Cell
+from suites.plan.cells import PROFILE
+from suites.session import Session, failure_text
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "special-values.md"
 _LIBRARIES = ("torch/eager", "jax/eager", "jax/jit", "scipy")

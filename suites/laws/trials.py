@@ -6,18 +6,18 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from suites.driver.availability import not_installed
+from suites.driver.self_reports import Introductions
+from suites.driver.worker_process import WorkerDied
 from suites.implementations.catalogue import Implementation, why_skipped
-from suites.introduction import Unavailable
-from suites.introductions import Introductions
 from suites.laws.catalogue import LAWS, law_named
 from suites.laws.evaluation import Evaluations
 from suites.laws.law import LOST, Breach, Law
-from suites.laws.requirements import LostEvaluation
+from suites.laws.observations import Comparison, comparisons_of
 from suites.laws.subjects import Subject, subjects_of
-from suites.laws.unpromised import Comparison, comparisons_of
-from suites.plan import Selection
-from suites.roster import not_installed
-from suites.worker_process import WorkerDied
+from suites.plan.cell import Selection
+from suites.session import LostEvaluation
+from suites.worker.self_report import Unavailable
 
 
 @dataclass(frozen=True, order=True)

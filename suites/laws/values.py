@@ -13,10 +13,10 @@ from suites.inputs.cotangents import vectors_of
 from suites.inputs.integers import below, gauss, seed_of
 from suites.laws.comparing import beyond, refused, unequal
 from suites.laws.evaluation import Evaluations
+from suites.laws.independence import TWICE, apart
 from suites.laws.inputs import ROWS, Order, exact_values, given_of, input_of, lengths_of, limit_of, mixed
 from suites.laws.law import BITWISE, BITWISE_ON_ONE_PATH, WITHIN, Breach, Law, worst
-from suites.laws.promises import one_code_along_a_row, takes_differences
-from suites.laws.repeated import TWICE, apart
+from suites.laws.same_path import one_code_along_a_row, takes_differences
 from suites.laws.subjects import Subject
 
 # Integers below this are drawn as logits; they and their shifts are exact in every format of eight bits and more.

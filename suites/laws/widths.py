@@ -7,15 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from cachetools import LRUCache
 
-from references.bulk import references_of
+from references.bulk.batches import references_of
+from references.bulk.exact_pairs import Reference
 from references.formats import Bits
-from references.problem import OPERATIONS
-from references.reference import Reference
-from references.verdict import VERDICTS, at_least
-from suites.exact import Exact
+from references.functions import OPERATIONS
+from references.verdict.ladder import VERDICTS, at_least
 from suites.implementations.catalogue import versions_of
 from suites.inputs.batch import Batch
-from suites.judging import judged, worst_place
 from suites.known_defects import REQUIRED, defect_of
 from suites.laws.comparing import bits_of_row
 from suites.laws.evaluation import Evaluations
@@ -23,8 +21,10 @@ from suites.laws.inputs import Input
 from suites.laws.law import WITHIN, Breach, Law
 from suites.laws.row_lengths import FAMILY, batch_of_width, rows_of_width, widths_of
 from suites.laws.subjects import Subject
-from suites.plan import Cell
-from suites.tier_inputs import LONG
+from suites.plan.cell import Cell
+from suites.plan.tiers import LONG
+from suites.scoring.certified_batch import Exact
+from suites.scoring.output import judged, worst_place
 
 _QUANTITIES = ("forward", "vjp")
 _LAYOUTS = ("last", "inner", "column")

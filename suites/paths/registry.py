@@ -9,10 +9,10 @@ from functools import cache, cached_property
 from pathlib import Path as File
 from typing import Any
 
-from references.problem import OPERATIONS, QUANTITIES
+from references.functions import OPERATIONS, QUANTITIES
 from suites.paths.conditions import ConditionError, names_in
 from suites.paths.summation import ORDERS
-from suites.plan import FORMATS
+from suites.plan.cell import FORMATS
 
 FILE = File(__file__).parents[1] / "implementations" / "paths.toml"
 

@@ -15,7 +15,8 @@ from suites.inputs.layouts import axis_of, place
 from suites.paths.conditions import Value, evaluate
 from suites.paths.places import Place, elements_in_words, rows_in_words, split_by_blocks, split_by_threads
 from suites.paths.registry import Path, Registry, registry
-from suites.plan import Cell, rows_of
+from suites.plan.cell import Cell
+from suites.plan.cells import rows_of
 
 Settings = Mapping[str, str]
 

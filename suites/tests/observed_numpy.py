@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from suites.implementations.numpy_settings import settings
+from suites.implementations.numpy.settings import settings
 from suites.paths.places import Place
 from suites.paths.taken import path_of
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from suites.implementations.torch_settings import settings
+from suites.implementations.torch.settings import settings
 from suites.paths import summation
 from suites.paths.places import Place
 from suites.paths.taken import path_of, quantities_of

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from suites.profiles import Limits, Profile
-from suites.tasks import Request, Task
+from suites.driver.profiles import Limits, Profile
+from suites.driver.tasks import Request, Task
 
 KERNELS = """
 import ctypes, os, signal, sys, time
@@ -95,7 +95,7 @@ def written(folder: Path) -> Path:
 def task_of(file: Path, *functions: str, profile: Profile = NUMPY) -> Task:
     """A task that has the functions of a file evaluated in turn."""
     requests = tuple(
-        Request(f"kernels/{name}", "softmax", "forward", "last", (), ("numpy_recipes", str(file), name))
+        Request(f"kernels/{name}", "softmax", "forward", "last", (), ("numpy.recipes", str(file), name))
         for name in functions
     )
     return Task(profile, "binary32", BITS, {}, requests)

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from references.formats import format_named
-from suites.implementations import numpy_recipes
 from suites.implementations.call import Call
 from suites.implementations.catalogue import (
     CATALOGUE,
@@ -32,10 +31,11 @@ from suites.implementations.catalogue import (
 )
 from suites.implementations.entries import ENTRIES
 from suites.implementations.implementation import FOUR_FORMATS
+from suites.implementations.numpy import recipes as numpy_recipes
 from suites.implementations.user_files import load_module
 from suites.inputs.layouts import LAYOUTS, layout_named
-from suites.measure import measure
-from suites.plan import Cell
+from suites.plan.cell import Cell
+from suites.scoring.cell import measure
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,7 +69,7 @@ def test_listing_and_planning_import_no_framework() -> None:
     program = (
         "import sys\n"
         "from suites.implementations.catalogue import CATALOGUE, of_frameworks\n"
-        "from suites.plan import Selection, cells\n"
+        "from suites.plan.cells import Selection, cells\n"
         "assert len(cells(of_frameworks(()), Selection('smoke'))) > 1000\n"
         "print(sorted({'torch', 'jax', 'scipy'} & set(sys.modules)))"
     )
@@ -257,7 +257,7 @@ def test_a_users_function_gets_numbers_of_the_format_and_the_axis(tmp_path: Path
     file.write_text(
         "seen = []\n\ndef softmax(x, axis):\n    seen.append((x.dtype.name, x.shape, axis))\n    return x\n"
     )
-    evaluate = own_evaluator("numpy_recipes", str(file), "softmax")
+    evaluate = own_evaluator("numpy.recipes", str(file), "softmax")
     bits = np.zeros((9, 5), np.uint16)
     evaluate(Call("softmax", "forward", "binary16", 0, bits))
     assert load_module(str(file.resolve())).seen == [("float16", (9, 5), 0)]
@@ -307,7 +307,7 @@ def test_a_framework_that_runs_no_users_function_is_refused(kernels: Path, frame
 
 
 def test_numpy_derives_no_users_function(kernels: Path) -> None:
-    evaluate = own_evaluator("numpy_recipes", str(kernels), "my_softmax")
+    evaluate = own_evaluator("numpy.recipes", str(kernels), "my_softmax")
     bits = np.zeros((1, 2), np.uint32)
     with pytest.raises(TypeError, match="NumPy has no automatic differentiation"):
         evaluate(Call("softmax", "vjp", "binary32", 1, bits, cotangent=bits))

@@ -14,11 +14,11 @@ import mpmath
 import numpy as np
 import pytest
 
-from references.bulk import reference
+from references.bulk.batches import reference
+from references.bulk.exact_pairs import Reference
 from references.formats import BINARY32, BINARY64, FORMATS, Floats, Format, format_named
-from references.oracle import Enclosure, accurate
-from references.problem import OPERATIONS, QUANTITIES, Problem
-from references.reference import Reference
+from references.functions import OPERATIONS, QUANTITIES, Problem
+from references.oracle.certified import Enclosure, accurate
 from suites.benchmarks import certification
 from suites.benchmarks.adversarial import LENGTHS, LOGIT_KINDS, block, shape_of
 from suites.benchmarks.certification import Question, certify, numbers_for, run

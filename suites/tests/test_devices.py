@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from suites.evaluation import evaluate_rows
+from suites.driver.profiles import is_card
 from suites.implementations import nvidia
 from suites.implementations.placement import HERE
-from suites.plan import Selection, cells, rows_of
-from suites.profiles import is_card
+from suites.plan.cell import Selection
+from suites.plan.cells import cells, rows_of
+from suites.worker.evaluation import evaluate_rows
 
 BITS = np.array([[0.0, 1.0, 2.0], [3.0, 1.0, 3.0]], np.float32).view(np.uint32)
 
@@ -38,24 +39,24 @@ def jax() -> Any:
 
 
 def test_tensors_are_made_on_the_device_of_the_process(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from suites.implementations import torch_eager
+    from suites.implementations.torch import eager
 
     monkeypatch.setattr(HERE, "device", "meta")  # a device without memory, which every build has
-    assert torch_eager.to_tensor(BITS, "binary32").device.type == "meta"
+    assert eager.to_tensor(BITS, "binary32").device.type == "meta"
 
 
 @pytest.mark.parametrize("quantity", ["forward", "vjp", "jvp"])
 def test_bits_come_back_from_the_device_that_is_named(
     torch: Any, quantity: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from suites.implementations import torch_eager
+    from suites.implementations.torch import eager
 
     roles = {"vjp": "cotangent", "jvp": "tangent"}
     vectors = {roles[quantity]: BITS} if quantity in roles else {}
     outputs = []
     for device in ("cpu", "cpu:0"):
         monkeypatch.setattr(HERE, "device", device)
-        evaluator = torch_eager.evaluator("eager")
+        evaluator = eager.evaluator("eager")
         outputs.append(evaluate_rows(evaluator, "softmax", quantity, "binary32", "inner", BITS, vectors))
     assert np.array_equal(outputs[0], outputs[1])
     assert outputs[0].dtype == BITS.dtype
@@ -74,31 +75,31 @@ def test_bits_come_back_from_the_device_that_is_named(
 def test_torch_says_why_there_is_no_card(
     torch: Any, monkeypatch: pytest.MonkeyPatch, built: str | None, cards: int, reason: str | None
 ) -> None:
-    from suites.implementations import torch_settings
+    from suites.implementations.torch import settings
 
     monkeypatch.setattr(torch, "__version__", "2.99")
     monkeypatch.setattr(torch.version, "cuda", built)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
-    assert torch_settings.no_device() == reason
+    assert settings.no_device() == reason
 
 
 @pytest.mark.usefixtures("on_card_one")
 def test_torch_names_the_card_its_driver_and_its_capability(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from suites.implementations import torch_settings
+    from suites.implementations.torch import settings
 
     names, capabilities = ("the other", "NVIDIA H100"), ((7, 5), (9, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: names[index])
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: capabilities[index])
-    monkeypatch.setattr(torch_settings, "driver_version", lambda: "550.54.15")
-    assert torch_settings.card() == "NVIDIA H100, driver 550.54.15, compute capability 9.0"
+    monkeypatch.setattr(settings, "driver_version", lambda: "550.54.15")
+    assert settings.card() == "NVIDIA H100, driver 550.54.15, compute capability 9.0"
 
 
 def test_on_the_cpu_there_is_no_card_to_name(torch: Any) -> None:
-    from suites.implementations import torch_settings
+    from suites.implementations.torch import settings
 
-    assert torch_settings.card() is None
-    assert torch_settings.no_device() is None
-    assert torch_settings.details() == {"device": "cpu", "flushes subnormals": "False"}
+    assert settings.card() is None
+    assert settings.no_device() is None
+    assert settings.details() == {"device": "cpu", "flushes subnormals": "False"}
 
 
 # -- JAX -------------------------------------------------------------------------------------------------------------
@@ -109,22 +110,22 @@ def test_on_the_cpu_there_is_no_card_to_name(torch: Any) -> None:
 def test_jax_says_why_there_is_no_card(
     jax: Any, monkeypatch: pytest.MonkeyPatch, cards: int, reason: str | None
 ) -> None:
-    from suites.implementations import jax_settings
+    from suites.implementations.jax import settings
 
     monkeypatch.setattr(jax, "devices", lambda platform: [platform] * cards)
-    assert jax_settings.no_device() == (reason and f"jax {jax.__version__} {reason}")
+    assert settings.no_device() == (reason and f"jax {jax.__version__} {reason}")
 
 
 @pytest.mark.usefixtures("on_card_one")
 @pytest.mark.parametrize("error", [RuntimeError("Unknown backend cuda\nmore"), AssertionError()])
 def test_jax_without_a_backend_for_cards_says_so(jax: Any, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    from suites.implementations import jax_settings
+    from suites.implementations.jax import settings
 
     def fail(platform: str) -> None:
         raise error
 
     monkeypatch.setattr(jax, "devices", fail)
-    reason = jax_settings.no_device()
+    reason = settings.no_device()
     assert reason is not None
     assert reason.startswith(f"jax {jax.__version__} has no CUDA device")
     assert "more" not in reason
@@ -132,18 +133,18 @@ def test_jax_without_a_backend_for_cards_says_so(jax: Any, monkeypatch: pytest.M
 
 @pytest.mark.usefixtures("on_card_one")
 def test_jax_names_the_card_its_driver_and_its_capability(jax: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from suites.implementations import jax_settings
+    from suites.implementations.jax import settings
 
     card = SimpleNamespace(device_kind="NVIDIA H100", compute_capability="9.0")
     monkeypatch.setattr(jax, "devices", lambda platform: [None, card])
-    monkeypatch.setattr(jax_settings, "driver_version", lambda: "550.54.15")
-    assert jax_settings.card() == "NVIDIA H100, driver 550.54.15, compute capability 9.0"
+    monkeypatch.setattr(settings, "driver_version", lambda: "550.54.15")
+    assert settings.card() == "NVIDIA H100, driver 550.54.15, compute capability 9.0"
 
 
 def test_a_process_computes_on_the_device_that_its_placement_names(jax: Any) -> None:
-    from suites.implementations import jax_nn
+    from suites.implementations.jax import nn
 
-    jax_nn.configure()
+    nn.configure()
     assert jax.config.jax_default_device == jax.devices("cpu")[0]
     assert jax.numpy.zeros(1).devices() == {jax.devices("cpu")[0]}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from references.bulk import reference
+from references.bulk.batches import reference
 from references.formats import BINARY64, Floats
-from suites.evaluation import evaluate_rows
 from suites.implementations.catalogue import CATALOGUE, why_not_measured, why_skipped
 from suites.inputs.batch import Batch, batch_of
 from suites.inputs.cotangents import KINDS, kind_of_row
-from suites.measure import evaluator_of
+from suites.scoring.cell import evaluator_of
+from suites.worker.evaluation import evaluate_rows
 
 # JAX compiles every primitive of an eager call.
 _CASES = [

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import as_strided
 
-from suites.evaluation import evaluate_rows
 from suites.implementations.call import AnyBits, Call, Evaluator
 from suites.implementations.catalogue import Implementation
-from suites.implementations.numpy_recipes import evaluate, shifted, shifted_product
+from suites.implementations.numpy.recipes import evaluate, shifted, shifted_product
 from suites.inputs.batch import batch_of
 from suites.inputs.layouts import LAYOUTS, TouchedMemory
-from suites.judging import TOUCHED
-from suites.measure import measure, output_of
-from suites.plan import Cell
+from suites.plan.cell import Cell
+from suites.scoring.cell import measure, output_of
+from suites.scoring.output import TOUCHED
+from suites.worker.evaluation import evaluate_rows
 
-PLANTED = Implementation("planted", "numpy", "numpy_recipes", {"softmax": "planted"})
+PLANTED = Implementation("planted", "numpy", "numpy.recipes", {"softmax": "planted"})
 CELL = Cell("planted", "default", "softmax", "forward", "binary32", "padded", "gauss1", 9)
 ROWS = batch_of("gauss1", "binary32", 33, 9).logits
 
@@ -149,8 +149,8 @@ def test_an_output_of_another_shape_is_refused() -> None:
 
 def test_torch_writes_into_out_in_every_layout_that_it_sees() -> None:
     pytest.importorskip("torch")
-    from suites.implementations.torch_eager import evaluator as eager
-    from suites.implementations.torch_storage import into_out
+    from suites.implementations.torch.eager import evaluator as eager
+    from suites.implementations.torch.storage import into_out
 
     for layout in ("last", "inner", "column", "middle", "transposed", "strided", "padded", "broadcast", "offset-7"):
         for operation in ("softmax", "log_softmax"):
@@ -160,7 +160,7 @@ def test_torch_writes_into_out_in_every_layout_that_it_sees() -> None:
 
 def test_a_write_beside_out_makes_the_cell_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
-    from suites.implementations.torch_storage import into_out
+    from suites.implementations.torch.storage import into_out
 
     softmax = torch.softmax
 
@@ -178,7 +178,7 @@ def test_a_write_beside_out_makes_the_cell_wrong(monkeypatch: pytest.MonkeyPatch
 
 def test_a_result_that_is_not_in_out_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
-    from suites.implementations.torch_storage import into_out
+    from suites.implementations.torch.storage import into_out
 
     softmax = torch.softmax
     monkeypatch.setattr(torch, "softmax", lambda x, dim, *, out: softmax(x, dim))

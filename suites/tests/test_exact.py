@@ -9,24 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from references.bulk import reference
-from references.reference import Reference
-from suites.exact import CertificationError, Exact
+from references.bulk.batches import reference
+from references.bulk.exact_pairs import Reference
 from suites.inputs.batch import Batch, batch_of
+from suites.scoring.certified_batch import CertificationError, Exact
 
 
 @pytest.fixture
 def computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The quantities that are computed, in order, with a cache of their own in which everything is kept."""
     monkeypatch.setenv("SOFTMAX_ACCURACY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("references.cached._pays", lambda seconds, size: True)
+    monkeypatch.setattr("references.bulk.cache._pays", lambda seconds, size: True)
     quantities: list[str] = []
 
     def counted(operation: str, quantity: str, *rest: Any, **vectors: Any) -> Reference:
         quantities.append(quantity)
         return reference(operation, quantity, *rest, **vectors)
 
-    monkeypatch.setattr("suites.exact.reference", counted)
+    monkeypatch.setattr("suites.scoring.certified_batch.reference", counted)
     return quantities
 
 
@@ -52,7 +52,7 @@ def test_what_was_kept_is_held_against_the_oracle_and_computed_again_where_it_fa
     computed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("suites.exact.reference", wrong)
+        patch.setattr("suites.scoring.certified_batch.reference", wrong)
         patch.setattr(Exact, "_compare", lambda *_: None)
         Exact(fresh()).reference("softmax", "forward")
     assert computed == []
@@ -66,7 +66,7 @@ def test_a_reference_that_is_not_certified_is_not_kept(
     computed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("suites.exact.reference", wrong)
+        patch.setattr("suites.scoring.certified_batch.reference", wrong)
         with pytest.raises(CertificationError):
             Exact(fresh()).reference("softmax", "forward")
     assert not (tmp_path / "cache").exists()

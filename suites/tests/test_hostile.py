@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from references.float_state import what_is_off
-from suites.pool import declaration_of, evaluate, stop_workers
-from suites.profiles import Limits
-from suites.tasks import Answer, Task
+from references.ieee.float_state import what_is_off
+from suites.driver.pool import declaration_of, evaluate, stop_workers
+from suites.driver.profiles import Limits
+from suites.driver.tasks import Answer, Task
 from suites.tests.planted import NUMPY, QUICK, task_of
 
 HEAD = """

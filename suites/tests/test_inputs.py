@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 import suites.inputs
-from references.bulk import reference
+from references.bulk.batches import reference
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Floats, Format
-from references.oracle import correctly_rounded
-from references.problem import OPERATIONS, Problem
+from references.functions import OPERATIONS, Problem
+from references.oracle.certified import correctly_rounded
 from suites.inputs import special
 from suites.inputs.batch import batch_of
 from suites.inputs.cotangents import KINDS, kind_of_row, vectors_of
 from suites.inputs.families import FAMILIES, logits_of, underflow_depth
 from suites.inputs.integers import below, draws, gauss, seed_of, uniform
-from suites.plan import rows_of
+from suites.plan.cells import rows_of
 
 INF, NAN = math.inf, math.nan
 FORMATS = [BINARY64, BINARY32, BINARY16, BFLOAT16]
@@ -99,14 +99,14 @@ EXACT_NUMPY = {
 EXACT_MATH = {"inf", "nan", "isfinite", "isinf", "isnan", "prod"}
 IMPORTS = {
     *("__future__", "collections.abc", "dataclasses", "functools", "hashlib", "math", "numpy", "numpy.typing"),
-    *("references.bulk", "references.formats", "references.reference", "suites.inputs"),
+    *("references.bulk.batches", "references.formats", "references.bulk.exact_pairs", "suites.inputs"),
     *("numpy.lib.stride_tricks", "typing"),
 }
 
 
 def sources() -> list[tuple[str, ast.Module]]:
     """The modules that make the inputs of cells; Hypothesis draws its own, which nobody compares across machines."""
-    files = sorted(Path(suites.inputs.__file__ or "").parent.glob("*.py"))
+    files = sorted(Path(suites.inputs.__file__ or "").parent.rglob("*.py"))
     files = [file for file in files if file.name != "strategies.py"]
     return [(file.name, ast.parse(file.read_text(encoding="utf-8"))) for file in files]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from suites.content import sha256_of
-from suites.installed import START, of_packages
-from suites.pool import content_of, stop_workers
-from suites.profiles import DEFAULT, Profile
-from suites.remembered import Memory
+from suites.driver.pool import content_of, stop_workers
+from suites.driver.profiles import DEFAULT, Profile
+from suites.worker.digest_cache import Memory
+from suites.worker.digests import sha256_of
+from suites.worker.installed import START, of_packages
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +25,7 @@ ASK = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from suites.installed import of_packages
+from suites.worker.installed import of_packages
 for name in sys.argv[3:]:
     __import__(name)
 print(json.dumps(of_packages(["thing", "torch"], Path(sys.argv[2]) if sys.argv[2] else None)))
@@ -234,7 +234,7 @@ def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "file"
     file.write_text("one", encoding="utf-8")
     now = time.time()
-    monkeypatch.setattr("suites.remembered.time.time", lambda: now + 60.0)
+    monkeypatch.setattr("suites.worker.digest_cache.time.time", lambda: now + 60.0)
     return file
 
 
@@ -252,7 +252,7 @@ def test_a_file_is_read_once_while_it_stays(settled: Path, tmp_path: Path, monke
         read.append(file)
         return sha256_of(file)
 
-    monkeypatch.setattr("suites.remembered.sha256_of", counting)
+    monkeypatch.setattr("suites.worker.digest_cache.sha256_of", counting)
     first = kept(tmp_path / "memory", settled)
     assert kept(tmp_path / "memory", settled) == first
     assert read == [settled]

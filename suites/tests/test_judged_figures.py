@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from references.errors import OUTCOMES, statistics_of
 from references.formats import Bits, format_named
-from references.possible import CellFigures, possible_verdicts
-from references.problem import OPERATIONS, QUANTITIES
-from references.verdict import NOT_APPLICABLE
-from suites.exact import exact_of
+from references.functions import OPERATIONS, QUANTITIES
+from references.verdict.errors import OUTCOMES, statistics_of
+from references.verdict.ladder import NOT_APPLICABLE
+from references.verdict.possible import CellFigures, possible_verdicts
 from suites.inputs.batch import batch_of
-from suites.judging import Function, judged, worst_place
-from suites.plan import FORMATS
+from suites.plan.cell import FORMATS
+from suites.scoring.certified_batch import exact_of
+from suites.scoring.output import Function, judged, worst_place
 
 FAMILIES = ("gauss1", "gauss300", "dominant", "equal", "masked", "special")
 

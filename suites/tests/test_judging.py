@@ -9,30 +9,30 @@ from typing import Any
 import numpy as np
 import pytest
 
-from references.bulk import reference, references_of
+from references.bulk.batches import reference, references_of
+from references.bulk.escalation import Function
+from references.bulk.exact_pairs import Reference
 from references.formats import Floats
-from references.reference import Reference
-from references.tiers import Function
-from references.verdict import judge
-from suites.exact import CertificationError
+from references.verdict.ladder import judge
 from suites.implementations.catalogue import CATALOGUE
 from suites.inputs import special
 from suites.inputs.batch import batch_of
-from suites.judging import judged_output
-from suites.measure import measure
-from suites.plan import Cell
+from suites.plan.cell import Cell
+from suites.scoring.cell import measure
+from suites.scoring.certified_batch import CertificationError
+from suites.scoring.output import judged_output
 from suites.tests.test_measure import SOUND, cell_of, every_format, exactly, judged_on
 
 
 def test_equal_outputs_are_judged_once_and_others_are_not_taken_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("suites.judging._JUDGED", {})
+    monkeypatch.setattr("suites.scoring.output._JUDGED", {})
     asked = []
 
     def counted(*arguments: Any, **options: Any) -> Any:
         asked.append(arguments[0])
         return judge(*arguments, **options)
 
-    monkeypatch.setattr("suites.judging.judge", counted)
+    monkeypatch.setattr("suites.scoring.output.judge", counted)
     shifted, naive = CATALOGUE["numpy/shifted"], CATALOGUE["numpy/naive"]
     cell = Cell("numpy/shifted", "default", "softmax", "forward", "binary64", "last", "gauss1", 9)
     first = measure(cell, shifted)
@@ -61,7 +61,7 @@ def test_the_same_special_rows_are_judged_by_the_contract_of_each_framework() ->
 def corrupted(monkeypatch: pytest.MonkeyPatch, change: Callable[[Reference], Floats]) -> None:
     """Let every reference be computed with another ``hi``, and kept nowhere."""
     monkeypatch.setenv("SOFTMAX_ACCURACY_CACHE", "off")
-    monkeypatch.setattr("suites.judging._JUDGED", {})
+    monkeypatch.setattr("suites.scoring.output._JUDGED", {})
 
     def changed(found: Reference) -> Reference:
         return dataclasses.replace(found, hi=change(found))
@@ -72,8 +72,8 @@ def corrupted(monkeypatch: pytest.MonkeyPatch, change: Callable[[Reference], Flo
     def several(*arguments: Any, **vectors: Any) -> dict[Function, Reference]:
         return {function: changed(found) for function, found in references_of(*arguments, **vectors).items()}
 
-    monkeypatch.setattr("suites.exact.reference", one)
-    monkeypatch.setattr("suites.exact.references_of", several)
+    monkeypatch.setattr("suites.scoring.certified_batch.reference", one)
+    monkeypatch.setattr("suites.scoring.certified_batch.references_of", several)
 
 
 @every_format

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from suites.driver.profiles import DEFAULT, profile_named
 from suites.implementations.catalogue import CATALOGUE
 from suites.known_defects import DefectError, known_defects
-from suites.laws.known_breaches import LawDefect, fingerprint, law_defects
+from suites.laws.known_law_defects import LawDefect, fingerprint, law_defects
 from suites.laws.law import Breach
 from suites.laws.subjects import Subject
 from suites.laws.trials import Broken, Trial
-from suites.profiles import DEFAULT, profile_named
 
 HERE = "this machine"
 

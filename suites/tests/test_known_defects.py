@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from references.verdict import VERDICTS, at_least
-from suites.environment import profile_text
+from references.verdict.ladder import VERDICTS, at_least
 from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS
 from suites.inputs import special
 from suites.inputs.families import FAMILIES
@@ -24,7 +23,8 @@ from suites.known_defects import (
     fingerprint,
     known_defects,
 )
-from suites.plan import FORMATS, QUANTITIES, Cell
+from suites.plan.cell import FORMATS, QUANTITIES, Cell
+from suites.worker.environment import profile_text
 
 ENTRY = """
 [[defect]]

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from suites.evaluation import evaluate_array, evaluate_rows
+from suites.driver.profiles import DEFAULT, profile_named
+from suites.driver.tasks import Answer, Loss, Request, Task
 from suites.implementations.call import AnyBits, Call, Evaluator
 from suites.implementations.catalogue import CATALOGUE
-from suites.laws import edges, gradients, identities, layouts, repeated, values, widths
+from suites.laws import edge_cases, gradients, identities, independence, layouts, values, widths
 from suites.laws.catalogue import LAWS, law_named
 from suites.laws.evaluation import Evaluations
 from suites.laws.inputs import Input
 from suites.laws.law import Breach
 from suites.laws.subjects import Subject
-from suites.measure import evaluator_of
-from suites.profiles import DEFAULT, profile_named
-from suites.tasks import Answer, Loss, Request, Task
+from suites.scoring.cell import evaluator_of
+from suites.worker.evaluation import evaluate_array, evaluate_rows
 
 pytest.importorskip("torch")
 
@@ -210,7 +210,7 @@ def test_a_planted_fault_breaks_the_law(law: str) -> None:
 
 def test_every_law_has_a_planted_fault() -> None:
     elsewhere = (*identities.LAWS, *gradients.LAWS, *widths.LAWS)  # in test_law_identities.py and test_widths.py
-    here = (*repeated.LAWS, *layouts.LAWS, *values.LAWS, *edges.LAWS)
+    here = (*independence.LAWS, *layouts.LAWS, *values.LAWS, *edge_cases.LAWS)
     assert [law.name for law in here] == list(FAULTS)
     assert {law.name for law in (*here, *elsewhere)} == {law.name for law in LAWS}
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from references.formats import Bits, Floats
+from suites.driver.profiles import DEFAULT, profile_named
 from suites.implementations.catalogue import CATALOGUE
 from suites.laws import gradients, identities
 from suites.laws.evaluation import Evaluations
@@ -16,7 +17,6 @@ from suites.laws.inputs import Input
 from suites.laws.law import Law
 from suites.laws.subjects import Subject
 from suites.paths.taken import Step
-from suites.profiles import DEFAULT, profile_named
 
 pytest.importorskip("torch")
 

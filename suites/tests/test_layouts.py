@@ -183,7 +183,7 @@ def test_jax_sees_shapes_alone_and_torch_everything_but_negative_strides() -> No
 
 def test_torch_takes_every_layout_that_it_sees_without_a_copy() -> None:
     torch = pytest.importorskip("torch")
-    from suites.implementations.torch_eager import to_tensor
+    from suites.implementations.torch.eager import to_tensor
 
     for layout in (name for name in LAYOUTS if means_something_to("torch", name)):
         view = place(ROWS, layout)
@@ -197,9 +197,12 @@ def test_torch_takes_every_layout_that_it_sees_without_a_copy() -> None:
 
 _HERE = Path(suites.__file__).parent
 _EVALUATING = [
-    "evaluation.py",
     "inputs/layouts.py",
-    *(f"implementations/{path.name}" for path in sorted((_HERE / "implementations").glob("*.py"))),
+    *(
+        p.relative_to(_HERE).as_posix()
+        for room in ("worker", "implementations")
+        for p in sorted((_HERE / room).rglob("*.py"))
+    ),
 ]
 
 
@@ -210,7 +213,7 @@ def test_what_evaluates_is_python_3_9_and_needs_numpy_and_its_framework_alone(na
     nodes = list(ast.walk(tree))
     imported = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
     imported += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    allowed = "references.float_state"  # which has IEEE arithmetic alone
+    allowed = "references.ieee.float_state"  # which has IEEE arithmetic alone
     assert not {m.partition(".")[0] for m in imported if m != allowed} & {"references", "reports", "mpmath"}
     keywords = [node.arg for node in nodes if isinstance(node, ast.keyword)]
     assert "strict" not in keywords, "zip has no strict before Python 3.10"

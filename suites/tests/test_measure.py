@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from references.formats import BINARY16, BINARY32, Floats, format_named
-from references.oracle import correctly_rounded
-from references.problem import OPERATIONS, Problem
-from references.verdict import at_least
-from suites.implementations import numpy_recipes
+from references.functions import OPERATIONS, Problem
+from references.oracle.certified import correctly_rounded
+from references.verdict.ladder import at_least
 from suites.implementations.call import AnyBits, Call, Evaluator
 from suites.implementations.catalogue import Implementation
-from suites.implementations.numpy_recipes import (
+from suites.implementations.numpy import recipes
+from suites.implementations.numpy.recipes import (
     naive,
     shifted,
     shifted_log,
@@ -30,8 +30,9 @@ from suites.implementations.numpy_recipes import (
 from suites.inputs.batch import Batch, batch_of
 from suites.inputs.layouts import LAYOUTS
 from suites.known_defects import REQUIRED
-from suites.measure import Measurement, measure, run_cell, score
-from suites.plan import FORMATS, Cell, rows_of
+from suites.plan.cell import FORMATS, Cell
+from suites.plan.cells import rows_of
+from suites.scoring.cell import Measurement, measure, run_cell, score
 
 Formula = Callable[..., Any]
 
@@ -50,7 +51,7 @@ NATIVE = ("binary64", "binary32", "binary16")
 
 def planted(framework: str = "numpy", *, flushes: bool = False) -> Implementation:
     """An implementation that its evaluator stands in for."""
-    return Implementation("planted", framework, "numpy_recipes", dict.fromkeys(OPERATIONS, "planted"), flushes=flushes)
+    return Implementation("planted", framework, "numpy.recipes", dict.fromkeys(OPERATIONS, "planted"), flushes=flushes)
 
 
 def cell_of(
@@ -78,7 +79,7 @@ def in_binary64(formula: Formula) -> Evaluator:
 
 def in_its_format(formula: Formula) -> Evaluator:
     """A formula evaluated in the format of the call throughout; NumPy has no bfloat16."""
-    return lambda call: numpy_recipes.evaluate((formula, formula, formula), call)
+    return lambda call: recipes.evaluate((formula, formula, formula), call)
 
 
 def judged(cell: Cell, evaluator: Evaluator, implementation: Implementation | None = None) -> Measurement:
@@ -495,7 +496,7 @@ def flushed(call: Call) -> AnyBits:
 def test_a_flush_is_wrong_unless_it_is_declared_and_proved(
     monkeypatch: pytest.MonkeyPatch, declared: bool, proved: bool, verdict: str
 ) -> None:
-    monkeypatch.setattr("suites.measure._flush_probe", lambda framework: proved)
+    monkeypatch.setattr("suites.scoring.cell._flush_probe", lambda framework: proved)
     found = judged(cell_of(family="geometric", n=33), flushed, planted("jax", flushes=declared))
     assert found.judgement.verdict == verdict
     assert found.flushes == (declared and proved)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from suites import pool as pool_module
+from suites.driver import pool as pool_module
+from suites.driver.pool import declaration_of, evaluate, stop_workers
+from suites.driver.profiles import Limits, Profile
+from suites.driver.worker_process import WorkerProcess
 from suites.implementations.catalogue import UnknownName
-from suites.pool import declaration_of, evaluate, stop_workers
-from suites.profiles import Limits, Profile
 from suites.tests.planted import NUMPY, QUICK
 from suites.tests.test_hostile import hostile, outcome
-from suites.worker_process import WorkerProcess
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def no_worker_left() -> Iterator[None]:
 def declared(folder: Path, text: str, name: str = "softmax", limits: Limits = QUICK) -> dict[str, str]:
     file = folder / "kernels.py"
     file.write_text(text, encoding="utf-8")
-    own = ("numpy_recipes", str(file), name)
+    own = ("numpy.recipes", str(file), name)
     return declaration_of(replace(NUMPY, limits=limits), own).content
 
 
@@ -67,7 +67,7 @@ def test_what_a_function_consists_of_is_declared(tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").write_text("from . import inside\n", encoding="utf-8")
     (tmp_path / "package" / "inside.py").write_text("", encoding="utf-8")
-    imports = "import beside, package, references.float_state, suites, reports\n"
+    imports = "import beside, package, references.ieee.float_state, suites, reports\n"
     text = imports + "\ndef softmax(x, axis):\n    return x\n"
     content = declared(tmp_path, text)
     assert {"kernels.py", "beside", "package", "package.inside"} <= set(content)

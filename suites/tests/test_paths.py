@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from references.problem import QUANTITIES
+from references.functions import QUANTITIES
 from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS, Implementation, versions_of
 from suites.inputs.layouts import LAYOUTS
 from suites.paths import summation
@@ -24,7 +24,8 @@ from suites.paths.conditions import ConditionError, evaluate, names_in
 from suites.paths.places import Pieces, Place, elements_in_words, rows_in_words, split_by_blocks, split_by_threads
 from suites.paths.registry import FILE, KNOWN, Path, RegistryError, registry
 from suites.paths.taken import NoPath, path_ids, path_of, place_of, quantities_of
-from suites.plan import FORMATS, PROFILE, Cell
+from suites.plan.cell import FORMATS, Cell
+from suites.plan.cells import PROFILE
 
 ROOT = File(__file__).parents[2]
 
@@ -235,7 +236,7 @@ def test_an_implementation_that_is_unknown_has_no_path() -> None:
 
 
 def test_a_users_own_function_has_no_path_that_we_know() -> None:
-    own = Implementation("mine/softmax", "torch", "torch_eager", {"softmax": "mine"}, own=("mine.py", "softmax"))
+    own = Implementation("mine/softmax", "torch", "torch.eager", {"softmax": "mine"}, own=("mine.py", "softmax"))
     assert path_ids(Cell("mine/softmax", PROFILE, "softmax", "forward", "binary32", "last", "gauss1", 9), own, {}) == []
 
 

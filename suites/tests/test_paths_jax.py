@@ -19,8 +19,8 @@ jax = pytest.importorskip("jax")
 
 import jax.numpy as jnp  # noqa: E402  (after the skip: these need jax)
 
-from suites.implementations.jax_nn import configure  # noqa: E402
-from suites.implementations.jax_settings import settings  # noqa: E402
+from suites.implementations.jax.nn import configure  # noqa: E402
+from suites.implementations.jax.settings import settings  # noqa: E402
 from suites.paths import summation  # noqa: E402
 from suites.paths.places import Place  # noqa: E402
 from suites.paths.taken import path_of  # noqa: E402

@@ -17,8 +17,8 @@ import pytest
 from packaging.version import Version
 
 from suites.implementations.call import Call
-from suites.implementations.numpy_recipes import evaluator
-from suites.implementations.numpy_settings import settings
+from suites.implementations.numpy.recipes import evaluator
+from suites.implementations.numpy.settings import settings
 from suites.paths import summation
 from suites.paths.places import Place
 from suites.paths.taken import path_of

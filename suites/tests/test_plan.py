@@ -9,15 +9,16 @@ from itertools import groupby
 
 import pytest
 
+from suites.driver.profiles import ARRAY_API, DEFAULT, cpu_profiles, profile_named
 from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS, Implementation
 from suites.inputs import special
 from suites.inputs.cotangents import KINDS
 from suites.inputs.families import FAMILIES
 from suites.inputs.layouts import LAYOUTS, means_something_to
-from suites.plan import FORMATS, QUANTITIES, TIERS, Cell, Selection, cells, rows_of
-from suites.profiles import ARRAY_API, DEFAULT, cpu_profiles, profile_named
-from suites.sampling import COMPILED, layouts_of
-from suites.tier_inputs import LENGTHS, LONG, SPECIAL
+from suites.plan.cell import FORMATS, QUANTITIES, TIERS, Cell, Selection
+from suites.plan.cells import cells, rows_of
+from suites.plan.sampling import COMPILED, layouts_of
+from suites.plan.tiers import LENGTHS, LONG, SPECIAL
 
 EVERYTHING = list(CATALOGUE.values())
 
@@ -158,7 +159,7 @@ def test_torch_and_jitted_jax_meet_every_input_of_the_standard_tier_that_they_se
 @pytest.mark.parametrize("framework", ["torch", "jax", "numpy"])
 def test_an_implementation_of_ones_own_is_never_thinned_out(framework: str) -> None:
     own = Implementation(
-        "mine/softmax", framework, "numpy_recipes", {"softmax": "mine"}, ("forward",), own=("mine.py", "softmax")
+        "mine/softmax", framework, "numpy.recipes", {"softmax": "mine"}, ("forward",), own=("mine.py", "softmax")
     )
     reached = {(c.layout, c.family, c.row_length) for c in cells([own], Selection("standard"))}
     every = {(c.layout, c.family, c.row_length) for c in plan("standard")}
@@ -260,5 +261,5 @@ def test_a_profile_can_be_chosen() -> None:
 
 
 def test_an_implementation_of_ones_own_is_measured_in_every_profile_of_its_framework() -> None:
-    own = Implementation("mine/softmax", "torch", "torch_eager", {"softmax": "mine"}, own=("mine.py", "softmax"))
+    own = Implementation("mine/softmax", "torch", "torch.eager", {"softmax": "mine"}, own=("mine.py", "softmax"))
     assert {c.profile for c in cells([own], Selection())} == {p.name for p in cpu_profiles("torch")}

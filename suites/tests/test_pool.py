@@ -17,15 +17,15 @@ import numpy as np
 import pytest
 
 from references.formats import BINARY32
-from suites import pool as pool_module
-from suites.implementations.numpy_recipes import shifted
-from suites.introduction import Unavailable
-from suites.pool import Stopped, WorkerPool, evaluate, introduction_of, stop_workers
-from suites.profiles import DEFAULT, Limits, Profile, profile_named
-from suites.tasks import Answer, Task
+from suites.driver import pool as pool_module
+from suites.driver.pool import Stopped, WorkerPool, evaluate, introduction_of, stop_workers
+from suites.driver.profiles import DEFAULT, Limits, Profile, profile_named
+from suites.driver.tasks import Answer, Task
+from suites.driver.worker_process import ScratchError, WorkerDied, WorkerProcess
+from suites.implementations.numpy.recipes import shifted
 from suites.tests.planted import BITS, NUMPY, task_of, written
-from suites.worker import is_unsupported
-from suites.worker_process import ScratchError, WorkerDied, WorkerProcess
+from suites.worker.main import is_unsupported
+from suites.worker.self_report import Unavailable
 
 ROOT = Path(__file__).parents[2]
 SOUND = shifted(BITS.view(np.float32), 1).view(np.uint32)
@@ -387,7 +387,7 @@ def test_workers_end_with_a_driver_that_is_killed(kernels: Path) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from suites.pool import evaluate\n"
+        "from suites.driver.pool import evaluate\n"
         "from suites.tests.planted import task_of\n"
         "evaluate(task_of(Path(sys.argv[1]), 'sleeps'))\n"
     )

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from suites.implementations.catalogue import FRAMEWORKS, why_not_measured
-from suites.implementations.placement import Placement, processors
-from suites.introduction import Introduction, Unavailable
-from suites.pool import WorkerPool, stop_workers
-from suites.profiles import (
+from suites.driver.availability import admitted, roster_of
+from suites.driver.pool import WorkerPool, stop_workers
+from suites.driver.profiles import (
     DEFAULT,
     UnknownProfile,
     contradiction,
@@ -26,9 +24,11 @@ from suites.profiles import (
     refused_flag,
     why_not_here,
 )
-from suites.roster import admitted, roster_of
+from suites.driver.worker_process import WorkerDied
+from suites.implementations.catalogue import FRAMEWORKS, why_not_measured
+from suites.implementations.placement import Placement, processors
 from suites.tests.planted import NUMPY
-from suites.worker_process import WorkerDied
+from suites.worker.self_report import Introduction, Unavailable
 
 
 def introduction(framework: str, selected: dict[str, str], *features: str) -> Introduction:

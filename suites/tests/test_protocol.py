@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from suites import worker_process
-from suites.introduction import Introduction, introduce
-from suites.link import MARK
-from suites.pool import evaluate, introduction_of, stop_workers
-from suites.profiles import Limits, Profile
-from suites.replies import Declared, Evaluated, Nonsense, made, reply_on
-from suites.scratch import result_in
+from suites.driver import worker_process
+from suites.driver.pool import evaluate, introduction_of, stop_workers
+from suites.driver.profiles import Limits, Profile
+from suites.driver.replies import Declared, Evaluated, Nonsense, made, reply_on
+from suites.driver.scratch import result_in
+from suites.driver.worker_process import WorkerDied, WorkerProcess
 from suites.tests.planted import BITS, NUMPY, task_of, written
-from suites.timing import TimeRatio
-from suites.worker_process import WorkerDied, WorkerProcess
+from suites.worker.link import MARK
+from suites.worker.self_report import Introduction, introduce
+from suites.worker.timing import TimeRatio
 
 
 @pytest.fixture(autouse=True)

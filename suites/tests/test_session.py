@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from suites.driver.pool import introduction_of, stop_workers
+from suites.driver.profiles import DEFAULT, Profile, profile_named, why_not_here
+from suites.driver.self_reports import Introductions
+from suites.driver.worker_process import WorkerDied, WorkerProcess
 from suites.implementations.catalogue import CATALOGUE, user_implementation
-from suites.introductions import Introductions
 from suites.laws.catalogue import law_named
 from suites.laws.evaluation import Evaluations
-from suites.laws.requirements import LostEvaluation, Session
 from suites.laws.subjects import Subject
 from suites.laws.trials import Broken, breach_of
-from suites.measure import measure
-from suites.plan import Cell, Selection
-from suites.pool import introduction_of, stop_workers
-from suites.profiles import DEFAULT, Profile, profile_named, why_not_here
-from suites.worker_process import WorkerDied, WorkerProcess
+from suites.plan.cell import Cell, Selection
+from suites.scoring.cell import measure
+from suites.session import LostEvaluation, Session
 
 CELL = Cell("numpy/shifted", "without-x86-v3", "softmax", "forward", "binary32", "last", "gauss1", 33)
 HERE = Cell("numpy/shifted", DEFAULT, "softmax", "forward", "binary32", "last", "gauss1", 33)
@@ -108,7 +108,7 @@ def test_a_profile_that_does_not_take_effect_fails_and_is_not_skipped(monkeypatc
     session = session_of("numpy/shifted")
     if why_not_here(profile_named("numpy", CELL.profile), introduction_of(profile_named("numpy", DEFAULT))):
         pytest.skip("there is one profile only")
-    monkeypatch.setattr("suites.profiles.Profile.variables", lambda profile: {"PATH": "/usr/bin"})
+    monkeypatch.setattr("suites.driver.profiles.Profile.variables", lambda profile: {"PATH": "/usr/bin"})
     with pytest.raises(WorkerDied, match="did not take effect: exp d is still X86_V"):
         session.missing(CELL)
 
@@ -140,7 +140,7 @@ def test_a_roster_is_made_with_no_other_worker_than_that_of_the_default_profile(
         started.append(profile)
         return WorkerProcess(profile)
 
-    monkeypatch.setattr("suites.pool.WorkerProcess", counted)
+    monkeypatch.setattr("suites.driver.pool.WorkerProcess", counted)
     roster = session_of("numpy/shifted").roster()
     assert started == list(roster.present) == [profile_named("numpy", DEFAULT)]
     assert roster.failed == {}
@@ -158,7 +158,7 @@ def test_an_implementation_that_can_not_run_here_does_not_refuse_the_profile_of_
 def test_a_default_profile_that_can_not_be_started_is_a_failure_and_no_reason_to_skip(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("suites.profiles.Profile.variables", lambda profile: {"PYTHONHOME": "/nowhere"})
+    monkeypatch.setattr("suites.driver.profiles.Profile.variables", lambda profile: {"PYTHONHOME": "/nowhere"})
     session = session_of("numpy/shifted")
     with pytest.raises(WorkerDied, match="can't be started: the worker exited with 1"):
         session.missing(HERE)
@@ -177,7 +177,7 @@ def test_what_one_process_was_told_another_need_not_ask(monkeypatch: pytest.Monk
     def refuse(profile: object) -> None:
         raise AssertionError("a worker was started")
 
-    monkeypatch.setattr("suites.pool.WorkerProcess", refuse)
+    monkeypatch.setattr("suites.driver.pool.WorkerProcess", refuse)
     two = Introductions()
     two.learn(one.text())
     assert two.of(default) == one.of(default)
@@ -189,7 +189,7 @@ def test_a_failure_to_start_goes_from_process_to_process_with_its_reason(monkeyp
     default = profile_named("numpy", DEFAULT)
     one, two = Introductions(), Introductions()
     with monkeypatch.context() as patch:
-        patch.setattr("suites.profiles.Profile.variables", lambda profile: {"PYTHONHOME": "/nowhere"})
+        patch.setattr("suites.driver.profiles.Profile.variables", lambda profile: {"PYTHONHOME": "/nowhere"})
         one.gather([default])
     two.learn(one.text())
     for known in (one, two):

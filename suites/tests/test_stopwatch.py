@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from suites.stopwatch import Stopwatch
+from suites.scoring.stopwatch import Stopwatch
 
 
 class Clock:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from suites.evaluation import evaluate_rows
 from suites.implementations.call import Evaluator
 from suites.implementations.catalogue import CATALOGUE, why_skipped
 from suites.inputs.batch import batch_of
-from suites.measure import evaluator_of
+from suites.scoring.cell import evaluator_of
+from suites.worker.evaluation import evaluate_rows
 
 torch = pytest.importorskip("torch")
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from references.formats import BINARY16, Bits
+from suites.driver.profiles import DEFAULT, profile_named
 from suites.implementations.catalogue import CATALOGUE, why_not_measured
 from suites.laws import widths
 from suites.laws.evaluation import Evaluations
@@ -13,7 +14,6 @@ from suites.laws.inputs import Input
 from suites.laws.row_lengths import DENSE, THRESHOLDS, batch_of_width, boundaries_of, rows_of_width, widths_of
 from suites.laws.subjects import Subject
 from suites.laws.widths import Failing, every_width
-from suites.profiles import DEFAULT, profile_named
 
 AVX512 = {"cpu capability": "AVX512", "threads": "1"}
 DEFAULT_CAPABILITY = {"cpu capability": "DEFAULT", "threads": "1"}

@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from suites.driver.pool import evaluate, introduction_of, stop_workers
+from suites.driver.profiles import DEFAULT, Profile
 from suites.implementations.catalogue import CATALOGUE
-from suites.measure import proven_flush
-from suites.pool import evaluate, introduction_of, stop_workers
-from suites.profiles import DEFAULT, Profile
+from suites.scoring.cell import proven_flush
 from suites.tests.planted import BITS, NUMPY, task_of, written
 
 ROOT = Path(__file__).parents[2]
-WORKER = ROOT / "suites" / "worker.py"
+WORKER = ROOT / "suites" / "worker" / "main.py"
 
 # What a worker may import besides the standard library and this project.
 FRAMEWORKS = {"numpy", "torch", "jax", "ml_dtypes", "scipy"}
@@ -55,7 +55,7 @@ def file_of(module: str) -> Path | None:
 @cache
 def reached() -> tuple[Path, ...]:
     """The worker and what it imports of this project; the implementations are imported by their names."""
-    waiting = [WORKER, *(ROOT / "suites" / "implementations").glob("*.py")]
+    waiting = [WORKER, *(ROOT / "suites" / "implementations").rglob("*.py")]
     found: dict[Path, None] = {}
     while waiting:
         file = waiting.pop()
@@ -68,14 +68,19 @@ def reached() -> tuple[Path, ...]:
 
 def test_the_worker_reaches_what_it_evaluates_with() -> None:
     names = {file.relative_to(ROOT).as_posix() for file in reached()}
-    assert {"suites/evaluation.py", "suites/introduction.py", "suites/inputs/layouts.py", "suites/timing.py"} <= names
-    assert {"suites/link.py", "suites/between.py", "suites/own_content.py"} <= names
+    assert {
+        "suites/worker/evaluation.py",
+        "suites/worker/self_report.py",
+        "suites/inputs/layouts.py",
+        "suites/worker/timing.py",
+    } <= names
+    assert {"suites/worker/link.py", "suites/worker/supervisor.py", "suites/worker/own_content.py"} <= names
 
 
 def test_the_worker_reaches_no_oracle() -> None:
     names = {file.relative_to(ROOT).as_posix() for file in reached()}
     assert {name for name in names if name.startswith("references/")} == {
-        "references/float_state.py",
+        "references/ieee/float_state.py",
     }
 
 
@@ -186,7 +191,7 @@ def test_numpy_has_no_card() -> None:
 
 
 def test_the_default_profile_in_this_process_and_in_a_worker_are_the_same() -> None:
-    from suites.introduction import introduce
+    from suites.worker.self_report import introduce
 
     assert introduction_of(NUMPY).selected == introduce("numpy").selected
     assert NUMPY.name == DEFAULT

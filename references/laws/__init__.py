@@ -1,0 +1,1 @@
+"""Identities that exact results keep, and how far computed ones may be from them."""

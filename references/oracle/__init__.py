@@ -1,0 +1,1 @@
+"""The certified truth, a row at a time, in mpmath."""

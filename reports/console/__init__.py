@@ -1,0 +1,1 @@
+"""Speaking to a person: lines, tables, progress, exit codes, and where output goes."""

@@ -1,0 +1,1 @@
+"""The known defects against what is installed or was measured."""

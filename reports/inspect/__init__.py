@@ -1,0 +1,1 @@
+"""One row or one cell: explained, exported as golden vectors, replayed."""

@@ -1,0 +1,1 @@
+"""Making a run: cells measured, judged and written."""

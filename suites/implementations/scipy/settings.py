@@ -1,0 +1,32 @@
+"""What SciPy has chosen: NumPy's instruction sets, and whether it takes arrays of other frameworks."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+
+from suites.implementations.numpy import settings as numpy_settings
+from suites.implementations.numpy.settings import card as card
+from suites.implementations.numpy.settings import no_device as no_device
+from suites.implementations.numpy.settings import settings as settings
+
+
+def details() -> dict[str, str]:
+    """Whether SciPy takes other frameworks' arrays, and whether NumPy, or then JAX, flushes subnormals."""
+    found = {**numpy_settings.details(), "array API": _takes_other_arrays()}
+    if found["array API"] == "True" and importlib.util.find_spec("jax"):
+        from suites.implementations.jax.nn import flushes_subnormals
+
+        found["flushes subnormals"] = str(flushes_subnormals())
+    return found
+
+
+def _takes_other_arrays() -> str:
+    """Whether SciPy took SCIPY_ARRAY_API to heart when it was imported, where this version tells."""
+    for name in ("scipy._lib._array_api_override", "scipy._lib._array_api"):
+        try:
+            flag = importlib.import_module(name).SCIPY_ARRAY_API
+        except (ImportError, AttributeError):
+            continue
+        return str(str(flag).lower() in ("1", "true"))
+    return "not told by this SciPy"
