@@ -22,7 +22,7 @@ from reports.session.options import add_options, option, session_of
 from reports.session.recording import CellTeller, Recording
 from suites.driver.pool import stop_workers
 from suites.driver.profiles import DEFAULT
-from suites.implementations.catalogue import UnknownName
+from suites.implementations.catalogue import UnknownName, framework_named
 from suites.known_defects import known_defects
 from suites.laws.known_law_defects import LawDefect, law_defects
 from suites.laws.observations import Observation
@@ -162,7 +162,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _group(framework: str, profile: str) -> str:
     if profile != DEFAULT:
         return f"{framework} {profile}"
-    return framework if framework == "jax" else "others"
+    return framework if framework_named(framework).few_shapes else "others"
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ from reports.console.streams import READER_GONE, OutputFailed, ReaderGone, flush
 
 _OURS = ("references", "suites", "reports")
 
-# The extra that brings a package; every other one comes with the program itself.
-_EXTRAS = {"jinja2": "report", "torch": "torch", "jax": "jax", "jaxlib": "jax", "scipy": "scipy", "gmpy2": "fast"}
+# The extra that brings a package which is no framework's; every other one comes with the program itself.
+_EXTRAS = {"jinja2": "report", "gmpy2": "fast"}
 
 
 def main() -> NoReturn:
@@ -72,7 +72,18 @@ def _package_missing(error: BaseException | None) -> str | None:
 
 
 def _remedy(package: str, error: BaseException) -> str:
-    extra = _EXTRAS.get(package)
+    extra = {**_extras_of_frameworks(), **_EXTRAS}.get(package)
     wanted = f"'softmax-accuracy[{extra}]'" if extra else "softmax-accuracy"
     reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return f"{package} can't be imported ({reason}); pip install {wanted} brings it (in a clone, pip install -e .)"
+
+
+def _extras_of_frameworks() -> dict[str, str]:
+    """The extra that brings each framework's packages, named as the framework; none where the suite can't be read."""
+    try:
+        from suites.implementations.frameworks import frameworks
+
+        brought = {f.name: f.distributions for f in frameworks().values() if not f.written_out}
+    except Exception:  # whatever is missing, the line about it is said
+        return {}
+    return {package: name for name, packages in brought.items() for package in packages}

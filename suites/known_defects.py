@@ -52,6 +52,8 @@ class Defect:
     Its figures are those of ``versions``; in the versions of ``also`` the same law is violated, as much or less.
     ``bound_ratio`` is the measured range over its failing cells, ``fingerprint`` that of their keys.  ``law`` is the
     property violated (docs/laws.md), ``verdict`` the worst one met, ``issue`` the upstream report.
+    ``crash``: the framework ends the process, not each time that it could; such cells count as wrong, and no figure is
+    held.
     """
 
     id: str
@@ -68,6 +70,7 @@ class Defect:
     selectors: dict[str, tuple[str, ...]]
     on: str = DEFAULT
     also: str | None = None
+    crash: bool = False
 
     @property
     def name(self) -> str:
@@ -98,7 +101,7 @@ class Defect:
             return [f"{self.name}: no cell fails any more; remove the entry"]
         if worst is not None and VERDICTS.index(worst) < VERDICTS.index(self.verdict):
             found.append(f"{self.name}: a cell is {worst}, the entry says {self.verdict}: {_first(failing, worst)}")
-        if profile != self.profile:
+        if profile != self.profile or self.crash:
             return found
         low, high = self.bound_ratio
         for f in failing:

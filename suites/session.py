@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from functools import cached_property
 from typing import Protocol
 
 from references.verdict.attribution import described
-from references.verdict.ladder import at_least
+from references.verdict.ladder import VERDICTS, at_least
 from suites.driver.availability import Roster, default_of, not_installed
 from suites.driver.own_functions import arithmetic_changed, declared
 from suites.driver.pool import evaluate
@@ -171,8 +172,15 @@ class Session:
         return defect_of(cell, self.version(cell.implementation))
 
     def measure(self, cell: Cell) -> Measurement:
-        """Measure a cell and remember whether it failed.  Raises LostEvaluation."""
-        measurement = self._by_worker(cell, self.by_name[cell.implementation])
+        """Measure a cell and remember whether it failed.  Raises LostEvaluation.
+
+        One that ended its worker is remembered as wrong: an entry of the known defects may speak of a crash.
+        """
+        try:
+            measurement = self._by_worker(cell, self.by_name[cell.implementation])
+        except LostEvaluation as lost:
+            self.measured[cell.key] = Failing(cell, VERDICTS[0], math.inf) if lost.loss.signal else None
+            raise
         judgement = measurement.judgement
         failed = not at_least(judgement.verdict, self.required)
         ratio = float("inf") if judgement.bound_ratio is None else judgement.bound_ratio
@@ -235,7 +243,8 @@ class Session:
         for cell in self.cells():
             if defect.selects(cell) and self.defect(cell) is defect and not self.missing(cell):
                 if cell.key not in self.measured:
-                    self.measure(cell)
+                    with contextlib.suppress(*((LostEvaluation,) if defect.crash else ())):
+                        self.measure(cell)
                 failed = self.measured[cell.key]
                 if failed is not None:
                     found.append(failed)

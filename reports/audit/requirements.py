@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import Version
 
 from reports.console.usage import UsageError
-from suites.implementations.catalogue import FRAMEWORKS
-
-# PyTorch's wheels before 2.3 were built for NumPy 1 and don't say so.
-_NUMPY_1 = "numpy<2"
-_TORCH_FOR_NUMPY_2 = Version("2.3")
+from suites.implementations.catalogue import FRAMEWORKS, framework_named
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ def requirements_of(text: str) -> Requirements:
         raise UsageError(f"{text!r} names no framework; give a requirement for one of {known}, such as numpy==2.4.6")
     lines = [str(requirement) for requirement in found.values()]
     if "numpy" not in found:
-        lines.append(_NUMPY_1 if _is_before_numpy_2(found.get("torch")) else "numpy")
+        lines.append(_numpy(found, frameworks))
     return Requirements(text, tuple(sorted(lines)), frameworks, all(_version(r) for r in found.values()))
 
 
@@ -83,6 +80,8 @@ def _version(requirement: Requirement | None) -> Version | None:
     return Version(specifiers[0].version)
 
 
-def _is_before_numpy_2(torch: Requirement | None) -> bool:
-    version = _version(torch)
-    return version is not None and version < _TORCH_FOR_NUMPY_2
+def _numpy(found: Mapping[str, Requirement], frameworks: tuple[str, ...]) -> str:
+    """The requirement for NumPy that all of these frameworks can work with; the narrowest is the longest."""
+    versions = {name: _version(found[name]) for name in frameworks}
+    wanted = [framework_named(name).numpy(str(v) if v else None) for name, v in versions.items()]
+    return max(wanted, key=len)

@@ -7,15 +7,11 @@ from collections.abc import Iterator
 from reports.causes.finding import Finding, enough, where
 from reports.causes.view import Part, Place, Seen, Slice, View
 from reports.wording import listing
+from suites.implementations.catalogue import CATALOGUE
 from suites.inputs import special
 
 # Compiled implementations, and what runs the same operation by operation.
-_EAGER = {
-    "torch/compile": "torch/eager",
-    "torch/compile-dynamic": "torch/eager",
-    "jax/jit": "jax/eager",
-    "jax/jit-custom-jvp": "jax/eager-custom-jvp",
-}
+_EAGER = {i.name: i.eager for i in CATALOGUE.values() if i.eager}
 
 # Settings that say which instruction set a framework's kernels are compiled for, by the beginning of their names.
 _INSTRUCTIONS = ("cpu capability", "exp ", "log ", "dispatch")

@@ -21,7 +21,7 @@ from reports.measure.messages import Say
 from reports.measure.run import run_measurements
 from reports.run.records import Record, RunError
 from reports.wording import listing, significant
-from suites.implementations.catalogue import CATALOGUE
+from suites.implementations.catalogue import CATALOGUE, framework_named
 from suites.plan.cell import Cell, Selection
 
 WORST = "worst"
@@ -162,15 +162,21 @@ def _told_apart(found: Bisection, change: Change, kept: Mapping[str, str], audit
         return f"{listing(alone)} alone gives the new bits" + (f", {listing(others)} alone doesn't" if others else "")
     moves = listing(f"{n} {old} → {new}" for n, (old, new) in moved.items())
     if not others and _same_programs(found, change, kept, audit):
-        return f"it is jaxlib, to which JAX hands the same programs ({moves} install only together)"
+        framework = framework_named(CATALOGUE[change.cell.implementation].framework)
+        assert framework.compiler is not None
+        compiler, title = framework.compiler.package, framework.title
+        return f"it is {compiler}, to which {title} hands the same programs ({moves} install only together)"
     if not others:
         return f"{moves} install only together"
     return f"{moves} together" if len(others) == len(moved) else f"{moves}, and not {listing(others)} alone"
 
 
 def _same_programs(found: Bisection, change: Change, kept: Mapping[str, str], audit: Bisecting) -> bool:
-    """Whether JAX hands jaxlib the same programs in the last version and in the first."""
-    if "jaxlib" not in found.step(found.first).packages or found.package == "jaxlib":
+    """Whether the framework hands its compiler the same programs in the last version and in the first."""
+    compiler = framework_named(CATALOGUE[change.cell.implementation].framework).compiler
+    if compiler is None or compiler.package not in found.step(found.first).packages:
+        return False
+    if found.package == compiler.package:
         return False
     interpreters = [audit.build({found.package: v, **kept}) for v in (found.last, found.first)]
     return bool(same_programs([change.cell], interpreters[0], interpreters[1], audit.programs))

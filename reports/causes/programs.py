@@ -13,19 +13,16 @@ from suites.driver.pool import WorkerPool, evaluate, introduction_of
 from suites.driver.profiles import UnknownProfile, profile_named
 from suites.driver.tasks import task_of
 from suites.driver.worker_process import WorkerDied
-from suites.implementations.catalogue import CATALOGUE
+from suites.implementations.catalogue import CATALOGUE, framework_named
 from suites.plan.cell import Cell
 from suites.scoring.cell import input_of, request_of
 from suites.worker.self_report import Unavailable
 
-# Cells of JAX and an interpreter -> the programs that are compiled for them, without names; empty where one has none.
+# Cells and an interpreter -> the programs that are compiled for them, without names; empty where one has none.
 Programs = Callable[[Sequence[Cell], str], tuple[str, ...]]
 
 # How often programs are compared, each time by two processes.
 MOST_COMPARISONS = 24
-
-# JAX writes each StableHLO module that it compiles into the directory that this names.
-_VARIABLE = "JAX_DUMP_IR_TO"
 
 _LOCATION = re.compile(r"\s*loc\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 _NAMES = re.compile(r'jax\.result_info = "[^"]*"')
@@ -33,21 +30,23 @@ _MODULE = re.compile(r"^module @\S+ attributes", re.MULTILINE)
 
 
 def programs_of(cells: Sequence[Cell], interpreter: str) -> tuple[str, ...]:
-    """The programs that another Python's JAX hands to XLA in a fresh process for some cells of one profile, sorted.
+    """The programs that a framework beside another Python hands to its compiler in a fresh process, sorted.
 
-    Empty where a cell can't be evaluated there, or is none of JAX's, and where JAX writes none.
+    They are those of some cells of one profile.  Empty where a cell can't be evaluated there, and where the framework
+    has no compiler of its own or writes no programs.
     """
     chosen = [(cell, CATALOGUE.get(cell.implementation)) for cell in cells]
     with tempfile.TemporaryDirectory(prefix="softmax-accuracy-") as place:
         tasks = []
         for cell, implementation in chosen:
-            if implementation is None or implementation.framework != "jax":
+            compiler = framework_named(implementation.framework).compiler if implementation else None
+            if implementation is None or compiler is None:
                 return ()
             try:
-                profile = profile_named("jax", cell.profile, interpreter)
+                profile = profile_named(implementation.framework, cell.profile, interpreter)
             except UnknownProfile:
                 return ()
-            dumping = replace(profile, environment=(*profile.environment, (_VARIABLE, place)))
+            dumping = replace(profile, environment=(*profile.environment, (compiler.dumps_to, place)))
             tasks.append(task_of(dumping, input_of(cell), (request_of(cell, implementation),)))
         try:
             with WorkerPool(most=1) as crew:  # one process a profile, as JAX numbers the files of each from zero

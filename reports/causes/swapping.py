@@ -20,6 +20,7 @@ from reports.causes.subnormals import is_candidate
 from reports.causes.view import Part, View
 from reports.compare.judgement import Change
 from reports.wording import count, listing
+from suites.implementations.catalogue import framework_named
 
 # Cells of a part that are evaluated, and of all parts together.
 MOST_OF_A_PART = 3
@@ -76,10 +77,12 @@ class Swaps:
         yield from element_by_element(pairs)
 
     def _by_programs(self, part: Part, moved: list[Moved]) -> Finding | None:
-        """That JAX hands jaxlib the same programs as before, which leaves jaxlib to have moved the bits."""
-        jaxlib = [m for m in moved if m.name == "jaxlib"]
-        if jaxlib and self.same_programs.get(part):
-            return because("program", f"{jaxlib[0].text}: JAX hands it the same programs as before")
+        """That a framework hands its compiler the same programs as before: it is the compiler that moved the bits."""
+        framework = framework_named(part.slice.framework)
+        compilers = [m for m in moved if framework.compiler and m.name == framework.compiler.package]
+        if compilers and self.same_programs.get(part):
+            text = f"{compilers[0].text}: {framework.title} hands it the same programs as before"
+            return because("program", text)
         return None
 
     def is_reproduced(self, change: Change) -> bool:
@@ -168,16 +171,13 @@ def swapped(
 
 
 def _compare_programs(result: Swaps, view: View, sides: Sides, programs: Programs, say: Callable[[str], None]) -> None:
-    """For one cell of each part whose jaxlib moved with something that it doesn't go apart from."""
-    stuck = [
-        part
-        for part in result.sampled
-        if {"jaxlib"} < {m.name for m in moved_packages(view, part.slice)} and frozenset(["jaxlib"]) in result.refused
-    ]
+    """For one cell of each part whose compiler moved with something that it doesn't go apart from."""
+    stuck = [part for part in result.sampled if _compiler_is_stuck(part, result, view)]
     if not stuck:
         return
     cells = {part: result.sampled[part][0].cell for part in stuck}
-    say(f"comparing the programs that JAX compiles, for {count(len(cells), 'cell')}")
+    titles = listing(dict.fromkeys(framework_named(part.slice.framework).title for part in stuck))
+    say(f"comparing the programs that {titles} compiles, for {count(len(cells), 'cell')}")
     same = same_programs(list(cells.values()), sides.old, sides.new, programs)
     result.same_programs = {part: cell.key in same for part, cell in cells.items()}
 
@@ -222,3 +222,11 @@ def _pins(versions: Mapping[str, str]) -> str:
 def _word(bits: Bits, change: Change) -> str:
     fingerprint, (old, new) = sha256_of(bits), change.both
     return {new.output_sha256: NEW, old.output_sha256: OLD}.get(fingerprint, OTHER)
+
+
+def _compiler_is_stuck(part: Part, result: Swaps, view: View) -> bool:
+    compiler = framework_named(part.slice.framework).compiler
+    if compiler is None:
+        return False
+    moved = {m.name for m in moved_packages(view, part.slice)}
+    return {compiler.package} < moved and frozenset([compiler.package]) in result.refused

@@ -12,7 +12,8 @@ from reports.facts.sentences import Sentence, listed, together
 from reports.facts.tally import BELOW_STABLE, FAILED, GRADIENTS, LADDER, Tally, entry_of, main_profile, rank
 from reports.run.records import Record, Run
 from reports.wording import count, lengths, listing, whole
-from suites.implementations.catalogue import CATALOGUE
+from suites.implementations.catalogue import CATALOGUE, framework_named
+from suites.implementations.implementation import FORMULA
 from suites.inputs import special
 from suites.inputs.layouts import LAYOUTS
 
@@ -156,7 +157,8 @@ def _whose_failures(run: Run) -> list[Sentence]:
 
 def is_written_out(implementation: str) -> bool:
     """Whether an implementation is a formula that is there to be compared, not a function that a framework offers."""
-    return implementation.startswith("numpy/") or implementation.endswith(("/log-of-softmax", "/x-minus-logsumexp"))
+    found = CATALOGUE.get(implementation)
+    return found is not None and (found.kind == FORMULA or framework_named(found.framework).written_out)
 
 
 def _headlines(tally: Tally) -> list[Sentence]:

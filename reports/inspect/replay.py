@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FunctionType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from suites.driver.pool import evaluate
 from suites.driver.profiles import Profile, UnknownProfile, profile_named
 from suites.driver.tasks import Loss, task_of
 from suites.driver.worker_process import WorkerDied
+from suites.implementations.frameworks import folder_of, framework_named
 from suites.implementations.implementation import Implementation
 from suites.inputs import special
 from suites.inputs.batch import Batch
@@ -31,6 +34,9 @@ from suites.printable import printable
 from suites.scoring.cell import input_of_rows, request_of, score
 from suites.scoring.output import Worst
 from suites.worker.self_report import Introduction
+
+if TYPE_CHECKING:
+    from jinja2 import BaseLoader
 
 
 @dataclass(frozen=True)
@@ -140,23 +146,24 @@ def script_for(run: Run, record: Record) -> str:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("reports"),
+        loader=jinja2.ChoiceLoader(
+            [jinja2.PackageLoader("reports"), jinja2.PrefixLoader({case.framework: _templates_of(case.framework)})]
+        ),
         finalize=_script_word,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
     axis = axis_of(case.layout)
-    text: str = environment.get_template("replay.py.j2").render(
+    text: str = environment.get_template(f"{case.framework}/replay.py.j2").render(
         case=case,
         format=case.format,
         vectors={role: vector_source(bits, case.format.width) for role, bits in case.vectors.items()},
         computed=case.format.hexadecimal(case.computed),
         axis=axis,
-        functions=_recipe_source(case) if case.framework == "numpy" else Source(),
+        functions=_recipe_source(case) if framework_named(case.framework).written_out else Source(),
         batch=_indented(batch_source(case)),
         pick=pick_source(case),
-        function=_indented(function_source(case, axis)) if case.framework in ("torch", "jax") else Source(),
-        tripled=case.name.endswith("x-over-3"),
+        function=_indented(function_source(case, axis)),
     )
     return text
 
@@ -172,14 +179,19 @@ def _script_word(value: object) -> object:
     return value
 
 
+def _templates_of(framework: str) -> BaseLoader:
+    import jinja2
+
+    return jinja2.FileSystemLoader(folder_of(framework))
+
+
 def _indented(source: Source) -> Source:
     return Source(source.replace("\n", "\n    "))
 
 
 def _recipe_source(case: ScriptCase) -> Source:
-    """The source of a NumPy recipe and of what it calls."""
-    from suites.implementations.numpy import recipes
-
+    """The source of a formula that is written out, and of what it calls."""
+    recipes = importlib.import_module(f"suites.implementations.{case.framework}.recipes")
     recipe = recipes.RECIPES[case.name.partition("/")[2], case.operation]
     chosen = recipe[{"forward": 0, "vjp": 1, "jvp": 2}[case.quantity]]
     assert isinstance(chosen, FunctionType)

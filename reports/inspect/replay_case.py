@@ -14,8 +14,8 @@ from typing import Any
 from references.formats import FORMATS, Format, format_named
 from references.functions import OPERATIONS, QUANTITIES, needs_cotangent, needs_tangent
 from reports.run.records import Record, Run, RunError
-from suites.implementations.catalogue import CATALOGUE, Implementation
-from suites.inputs.layouts import LAYOUTS, means_something_to
+from suites.implementations.catalogue import CATALOGUE, Implementation, means_something_to
+from suites.inputs.layouts import LAYOUTS
 from suites.printable import printable
 
 # More rows, or a longer one, than any machine holds.

@@ -6,6 +6,7 @@ A call is what the catalogue says that a user writes, with what that text leaves
 from __future__ import annotations
 
 from reports.inspect.replay_case import ScriptCase
+from suites.implementations.catalogue import framework_named
 
 
 class Source(str):
@@ -61,54 +62,21 @@ def vector_source(bits: list[int], width: int) -> Source:
 
 
 def function_source(case: ScriptCase, axis: int) -> Source:
-    """The body of a function of an array ``x`` of PyTorch or JAX."""
-    return Source(_function(case, axis))
-
-
-def _function(case: ScriptCase, axis: int) -> str:
-    name = case.name.partition("/")[2]
-    if name.endswith("vmap"):
-        return _mapped(case, axis)
-    if case.framework == "torch":
-        return _TORCH.get(name, "dim = {axis}\nreturn {call}").format(axis=axis, call=case.call, o=case.operation)
-    if name == "log-of-softmax":
-        return f"return jnp.log(jax.nn.softmax(x, axis={axis}))"
-    if name == "x-minus-logsumexp":
-        difference = f"x - jax.scipy.special.logsumexp(x, axis={axis}, keepdims=True)"
-        return f"return jnp.exp({difference})" if case.operation == "softmax" else f"return {difference}"
-    given = "x / 3" if name == "jit-x-over-3" else "x"
-    where = ", where=x != -jnp.inf" if name == "jit-where" else ""
-    return f"return jax.nn.{case.operation}({given}, axis={axis}{where})"
-
-
-_TORCH = {
-    "func.jvp-of-vjp": "return torch.{o}(x, {axis})",
-    "autograd.functional.jvp": "return torch.{o}(x, {axis})",
-    "compile": "return torch.{o}(x, {axis})",
-    "compile-dynamic": "return torch.{o}(x, {axis})",
-    "compile-x-over-3": "return torch.{o}(x / 3, {axis})",
-    "out": "dim = {axis}\nout = torch.empty_like(x)\nreturn {call}",
-    "masked": "dim, mask = {axis}, x != -torch.inf\nreturn {call}",
-    "_masked_softmax": "dim, mask = {axis}, x != -torch.inf\nreturn {call}",
-    "mkldnn": "dim = {axis}\nreturn {call}.to_dense()",
-    "sparse": (
-        "left_out = x == -torch.inf\n"
-        "places = torch.nonzero(~left_out).T\n"
-        "given = torch.sparse_coo_tensor(places, x[tuple(places)], x.shape, check_invariants=True)\n"
-        "dense = torch.sparse.{o}(given, {axis}).to_dense()\n"
-        'return torch.where(left_out, 0.0 if "{o}" == "softmax" else -torch.inf, dense)'
-    ),
-}
+    """The body of a function of an array ``x``, as the implementation declares it; empty where it declares none."""
+    script = case.implementation.script
+    if script is None:
+        return Source()
+    mapped = _mapped(case, axis) if "{mapped}" in script else ""
+    return Source(script.format(axis=axis, operation=case.operation, call=case.call, mapped=mapped))
 
 
 def _mapped(case: ScriptCase, axis: int) -> str:
-    """A vmap over every axis but the reduced one."""
-    torch = case.framework == "torch"
-    vmap, axes = ("torch.vmap", "{0}_dims={1}") if torch else ("jax.vmap", "{0}_axes={1}")
-    text = f"{'torch' if torch else 'jax.nn'}.{case.operation}"
-    text = f"lambda row: {text}(row, 0)"
+    """The operation on a row, mapped over every axis but the reduced one."""
+    how = framework_named(case.framework).mapped
+    assert how is not None
+    text = f"lambda row: {how.namespace}.{case.operation}(row, 0)"
     dimensions = {"column": 3, "middle": 3, "broadcast": 3}.get(case.layout, 2)
     for other in reversed([a for a in range(dimensions) if a != axis]):
         inside = 1 if axis < other else 0
-        text = f"{vmap}({text}, {axes.format('in', inside)}, {axes.format('out', inside)})"
-    return f"return {text}(x)"
+        text = f"{how.function}({text}, {how.into}={inside}, {how.out_of}={inside})"
+    return text

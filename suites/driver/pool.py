@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from suites.driver.profiles import DEFAULT, Profile
 from suites.driver.tasks import Answer, Declaration, Loss, Owner, Task, owner_of
 from suites.driver.worker_process import WorkerDied, WorkerProcess, loss_of
+from suites.implementations.frameworks import framework_named
 from suites.implementations.placement import processors
 from suites.implementations.user_files import UnknownName
 from suites.worker.self_report import Introduction, Unavailable
@@ -37,8 +38,6 @@ _TRIES = 2
 _LOST_IN_A_ROW = 20
 
 
-# These compile for each shape, which is most of their time; their default profile is worth more than one worker.
-_COMPILING = ("torch", "jax")
 _MOST_PARTS = 4
 
 
@@ -247,7 +246,8 @@ class Workers:
         if isinstance(subject, Profile):
             return subject, 0
         profile = subject.profile
-        if self.breadth == 1 or profile.framework not in _COMPILING or profile.name != DEFAULT:
+        # Compiling for each shape is most of a framework's time: its default profile is worth more than one worker.
+        if self.breadth == 1 or profile.name != DEFAULT or not framework_named(profile.framework).compiles:
             return profile, 0
         return profile, zlib.crc32(f"{subject.format} {subject.logits.shape}".encode()) % self.breadth
 

@@ -2,208 +2,40 @@
 
 from __future__ import annotations
 
-import math
-import os
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache, partial
+from dataclasses import replace
+from functools import cache
 
+from suites.implementations.catalogue import framework_named, frameworks
+from suites.implementations.profile import CALL_SECONDS as CALL_SECONDS
+from suites.implementations.profile import DEFAULT as DEFAULT
+from suites.implementations.profile import Limits as Limits
+from suites.implementations.profile import Profile as Profile
+from suites.implementations.profile import UnknownProfile as UnknownProfile
 from suites.worker.self_report import Introduction
-
-DEFAULT = "default"
 
 # How a setting begins that this version of a framework can't tell.
 NOT_TOLD = "not told by"
-
-# The profile of SciPy in which it takes arrays of other frameworks, which is decided when it is imported.
-ARRAY_API = "array-api"
-
-# Variables that say where this Python finds its packages; another one would find them too.
-OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-
-_INSTRUCTION_SETS = ("ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES")
-
-
-# The variable that says how many seconds a call may take, the first one included.
-CALL_SECONDS = "SOFTMAX_ACCURACY_CALL_SECONDS"
-
-
-class UnknownProfile(ValueError):
-    """A profile that no framework has, or limits that none can keep; the message names it and says what there is."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a worker may take before it is ended: seconds without an answer, and bytes beyond what it starts with.
-
-    The first call of an implementation may compile for long, and imports a user's file.  ``memory`` None means half of
-    what the machine has: one that runs away is stopped before it pushes others out.
-    """
-
-    start: float = 300.0
-    first_call: float = 300.0
-    call: float = 120.0
-    memory: int | None = None
-
-    @classmethod
-    def usual(cls) -> Limits:
-        """Those of a profile that is given none; a variable may set the seconds of a call.  Raises UnknownProfile."""
-        text = os.environ.get(CALL_SECONDS)
-        if not text:
-            return cls()
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = math.nan
-        if not (math.isfinite(seconds) and seconds > 0):
-            raise UnknownProfile(f"{CALL_SECONDS}={text} is no number of seconds; give one above 0, or unset it")
-        return cls(first_call=seconds, call=seconds)
-
-
-@dataclass(frozen=True)
-class Profile:
-    """One framework under one interpreter, environment, number of threads and device.
-
-    ``needs`` are the features that the processor must have.  The rest is held against what was read back: ``expects``
-    are settings with their values, ``avoids`` are values that no setting may have, ``changes`` are settings that must
-    differ from those of the default profile.
-    """
-
-    name: str
-    framework: str
-    interpreter: str = sys.executable
-    environment: tuple[tuple[str, str], ...] = ()
-    threads: int = 1
-    device: str = "cpu"
-    cpus: int | None = None
-    x64: bool = True
-    needs: tuple[str, ...] = ()
-    expects: tuple[tuple[str, str], ...] = ()
-    avoids: tuple[str, ...] = ()
-    changes: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ()  # empty: all
-    limits: Limits = field(default_factory=Limits.usual)
-
-    @property
-    def chooses_instructions(self) -> bool:
-        """Whether it has other kernels than the default one, by instruction set."""
-        return any(name in _INSTRUCTION_SETS for name, _ in self.environment)
-
-    def variables(self) -> dict[str, str]:
-        """The environment variables of its worker: this process's own, with those of the profile in their place.
-
-        What would put this Python's packages into another one is left out.  Flags for XLA are added to those that are
-        set, and the later one of a kind holds.
-        """
-        found = dict(os.environ)
-        if self.interpreter != sys.executable:
-            found = {name: value for name, value in found.items() if name not in OF_THIS_PYTHON}
-        if self.framework == "jax":  # a card that nothing asked for would take three quarters of its memory
-            found["JAX_PLATFORMS"] = self.device.partition(":")[0]
-            found.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-        for name, value in self.environment:
-            found[name] = f"{found.get(name, '')} {value}".strip() if name == "XLA_FLAGS" else value
-        return found
-
-    def asked(self) -> dict[str, str]:
-        """In what it differs from the default profile."""
-        found = dict(self.environment)
-        if self.threads != 1:
-            found["threads"] = str(self.threads)
-        if self.cpus is not None:
-            found["processors"] = str(self.cpus)
-        if not self.x64:
-            found["x64"] = "False"
-        return found
-
-
-def _torch(interpreter: str) -> tuple[Profile, ...]:
-    def threads(count: int) -> Profile:
-        name = f"threads-{count}"
-        return Profile(name, "torch", interpreter, threads=count, expects=(("threads", str(count)),))
-
-    def capability(name: str, *needs: str) -> Profile:
-        return Profile(
-            f"aten-{name}",
-            "torch",
-            interpreter,
-            environment=(("ATEN_CPU_CAPABILITY", name),),
-            needs=needs,
-            expects=(("cpu capability", name.upper()),),
-        )
-
-    return threads(2), threads(4), capability("default"), capability("avx2", "avx2"), capability("avx512", "avx512f")
-
-
-def _numpy(framework: str, interpreter: str) -> tuple[Profile, ...]:
-    def without(name: str, *features: str) -> Profile:
-        variables = (("NPY_DISABLE_CPU_FEATURES", " ".join(features)),)
-        return Profile(name, framework, interpreter, environment=variables, avoids=features)
-
-    found = without("without-x86-v4", "X86_V4"), without("without-x86-v3", "X86_V4", "X86_V3")
-    if framework != "scipy":
-        return found
-    variables = (("SCIPY_ARRAY_API", "1"),)
-    return *found, Profile(ARRAY_API, framework, interpreter, environment=variables, expects=(("array API", "True"),))
-
-
-def _jax(interpreter: str) -> tuple[Profile, ...]:
-    def flags(name: str, value: str, *needs: str, formats: tuple[str, ...] = ()) -> Profile:
-        return Profile(
-            f"xla-{name}",
-            "jax",
-            interpreter,
-            environment=(("XLA_FLAGS", value),),
-            needs=needs,
-            changes=("XLA options",),
-            formats=formats,
-        )
-
-    return (
-        Profile("one-cpu", "jax", interpreter, cpus=1, expects=(("CPU count", "1"),)),
-        # What limits the instruction set to one that the processor ends at anyway changes nothing.
-        flags("avx2", "--xla_cpu_max_isa=AVX2", "avx512f"),
-        # Without F16C, XLA 0.10.2 finds no __extendhfsf2 to link and compiles nothing with binary16 in it.
-        flags("sse4_2", "--xla_cpu_max_isa=SSE4_2", "avx2", formats=("binary64", "binary32", "bfloat16")),
-        flags("no-excess-precision", "--xla_allow_excess_precision=false"),
-        flags("no-ynn", "--xla_cpu_experimental_ynn_fusion_type="),
-        Profile(
-            "no-x64",
-            "jax",
-            interpreter,
-            x64=False,
-            expects=(("x64", "False"),),
-            formats=("binary32", "binary16", "bfloat16"),
-        ),
-    )
-
-
-_OTHERS: dict[str, Callable[[str], tuple[Profile, ...]]] = {
-    "torch": _torch,
-    "jax": _jax,
-    "scipy": partial(_numpy, "scipy"),
-    "numpy": partial(_numpy, "numpy"),
-}
 
 
 @cache
 def cpu_profiles(framework: str, interpreter: str = sys.executable) -> tuple[Profile, ...]:
     """The profiles of a framework on the CPU, the default one first."""
-    return Profile(DEFAULT, framework, interpreter), *_OTHERS[framework](interpreter)
+    others = framework_named(framework).profiles
+    return tuple(replace(p, interpreter=interpreter) for p in (Profile(DEFAULT, framework), *others))
 
 
 def cuda_profile(framework: str, device: str, interpreter: str = sys.executable) -> Profile | None:
     """The profile of a framework on a card (cuda, cuda:1), None for those that compute on the CPU alone."""
-    if framework not in ("torch", "jax"):
+    if not framework_named(framework).cards:
         return None
     return Profile(device, framework, interpreter, device=device)
 
 
 def every_name() -> tuple[str, ...]:
     """The names of all profiles on the CPU, of any framework."""
-    return tuple(dict.fromkeys(p.name for framework in _OTHERS for p in cpu_profiles(framework)))
+    return tuple(dict.fromkeys(p.name for framework in frameworks() for p in cpu_profiles(framework)))
 
 
 def profiles_on(framework: str, devices: tuple[str, ...], interpreter: str = sys.executable) -> tuple[Profile, ...]:

@@ -16,37 +16,23 @@ from types import MappingProxyType
 from typing import Any
 
 from suites.implementations.call import Evaluator
-from suites.implementations.entries import ENTRIES
-from suites.implementations.implementation import (
-    COMPILER,
-    DERIVATIVES,
-    FOUR_FORMATS,
-    THREE_FORMATS,
-    VALUES,
-)
+from suites.implementations.frameworks import framework_named as framework_named
+from suites.implementations.frameworks import frameworks as frameworks
+from suites.implementations.implementation import COMPILER
 from suites.implementations.implementation import Implementation as Implementation
 from suites.implementations.user_files import UnknownName as UnknownName
 from suites.implementations.user_files import found_file, load_function
+from suites.inputs.layouts import LAYOUTS, layout_named
 
-CATALOGUE: dict[str, Implementation] = {implementation.name: implementation for implementation in ENTRIES}
-FRAMEWORKS = tuple(dict.fromkeys(implementation.framework for implementation in ENTRIES))
-_DISTRIBUTIONS = {"torch": ("torch",), "jax": ("jax", "jaxlib"), "scipy": ("scipy",), "numpy": ("numpy",)}
-
-
-def implementation_named(name: str) -> Implementation:
-    """Raises UnknownName with the names that exist."""
-    try:
-        return CATALOGUE[name]
-    except KeyError:
-        raise UnknownName(f"unknown implementation {name!r}; known are {', '.join(CATALOGUE)}") from None
+CATALOGUE: dict[str, Implementation] = {i.name: i for f in frameworks().values() for i in f.implementations}
+FRAMEWORKS = tuple(frameworks())
 
 
-def of_frameworks(frameworks: tuple[str, ...]) -> list[Implementation]:
+def of_frameworks(names: tuple[str, ...]) -> list[Implementation]:
     """The implementations of some frameworks, all if none is named.  Raises UnknownName."""
-    for name in frameworks:
-        if name not in FRAMEWORKS:
-            raise UnknownName(f"unknown framework {name!r}; known are {', '.join(FRAMEWORKS)}")
-    return [i for i in CATALOGUE.values() if not frameworks or i.framework in frameworks]
+    for name in names:
+        framework_named(name)
+    return [i for i in CATALOGUE.values() if not names or i.framework in names]
 
 
 @cache
@@ -87,11 +73,23 @@ def cxx_compiler() -> str:
     return os.environ.get("CXX") or {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
 
 
+def means_something_to(framework: str, layout: str) -> bool:
+    """Whether a framework sees a layout at all: some copy their arguments, some have no negative strides."""
+    found = layout_named(layout)
+    return framework_named(framework).sees(found.shape, found.negative)
+
+
+def layouts_of(implementation: Implementation) -> tuple[str, ...]:
+    """The layouts that the framework of an implementation sees, and those whose arrays it computes on."""
+    seen_by = (implementation.framework, *(need for need in implementation.needs if need != COMPILER))
+    return tuple(layout for layout in LAYOUTS if all(means_something_to(each, layout) for each in seen_by))
+
+
 @cache
 def versions_of(framework: str) -> Mapping[str, str]:
     """Installed distributions of a framework and their versions."""
     found = {}
-    for name in _DISTRIBUTIONS[framework]:
+    for name in framework_named(framework).distributions:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -107,8 +105,7 @@ def settings_of(framework: str) -> dict[str, str]:
 
 def settings_module(framework: str) -> Any:
     """The module that reads back what a framework has chosen; imports the framework."""
-    modules = {"torch": "torch.settings", "jax": "jax.settings", "numpy": "numpy.settings", "scipy": "scipy.settings"}
-    return _module(modules[framework])
+    return _module(f"{framework}.settings")
 
 
 def _module(name: str) -> Any:
@@ -117,16 +114,8 @@ def _module(name: str) -> Any:
 
 # -- a user's own ----------------------------------------------------------------------------------------------------
 
-_DERIVED = (*VALUES, *DERIVATIVES)
-_OWN_MODULES = {
-    "torch": ("torch.eager", _DERIVED, FOUR_FORMATS),
-    "jax": ("jax.nn", _DERIVED, FOUR_FORMATS),
-    "numpy": ("numpy.recipes", VALUES, THREE_FORMATS),
-}
-
-
 # What can run a user's callable.
-OWN_FRAMEWORKS = tuple(_OWN_MODULES)
+OWN_FRAMEWORKS = tuple(name for name, framework in frameworks().items() if framework.own)
 
 
 def user_implementation(where: str, framework: str, operation: str | None) -> Implementation:
@@ -139,21 +128,22 @@ def user_implementation(where: str, framework: str, operation: str | None) -> Im
     file, colon, function = where.rpartition(":")
     if not colon or not file.endswith(".py") or not function.isidentifier():
         raise UnknownName(f"{where!r} is not FILE.py:NAME")
-    if framework not in _OWN_MODULES:
-        raise UnknownName(f"--framework {framework!r} can't run {where}; choose one of {', '.join(_OWN_MODULES)}")
+    known = frameworks().get(framework)
+    if known is None or known.own is None:
+        raise UnknownName(f"--framework {framework!r} can't run {where}; choose one of {', '.join(OWN_FRAMEWORKS)}")
     operation = operation or assumed_operation(function)
     path, name = found_file(file), f"{Path(file).stem}/{function}"
     if name in CATALOGUE:
         raise UnknownName(f"{where} would be called {name}, which is another implementation; rename the file")
-    module, quantities, formats = _OWN_MODULES[framework]
     return Implementation(
         name=name,
         framework=framework,
-        module=module,
+        module=known.own.module,
         calls={operation: f"{where}(x, axis)"},
-        quantities=quantities,
-        formats=formats,
-        flushes=framework == "jax",
+        compiles=known.few_shapes,
+        quantities=known.own.quantities,
+        formats=known.own.formats,
+        flushes=known.implementation(known.usual).flushes,
         main=True,
         own=(path, function),
     )

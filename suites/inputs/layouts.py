@@ -188,12 +188,6 @@ def axis_of(layout: str) -> int:
     return _BY_NAME[layout].axis
 
 
-def means_something_to(framework: str, layout: str) -> bool:
-    """Whether a framework sees the layout at all: JAX copies its arguments, PyTorch has no negative strides."""
-    found = _BY_NAME[layout]
-    return found.shape or (framework != "jax" and not (found.negative and framework == "torch"))
-
-
 def buffer_of(rows: AnyBits, layout: str, role: int = 0) -> Buffer:
     """Rows [rows, n] in guarded memory, as a view of the layout; ``role`` counts the arrays of one call."""
     return _BY_NAME[layout].make(rows, role)

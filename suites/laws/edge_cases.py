@@ -10,7 +10,7 @@ import numpy as np
 from references.formats import Bits, format_named
 from suites.driver.profiles import DEFAULT
 from suites.driver.tasks import Loss
-from suites.implementations.catalogue import CATALOGUE
+from suites.implementations.catalogue import CATALOGUE, framework_named
 from suites.inputs import special
 from suites.inputs.batch import batch_of
 from suites.laws.comparing import beyond, refused, unequal
@@ -98,9 +98,9 @@ def _odd(subject: Subject, shape: tuple[int, ...], what: str) -> Breach:
 
 def dtype_argument(subject: Subject, on: Evaluations) -> Breach | None:
     """The logits are cast, then the usual call is made; a gradient that has their format is cast back."""
-    one, _, returned = subject.implementation.name.partition("/")[2].partition("-to-")
-    usual = replace(subject, implementation=CATALOGUE["torch/eager"], format_name=returned)
-    narrow = min(one, returned, key=lambda name: format_named(name).precision)
+    given_in, (returned,) = subject.implementation.casts or "", subject.implementation.formats
+    usual = replace(subject, implementation=CATALOGUE[framework_named(subject.framework).usual], format_name=returned)
+    narrow = min(given_in, returned, key=lambda name: format_named(name).precision)
     given = given_of(batch_of("gauss10", subject.format_name, 18, 33, narrow), subject)
     wide = Input(
         _cast(subject, usual, given.logits), {r: _cast(subject, usual, bits) for r, bits in given.vectors.items()}

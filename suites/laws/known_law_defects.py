@@ -34,6 +34,7 @@ class LawDefect:
     """One entry; ``size`` is the range of its breaches' sizes, ``breaches`` how many there are.
 
     Its figures are those of ``versions``; in the versions of ``also`` the same law is broken, more or less badly.
+    ``crash``: the framework ends the process, not each time that it could, so no figure is held.
     """
 
     id: str
@@ -47,6 +48,7 @@ class LawDefect:
     selectors: dict[str, tuple[str, ...]]
     issue: str | None = None
     also: str | None = None
+    crash: bool = False
 
     def selects(self, broken: Broken) -> bool:
         """Whether the entry speaks of a subject that breaks a law."""
@@ -82,7 +84,7 @@ class LawDefect:
         """
         if complete and not broken:
             return [f"{self.id}: nothing breaks the law any more; remove the entry"]
-        if profile != self.profile:
+        if profile != self.profile or self.crash:
             return []
         low, high = self.size
         found = [

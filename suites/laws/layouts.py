@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from suites.implementations.catalogue import CATALOGUE
+from suites.implementations.catalogue import CATALOGUE, framework_named
 from suites.laws.comparing import unequal
 from suites.laws.evaluation import Evaluations
 from suites.laws.independence import TWICE, apart
 from suites.laws.inputs import ROWS, input_of, lengths_of
 from suites.laws.law import BITWISE_ON_ONE_PATH, Breach, Law, worst
 from suites.laws.same_path import same_code
-from suites.laws.subjects import AXES, Subject, memory_layouts
+from suites.laws.subjects import AXES, Subject, is_usual, memory_layouts
 
 # The row length whose rows meet every storage offset: no alignment is left in them.
 _OFFSETS_AT = 33
-
-# What other ways to call a framework are held against.
-_USUAL = {"torch": "torch/eager", "jax": "jax/jit"}
 
 
 def memory(subject: Subject, on: Evaluations) -> Breach | None:
@@ -44,7 +41,7 @@ def axis(subject: Subject, on: Evaluations) -> Breach | None:
 
 def call(subject: Subject, on: Evaluations) -> Breach | None:
     """The framework's usual call; one that hands its rows to the last axis takes the usual one's path along it."""
-    usual = replace(subject, implementation=CATALOGUE[_USUAL[subject.framework]])
+    usual = replace(subject, implementation=CATALOGUE[framework_named(subject.framework).usual])
     return worst([_called(subject, usual, on, n) for n in lengths_of(subject, on.tier)])
 
 
@@ -72,10 +69,10 @@ def _is_other_axis(subject: Subject) -> bool:
 
 
 def _is_other_call(subject: Subject) -> bool:
-    usual = _USUAL.get(subject.framework, subject.implementation.name)
-    if subject.implementation.own or subject.implementation.name == usual or usual not in CATALOGUE:
+    framework = framework_named(subject.framework)
+    if subject.implementation.own or is_usual(subject.implementation) or not framework.calls_agree:
         return False
-    return CATALOGUE[usual].supports(subject.operation, subject.quantity, subject.format_name)
+    return CATALOGUE[framework.usual].supports(subject.operation, subject.quantity, subject.format_name)
 
 
 LAWS = (

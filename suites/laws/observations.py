@@ -13,21 +13,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from references.formats import Bits
-from suites.driver.profiles import DEFAULT, Profile, profiles_on
-from suites.implementations.catalogue import CATALOGUE, Implementation
+from suites.driver.profiles import Profile, profiles_on
+from suites.implementations.catalogue import CATALOGUE, Implementation, framework_named
 from suites.implementations.implementation import COMPILER
 from suites.inputs.batch import batch_of
 from suites.laws.comparing import row_ulps_apart, same, ulps_apart
 from suites.laws.evaluation import Evaluations
 from suites.laws.inputs import ROWS, Input, Order, given_of, input_of, lengths_of
-from suites.laws.subjects import Subject, memory_layouts
+from suites.laws.subjects import Subject, is_usual, memory_layouts
 from suites.plan.cell import Selection
 
-THREADS = "the number of threads"
-PROCESSORS = "the number of processors"
-INSTRUCTIONS = "the instruction set"
-X64 = "JAX's x64 flag"
-FLAGS = "the compiler's flags"
 LAYOUT = "the layout in memory"
 AXIS = "the reduced axis"
 BATCH = "the size of the batch"
@@ -37,10 +32,7 @@ COMPILER_USED = "compilation"
 # Enough elements for PyTorch to share them out among threads, which it does from 32,768 on.
 _MANY_ROWS, _MANY = 66, 1000
 
-_WATCHED = ("torch/eager", "jax/jit", "scipy", "numpy/shifted")
-_COMPILED = {"torch/compile": "torch/eager", "jax/jit": "jax/eager"}
 _QUANTITIES = ("forward", "vjp")
-_FORMATS = {"torch": ("binary32", "bfloat16"), "jax": ("binary32", "bfloat16")}
 _ALL_ROWS: Order = np.arange(ROWS)
 
 
@@ -123,27 +115,27 @@ def comparisons_of(
     implementation: Implementation, selection: Selection, interpreter: str = sys.executable
 ) -> Iterator[Comparison]:
     """What is compared of an implementation, on the CPU; in the smoke tier within the default profile alone."""
-    watched = implementation.own or implementation.name in _WATCHED
+    usual = implementation.own or is_usual(implementation)
     on_cpu = not selection.devices or "cpu" in selection.devices
-    if not on_cpu or not (watched or implementation.name in _COMPILED):
+    if not on_cpu or not (usual or implementation.watched):
         return
     if selection.tier == "smoke" and COMPILER in implementation.needs:
         return
     profiles = profiles_on(implementation.framework, ("cpu",), interpreter)
-    for usual in _subjects(implementation, profiles[0], selection):
-        if watched:
-            yield from _within_a_profile(usual, selection.tier)
+    for subject in _subjects(implementation, profiles[0], selection):
+        if usual:
+            yield from _within_a_profile(subject, selection.tier)
             if selection.tier != "smoke":
-                yield from _between_profiles(usual, profiles[1:], selection)
-        if implementation.name in _COMPILED:
-            yield from _compiled(usual, selection.tier)
+                yield from _between_profiles(subject, profiles[1:], selection)
+        if implementation.watched:
+            yield from _compiled(subject, selection.tier)
 
 
 def _subjects(implementation: Implementation, profile: Profile, selection: Selection) -> Iterator[Subject]:
-    few = COMPILER in implementation.needs or implementation.framework == "jax"
+    few = implementation.compiles
     for operation in implementation.calls:
         for quantity in _QUANTITIES:
-            for format in _FORMATS.get(implementation.framework, ("binary64", "binary32")):
+            for format in framework_named(implementation.framework).watched_formats:
                 for layout in ("last", "inner"):
                     rare = few and (format != "binary32" or (layout, quantity) == ("inner", "vjp"))
                     if implementation.supports(operation, quantity, format) and not rare:
@@ -176,7 +168,7 @@ def _within_a_profile(usual: Subject, tier: str) -> Iterator[Comparison]:
 
 
 def _compiled(usual: Subject, tier: str) -> Iterator[Comparison]:
-    eager = replace(usual, implementation=CATALOGUE[_COMPILED[usual.implementation.name]])
+    eager = replace(usual, implementation=CATALOGUE[usual.implementation.eager or ""])
     if usual.layout == "last":
         yield Comparison(COMPILER_USED, eager, usual, input_of(usual, lengths_of(usual, tier)[-1]), _ALL_ROWS)
 
@@ -185,19 +177,5 @@ def _between_profiles(usual: Subject, profiles: tuple[Profile, ...], selection: 
     given = given_of(batch_of("gauss10", usual.format_name, _MANY_ROWS, _MANY), usual)
     for profile in profiles:
         offered = not profile.formats or usual.format_name in profile.formats
-        if offered and kind_of(profile) and (not selection.profiles or profile.name in selection.profiles):
-            yield Comparison(kind_of(profile), usual, replace(usual, profile=profile), given, np.arange(_MANY_ROWS))
-
-
-def kind_of(profile: Profile) -> str:
-    """What a profile has otherwise than the default one; empty for one that is measured for its own sake."""
-    if profile.name == DEFAULT or profile.device != "cpu" or ("SCIPY_ARRAY_API", "1") in profile.environment:
-        return ""
-    if profile.threads != 1:
-        return THREADS
-    if profile.cpus is not None:
-        return PROCESSORS
-    if not profile.x64:
-        return X64
-    limits = any("max_isa" in value for _, value in profile.environment)
-    return INSTRUCTIONS if profile.chooses_instructions or limits else FLAGS
+        if offered and profile.varies and (not selection.profiles or profile.name in selection.profiles):
+            yield Comparison(profile.varies, usual, replace(usual, profile=profile), given, np.arange(_MANY_ROWS))

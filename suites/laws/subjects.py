@@ -9,10 +9,10 @@ from functools import cache
 import numpy as np
 
 from references.formats import Format, format_named
-from suites.driver.profiles import ARRAY_API, DEFAULT, Profile, profiles_on
-from suites.implementations.catalogue import Implementation
-from suites.implementations.implementation import COMPILER
-from suites.inputs.layouts import LAYOUTS, axis_of, means_something_to, place
+from suites.driver.profiles import Profile, profiles_on
+from suites.implementations.catalogue import Implementation, framework_named, layouts_of
+from suites.implementations.implementation import COMPILER, FORMULA
+from suites.inputs.layouts import axis_of, place
 from suites.paths.places import Place
 from suites.paths.taken import NoPath, Settings, Step, path_of
 from suites.plan.cell import FORMATS, QUANTITIES, Selection
@@ -23,7 +23,6 @@ AXES = ("last", "inner", "column", "middle")
 # A compilation for each shape and each derivative is what these cost.
 _FEW_FORMATS = ("binary32", "bfloat16")
 _FEW_AXES = ("last", "inner")
-_SMOKE_IMPLEMENTATIONS = ("torch/eager", "jax/jit", "scipy", "numpy/shifted")
 _SMOKE_QUANTITIES = ("forward", "vjp")
 
 
@@ -46,7 +45,7 @@ class Subject:
     @property
     def casts(self) -> bool:
         """Whether the logits are cast to the format first."""
-        return "-to-" in self.implementation.name
+        return self.implementation.casts is not None
 
     @property
     def framework(self) -> str:
@@ -59,13 +58,13 @@ class Subject:
     @property
     def compiles(self) -> bool:
         """Whether code is made for each shape: then another shape promises no bit, and costs a compilation."""
-        return COMPILER in self.implementation.needs or "jax" in (self.framework, *self.implementation.needs)
+        return self.implementation.compiles
 
     @property
     def affords_shapes(self) -> bool:
         """Whether another shape is worth its time: where code is made for each, one of the calls has them all."""
         implementation = self.implementation
-        return not self.compiles or bool(implementation.own) or implementation.name == "jax/jit"
+        return not self.compiles or bool(implementation.own) or is_usual(implementation)
 
     def steps(self, rows: int, n: int, settings: Settings) -> tuple[Step, ...]:
         """The code paths of an array of the subject's layout; none for a function that the registry doesn't know.
@@ -88,10 +87,7 @@ def _place(layout: str, rows: int, n: int, itemsize: int) -> Place:
 
 def memory_layouts(subject: Subject) -> tuple[str, ...]:
     """The layouts that mean something to a subject's frameworks, and are not ``single``."""
-    frameworks = subject.framework, *(name for name in subject.implementation.needs if name != COMPILER)
-    return tuple(
-        name for name in LAYOUTS if name != "single" and all(means_something_to(each, name) for each in frameworks)
-    )
+    return tuple(name for name in layouts_of(subject.implementation) if name != "single")
 
 
 def subjects_of(implementation: Implementation, operation: str, selection: Selection) -> Iterator[Subject]:
@@ -99,7 +95,7 @@ def subjects_of(implementation: Implementation, operation: str, selection: Selec
 
     None for an implementation that scales its logits, and thereby takes no arbitrary rows.
     """
-    if "-over-" in implementation.name:
+    if implementation.scales:
         return
     for profile in profiles_for(implementation, selection):
         for format in profile.formats or FORMATS:
@@ -115,14 +111,13 @@ def subjects_of(implementation: Implementation, operation: str, selection: Selec
 
 def profiles_for(implementation: Implementation, selection: Selection) -> list[Profile]:
     """The profiles that laws are tried in: the one that is measured for its own sake, or those that are asked for."""
-    main = ARRAY_API if implementation.environment else DEFAULT
     found = []
     for profile in profiles_on(implementation.framework, selection.devices or ("cpu",)):
-        wanted = profile.name in selection.profiles if selection.profiles else profile.name == main
-        wanted = wanted or (selection.tier == "deep" and not selection.profiles)
-        if (wanted or (profile.device != "cpu" and not selection.profiles)) and (
-            profile.device != "cpu" or (profile.name == ARRAY_API) == bool(implementation.environment)
-        ):
+        if selection.profiles:
+            wanted = profile.name in selection.profiles
+        else:
+            wanted = profile.is_main or selection.tier == "deep"
+        if wanted and (profile.device != "cpu" or profile.serves(implementation.environment)):
             found.append(profile)
     return found
 
@@ -136,28 +131,30 @@ def _in_time(implementation: Implementation, quantity: str, format: str, layout:
     if tier == "deep":
         return True
     if tier == "smoke":
-        chosen = implementation.own or implementation.name in _SMOKE_IMPLEMENTATIONS
+        chosen = implementation.own or is_usual(implementation)
         few = quantity in _SMOKE_QUANTITIES and format in _FEW_FORMATS and layout in _FEW_AXES
-        if implementation.framework == "jax":
+        framework = framework_named(implementation.framework)
+        if framework.few_shapes:
             few = few and (quantity, layout) in (("forward", "last"), ("vjp", "last"), ("forward", "inner"))
-        return bool(chosen) and (few or (implementation.framework in ("numpy", "scipy") and layout in _FEW_AXES))
+        return bool(chosen) and (few or (framework.quick and layout in _FEW_AXES))
     if implementation.own:
         return True
     if COMPILER in implementation.needs:  # a second for each kernel
         return (quantity, layout, format) in (("forward", "last", "binary32"), ("vjp", "last", "binary32"))
-    if implementation.framework == "jax" or "jax" in implementation.needs:
+    if implementation.compiles:
         return _worth_compiling(implementation, quantity, format, layout)
-    if _is_formula(implementation):  # what people write with a framework: most of its laws are the framework's
+    if implementation.kind == FORMULA:  # what people write with a framework: most of its laws are the framework's
         return layout == "last" and quantity in _SMOKE_QUANTITIES
     return True
 
 
-def _is_formula(implementation: Implementation) -> bool:
-    return any(word in implementation.name for word in ("log-of", "x-minus", "naive"))
+def is_usual(implementation: Implementation) -> bool:
+    """Whether it is the call of its framework that others are held against."""
+    return implementation.name == framework_named(implementation.framework).usual
 
 
 def _worth_compiling(implementation: Implementation, quantity: str, format: str, layout: str) -> bool:
-    if implementation.name != "jax/jit":
+    if not is_usual(implementation):
         return quantity in _SMOKE_QUANTITIES and layout == "last" and format == "binary32"
     if layout == "inner":
         return quantity in _SMOKE_QUANTITIES and format == "binary32"

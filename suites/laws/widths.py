@@ -13,6 +13,7 @@ from references.formats import Bits
 from references.functions import OPERATIONS
 from references.verdict.ladder import VERDICTS, at_least
 from suites.implementations.catalogue import versions_of
+from suites.implementations.implementation import CALL
 from suites.inputs.batch import Batch
 from suites.known_defects import REQUIRED, defect_of
 from suites.laws.comparing import bits_of_row
@@ -29,10 +30,6 @@ from suites.scoring.output import judged, worst_place
 _QUANTITIES = ("forward", "vjp")
 _LAYOUTS = ("last", "inner", "column")
 
-# Formulas that nobody promises to be accurate, and other ways to the kernels of torch/eager: neither is a path of its
-# own, and nothing about them depends on the width.
-_FORMULAS = ("naive", "log-of-softmax", "x-minus-logsumexp", "x-minus-log-sum-exp", "jit-x-over-3", "compile-x-over-3")
-_WRAPPERS = ("torch/vmap", "torch/masked", "torch/out")
 
 # Elements of rows whose references are kept: both operations and their gradients want the same.
 _MOST_KEPT = 1 << 18
@@ -135,8 +132,8 @@ def _text(subject: Subject, worst: Failing, failing: list[Failing], tried: int) 
 
 
 def _asked_of(subject: Subject) -> bool:
-    name = subject.implementation.name
-    has_paths = name.partition("/")[2] not in _FORMULAS and name not in _WRAPPERS
+    # A formula, and another way to the usual call's kernels, are no path of their own: nothing depends on the width.
+    has_paths = subject.implementation.kind == CALL and not subject.implementation.scales
     return has_paths and subject.quantity in _QUANTITIES and subject.layout in _LAYOUTS
 
 

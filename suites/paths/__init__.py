@@ -1,1 +1,1 @@
-"""Where it is implemented: which kernel or function runs for an array, read from suites/implementations/paths.toml."""
+"""Where it is implemented: which kernel or function runs for an array, by each framework's paths.toml."""

@@ -1,4 +1,7 @@
-"""The registry of code paths, paths.toml: which kernel or function runs when, where its source is, and how we know."""
+"""The registry of code paths: which kernel or function runs when, where its source is, and how we know.
+
+Each framework's folder has a paths.toml; their entries are read together, since frameworks call each other.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,21 @@ from pathlib import Path as File
 from typing import Any
 
 from references.functions import OPERATIONS, QUANTITIES
+from suites.implementations.frameworks import folder_of, framework_named, frameworks
 from suites.paths.conditions import ConditionError, names_in
 from suites.paths.summation import ORDERS
 from suites.plan.cell import FORMATS
 
-FILE = File(__file__).parents[1] / "implementations" / "paths.toml"
-
 # The parts of an array that a loop can be confined to; suites/paths/taken.py computes which rows or elements they are.
 PARTS = ("threads-vector", "threads-scalar", "blocks-vector", "blocks-scalar", "row-body", "row-tail")
 
-# What a condition may speak of, for each framework; suites/paths/taken.py computes them.
+# What a condition of any framework may speak of: the array.
 _ARRAY = ("n", "outer", "inner", "rows", "elements", "last", "fastest", "reversed", "size", "format")
-KNOWN: dict[str, tuple[str, ...]] = {
-    "torch": (*_ARRAY, "lanes", "float_lanes", "tree", "capability", "threads"),
-    "jax": (*_ARRAY, "ynn"),
-    "numpy": (*_ARRAY, "exp_target", "log_target", "sum_buffer"),
-    "scipy": (*_ARRAY, "exp_target", "log_target", "sum_buffer"),
-}
+
+
+def known_facts(framework: str) -> tuple[str, ...]:
+    """What a condition of a framework's paths may speak of; suites/paths/taken.py computes them."""
+    return *_ARRAY, *framework_named(framework).path_facts
 
 
 class RegistryError(ValueError):
@@ -121,24 +122,35 @@ class Registry:
 
 
 @cache
-def registry(file: File = FILE) -> Registry:
-    """The entries of paths.toml.  Raises RegistryError."""
+def registry(file: File | None = None) -> Registry:
+    """The entries of all frameworks, or of one file alone.  Raises RegistryError."""
+    files = [folder_of(name) / "paths.toml" for name in frameworks()] if file is None else [file]
+    parts = [_read(each) for each in files]
+    result = Registry(
+        tuple(path for part in parts for path in part.paths),
+        tuple(route for part in parts for route in part.routes),
+        {name: version for part in parts for name, version in part.read.items()},
+        {name: settings for part in parts for name, settings in part.assumed.items()},
+    )
+    _check_together(result, "paths.toml" if file is None else str(file))
+    return result
+
+
+def _read(file: File) -> Registry:
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise RegistryError(f"{file} can't be read: {error}") from None
-    frameworks = data.pop("framework", {})
+    facts_of = data.pop("framework", {})
     entries, routes = data.pop("path", []), data.pop("route", [])
     if data:
         raise RegistryError(f"{file}: tables are [framework.NAME], [[path]] and [[route]], not [{next(iter(data))}]")
-    result = Registry(
+    return Registry(
         tuple(_path(entry, number, file) for number, entry in enumerate(entries, start=1)),
         tuple(_route(entry, number, file) for number, entry in enumerate(routes, start=1)),
-        {name: str(facts["read"]) for name, facts in frameworks.items()},
-        {name: {k: str(v) for k, v in facts.get("assumed", {}).items()} for name, facts in frameworks.items()},
+        {name: str(facts["read"]) for name, facts in facts_of.items()},
+        {name: {k: str(v) for k, v in facts.get("assumed", {}).items()} for name, facts in facts_of.items()},
     )
-    _check_together(result, file)
-    return result
 
 
 def _made(kind: Callable[..., Any], entry: dict[str, Any], where: str) -> Any:
@@ -163,7 +175,7 @@ def _path(entry: dict[str, Any], number: int, file: File) -> Path:
     where = f"{file}: path {entry.get('id', f'number {number}')!r}"
     boundaries = [_made(Boundary, dict(b), where) for b in entry.pop("boundaries", [])]
     path: Path = _made(Path, {**entry, "boundaries": boundaries}, where)
-    _one_of((path.framework,), tuple(KNOWN), where, "framework")
+    _one_of((path.framework,), tuple(frameworks()), where, "framework")
     _one_of(path.format, FORMATS, where, "format")
     _one_of((path.evidence,), ("observed", "read"), where, "evidence")
     _one_of((path.part,) if path.part else (), PARTS, where, "part")
@@ -172,7 +184,7 @@ def _path(entry: dict[str, Any], number: int, file: File) -> Path:
         raise RegistryError(f"{where}: what is observed names the tests in observed_by, what is read names none")
     for text in (path.when, *(e for b in path.boundaries for e in (b.of, *b.at))):
         try:
-            _one_of(tuple(names_in(text)), KNOWN[path.framework], where, "quantity")
+            _one_of(tuple(names_in(text)), known_facts(path.framework), where, "quantity")
         except ConditionError as error:
             raise RegistryError(f"{where}: {error}") from None
     return path
@@ -187,7 +199,7 @@ def _route(entry: dict[str, Any], number: int, file: File) -> Route:
     return route
 
 
-def _check_together(result: Registry, file: File) -> None:
+def _check_together(result: Registry, file: str) -> None:
     ids = [p.id for p in result.paths]
     for id in ids:
         if ids.count(id) > 1:

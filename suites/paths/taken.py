@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 import numpy as np
 
 from references.formats import format_named
-from suites.implementations.catalogue import Implementation, settings_of
+from suites.implementations.catalogue import Implementation, framework_named, settings_of
 from suites.inputs.layouts import axis_of, place
 from suites.paths.conditions import Value, evaluate
 from suites.paths.places import Place, elements_in_words, rows_in_words, split_by_blocks, split_by_threads
@@ -19,13 +19,6 @@ from suites.plan.cell import Cell
 from suites.plan.cells import rows_of
 
 Settings = Mapping[str, str]
-
-# SIMD lanes of binary32 by what torch.backends.cpu.get_cpu_capability() says; twice as many of 16 bits, half of 64.
-_FLOAT_LANES = {"AVX512": 16, "AVX2": 8, "DEFAULT": 8, "SVE256": 8, "NO AVX": 8}
-
-# XLA's flag that turns its YNNPACK kernels off, by an empty list of what to fuse.
-_NO_YNN = re.compile(r"--xla_cpu_experimental_ynn_fusion_type=(\s|$)")
-
 
 # Layouts whose rows are evaluated one by one.
 _ONE_ROW_A_CALL = ("single",)
@@ -91,7 +84,7 @@ def _platform(settings: Settings) -> str:
 
 
 def quantities_of(framework: str, format: str, array: Place, settings: Settings) -> dict[str, Value]:
-    """What the conditions of a framework's paths speak of (``registry.KNOWN``)."""
+    """What the conditions of a framework's paths speak of (``registry.known_facts``)."""
     size = format_named(format).bits_dtype.itemsize
     found: dict[str, Value] = {
         "n": array.n,
@@ -105,18 +98,7 @@ def quantities_of(framework: str, format: str, array: Place, settings: Settings)
         "size": size,
         "format": format,
     }
-    if framework == "torch":
-        capability = settings.get("cpu capability", "DEFAULT")
-        lanes = _FLOAT_LANES.get(capability, 8)
-        found |= {"lanes": lanes * 4 // size, "float_lanes": lanes, "capability": capability}
-        # A sum over lanes is a tree where registers are shuffled, which PyTorch does for binary32 accumulators alone.
-        found |= {"tree": size <= 4 and capability != "DEFAULT", "threads": int(settings.get("threads", "1"))}
-    elif framework == "jax":
-        found["ynn"] = not _NO_YNN.search(settings.get("XLA_FLAGS", ""))
-    else:
-        letter = {"binary64": "d", "binary32": "f", "binary16": "e"}.get(format, "f")
-        found |= {f"{name}_target": settings.get(f"{name} {letter}", "") for name in ("exp", "log")}
-        found["sum_buffer"] = int(settings.get("sum buffer") or 0)
+    found.update(framework_named(framework).path_values(format, size, settings))
     return found
 
 

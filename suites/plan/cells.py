@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from suites.driver.profiles import ARRAY_API, DEFAULT, Profile, profiles_on
-from suites.implementations.catalogue import Implementation
+from suites.driver.profiles import DEFAULT, Profile, profiles_on
+from suites.implementations.catalogue import Implementation, framework_named, layouts_of
+from suites.implementations.inputs import Input
 from suites.inputs import special
 from suites.inputs.families import WIDE
 from suites.plan.cell import FORMATS, QUANTITIES, Cell, Selection
-from suites.plan.sampling import Input, affordable, layouts_of, sampled, worth_compiling
+from suites.plan.sampling import affordable, sampled, worth_compiling
 from suites.plan.tiers import cpu_inputs, cuda_inputs, double_backward_inputs, profile_inputs
 
 PROFILE = DEFAULT
 
-_COMPILED_ON_CARDS = ("torch/compile", "torch/compile-dynamic")
-_PROFILE_IMPLEMENTATIONS = ("torch/eager", "jax/jit", "scipy", "numpy/shifted")
 _PROFILE_QUANTITIES = ("forward", "vjp")
 # Of threads and compiler flags, whose ways are the same in wide and in narrow formats; an instruction set has other
 # kernels for each format.
@@ -52,38 +51,34 @@ def cells(implementations: Iterable[Implementation], selection: Selection) -> li
 
 
 def _quantities(profile: Profile, tier: str) -> tuple[str, ...]:
-    return QUANTITIES if tier == "deep" or _is_main(profile) else _PROFILE_QUANTITIES
+    return QUANTITIES if tier == "deep" or profile.is_main else _PROFILE_QUANTITIES
 
 
 def _formats(profile: Profile, tier: str) -> tuple[str, ...]:
     offered = profile.formats or FORMATS
-    if tier == "deep" or _is_main(profile):
+    if tier == "deep" or profile.is_main:
         return offered
-    return tuple(f for f in offered if profile.chooses_instructions or f in _PROFILE_FORMATS)
-
-
-def _is_main(profile: Profile) -> bool:
-    """The default profile, what array-API inputs need, and a card's: those that are measured for their own sake."""
-    return profile.name in (DEFAULT, ARRAY_API) or profile.device != "cpu"
+    return tuple(f for f in offered if profile.kernels or f in _PROFILE_FORMATS)
 
 
 def _inputs(implementation: Implementation, profile: Profile, tier: str) -> list[Input]:
     """Layout, family and row length of the cells of an implementation under a profile, each once."""
-    if (profile.name == ARRAY_API) != bool(implementation.environment):
+    if not profile.serves(implementation.environment):
         return []
-    if not _is_main(profile):
-        chosen = tier == "deep" or implementation.own or implementation.name in _PROFILE_IMPLEMENTATIONS
+    if not profile.is_main:
+        usual = framework_named(implementation.framework).usual
+        chosen = tier == "deep" or implementation.own or implementation.name == usual
         shared = profile_inputs(implementation.framework, tier) if chosen else []
     else:
         shared = cpu_inputs(tier) if profile.device == "cpu" else cuda_inputs(tier, profile.framework)
     if tier == "deep":
         inputs = [i for i in shared if i[0] in layouts_of(implementation)]
-    elif not _is_main(profile):
+    elif not profile.is_main:
         inputs = shared
     else:
         mine = implementation.main or implementation.own
         inputs = [i for i in shared if mine and affordable(implementation, i[2], i[0], tier)]
-        if profile.device == "cpu" or implementation.name in _COMPILED_ON_CARDS:
+        if profile.device == "cpu" or implementation.on_cards:
             inputs += sampled(implementation, tier)
     return [i for i in dict.fromkeys(inputs) if implementation.special_rows or i[1] != special.FAMILY]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from suites.implementations.catalogue import framework_named
+from suites.implementations.inputs import Input
 from suites.inputs import special
 from suites.inputs.families import FAMILIES
 from suites.inputs.layouts import LAYOUTS
-from suites.plan.sampling import Input
 
 # Around the widths where kernels change: vector registers, unrolled loops, blocks of 1024 and 4096.
 LENGTHS = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 1000, 1024, 1025, 4096, 4097)
@@ -62,8 +63,8 @@ _PROFILES: dict[str, dict[str, tuple[int, ...]]] = {
     },
     "inner": {"gauss1": (9, 33, 1000), "offset": (9,)},
 }
-# A shape costs JAX a compilation in each profile: one for each of its ways to reduce a row, and one along columns.
-_PROFILES_JAX: dict[str, dict[str, tuple[int, ...]]] = {
+# Where each shape costs a compilation in each profile: one for each of its ways to reduce a row, and one along columns.
+_PROFILES_FEW: dict[str, dict[str, tuple[int, ...]]] = {
     "last": {"gauss1": (9, 33, 1000, 4097), "offset": (9,)},
     "inner": {"gauss1": (1000,)},
 }
@@ -76,9 +77,9 @@ _PROFILES_DEEP: dict[str, tuple[int, ...]] = {
     special.FAMILY: (1, 3, 17),
 }
 # The double backward costs a compilation of its own in every shape, and is used least.
-_DOUBLE_BACKWARD_JAX: tuple[Input, ...] = (("last", "gauss1", 9), ("last", "gauss1", 1000), ("last", "offset", 9))
+_DOUBLE_BACKWARD_FEW: tuple[Input, ...] = (("last", "gauss1", 9), ("last", "gauss1", 1000), ("last", "offset", 9))
 _DOUBLE_BACKWARD: tuple[Input, ...] = (
-    *_DOUBLE_BACKWARD_JAX,
+    *_DOUBLE_BACKWARD_FEW,
     ("last", "gauss1", 33),
     ("last", "dominant", 9),
     ("last", "masked", 9),
@@ -103,7 +104,7 @@ _CUDA_LAST: dict[str, tuple[int, ...]] = {
     "long": LONG,
     special.FAMILY: (1, 3, 17),
 }
-_CUDA_LAST_JAX = {**_CUDA_LAST, "gauss1": (2, 9, 32, 33, 1000, 1024, 1025, 9217)}
+_CUDA_LAST_FEW = {**_CUDA_LAST, "gauss1": (2, 9, 32, 33, 1000, 1024, 1025, 9217)}
 # The spatial kernels split a row over threads where 64 columns or fewer have 64 numbers or more each.
 _CUDA_OTHER: dict[str, tuple[int, ...]] = {
     "gauss1": (2, 63, 64, 1000),
@@ -126,14 +127,14 @@ def profile_inputs(framework: str, tier: str) -> list[Input]:
         return []
     if tier == "deep":
         return _spread(dict.fromkeys(("last", *AXES), _PROFILES_DEEP))
-    return _spread(_PROFILES_JAX if framework == "jax" else _PROFILES)
+    return _spread(_PROFILES_FEW if framework_named(framework).few_shapes else _PROFILES)
 
 
 def double_backward_inputs(framework: str, tier: str) -> tuple[Input, ...]:
     """What the double backward meets in the shorter tiers."""
     if tier == "smoke":
         return ()
-    return _DOUBLE_BACKWARD_JAX if framework == "jax" else _DOUBLE_BACKWARD
+    return _DOUBLE_BACKWARD_FEW if framework_named(framework).few_shapes else _DOUBLE_BACKWARD
 
 
 def _spread(by_layout: dict[str, dict[str, tuple[int, ...]]]) -> list[Input]:
@@ -148,7 +149,7 @@ def _spread(by_layout: dict[str, dict[str, tuple[int, ...]]]) -> list[Input]:
 def cuda_inputs(tier: str, framework: str) -> list[Input]:
     if tier == "smoke":
         return _spread({"last": _CUDA_SMOKE, AXES[0]: _SMOKE_INNER})
-    last = _CUDA_LAST_JAX if framework == "jax" and tier == "standard" else _CUDA_LAST
+    last = _CUDA_LAST_FEW if framework_named(framework).few_shapes and tier == "standard" else _CUDA_LAST
     sizes = _spread({"last": last, **dict.fromkeys(AXES, _CUDA_OTHER)})
     return sizes if tier == "standard" else list(dict.fromkeys(cpu_inputs(tier) + sizes))
 

@@ -9,7 +9,8 @@ from references.formats import Bits
 from suites.driver.own_functions import request_for
 from suites.driver.tasks import Request
 from suites.implementations.call import Evaluator
-from suites.implementations.catalogue import CATALOGUE, Implementation
+from suites.implementations.catalogue import CATALOGUE, Implementation, settings_module
+from suites.implementations.implementation import COMPILER
 from suites.inputs.batch import Batch, arrays_of, batch_of
 from suites.inputs.layouts import TouchedMemory
 from suites.paths.taken import path_ids
@@ -123,14 +124,15 @@ def evaluator_of(implementation: Implementation) -> Evaluator:
 
 
 @cache
-def _flush_probe(framework: str) -> bool:
-    from suites.implementations.jax import nn
-
-    return nn.flushes_subnormals()
+def _flush_probe(*frameworks: str) -> bool:
+    """Whether one of these frameworks flushes subnormal numbers in this process, as its own probe says."""
+    return any(settings_module(name).flushes() for name in frameworks)
 
 
 def proven_flush(implementation: Implementation, probed: bool | None = None) -> bool:
     """Whether subnormal numbers are flushed: declared, and proved by a probe.  Only JAX's CPU backend declares it."""
     if not implementation.flushes:
         return False
-    return _flush_probe(implementation.framework) if probed is None else probed
+    if probed is not None:
+        return probed
+    return _flush_probe(implementation.framework, *(name for name in implementation.needs if name != COMPILER))

@@ -20,7 +20,7 @@ from suites.implementations.catalogue import (
     CATALOGUE,
     FRAMEWORKS,
     UnknownName,
-    implementation_named,
+    frameworks,
     of_frameworks,
     own_evaluator,
     settings_of,
@@ -29,7 +29,6 @@ from suites.implementations.catalogue import (
     why_not_measured,
     why_skipped,
 )
-from suites.implementations.entries import ENTRIES
 from suites.implementations.implementation import FOUR_FORMATS
 from suites.implementations.numpy import recipes as numpy_recipes
 from suites.implementations.user_files import load_module
@@ -77,15 +76,6 @@ def test_listing_and_planning_import_no_framework() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_an_implementation_is_found_by_its_name() -> None:
-    assert implementation_named("numpy/shifted") is CATALOGUE["numpy/shifted"]
-
-
-def test_an_unknown_implementation_is_refused_with_those_that_exist() -> None:
-    with pytest.raises(UnknownName, match="unknown implementation 'torch/eagre'; known are torch/eager, "):
-        implementation_named("torch/eagre")
-
-
 def test_an_unknown_framework_is_refused_with_those_that_exist() -> None:
     with pytest.raises(UnknownName, match="^unknown framework 'tensorflow'; known are torch, jax, scipy, numpy$"):
         of_frameworks(("numpy", "tensorflow"))
@@ -114,7 +104,7 @@ def test_an_implementation_says_how_it_is_called_for_each_operation(name: str) -
 
 
 def test_no_two_implementations_share_a_name() -> None:
-    assert len(CATALOGUE) == len(ENTRIES)
+    assert len(CATALOGUE) == sum(len(framework.implementations) for framework in frameworks().values())
 
 
 def test_a_widened_result_has_gradients_in_the_format_of_the_array() -> None:

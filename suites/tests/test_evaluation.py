@@ -19,7 +19,7 @@ from suites.scoring.cell import measure, output_of
 from suites.scoring.output import TOUCHED
 from suites.worker.evaluation import evaluate_rows
 
-PLANTED = Implementation("planted", "numpy", "numpy.recipes", {"softmax": "planted"})
+PLANTED = Implementation("planted", "numpy", "numpy.recipes", {"softmax": "planted"}, False)
 CELL = Cell("planted", "default", "softmax", "forward", "binary32", "padded", "gauss1", 9)
 ROWS = batch_of("gauss1", "binary32", 33, 9).logits
 

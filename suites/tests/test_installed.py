@@ -28,7 +28,8 @@ from pathlib import Path
 from suites.worker.installed import of_packages
 for name in sys.argv[3:]:
     __import__(name)
-print(json.dumps(of_packages(["thing", "torch"], Path(sys.argv[2]) if sys.argv[2] else None)))
+memory = Path(sys.argv[2]) if sys.argv[2] else None
+print(json.dumps(of_packages(["thing", "torch"], memory, beside={"torch": "nvidia[-_.]"})))
 """
 
 

@@ -12,13 +12,13 @@ from numpy.lib.stride_tricks import as_strided
 
 import suites
 from references.formats import FORMATS, Format
+from suites.implementations.catalogue import means_something_to
 from suites.inputs.layouts import (
     LAYOUTS,
     OFFSETS,
     AnyBits,
     axis_of,
     buffer_of,
-    means_something_to,
     nan_of,
     output_like,
     place,

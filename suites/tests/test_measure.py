@@ -51,7 +51,9 @@ NATIVE = ("binary64", "binary32", "binary16")
 
 def planted(framework: str = "numpy", *, flushes: bool = False) -> Implementation:
     """An implementation that its evaluator stands in for."""
-    return Implementation("planted", framework, "numpy.recipes", dict.fromkeys(OPERATIONS, "planted"), flushes=flushes)
+    return Implementation(
+        "planted", framework, "numpy.recipes", dict.fromkeys(OPERATIONS, "planted"), False, flushes=flushes
+    )
 
 
 def cell_of(

@@ -22,7 +22,7 @@ from suites.inputs.layouts import LAYOUTS
 from suites.paths import summation
 from suites.paths.conditions import ConditionError, evaluate, names_in
 from suites.paths.places import Pieces, Place, elements_in_words, rows_in_words, split_by_blocks, split_by_threads
-from suites.paths.registry import FILE, KNOWN, Path, RegistryError, registry
+from suites.paths.registry import Path, RegistryError, known_facts, registry
 from suites.paths.taken import NoPath, path_ids, path_of, place_of, quantities_of
 from suites.plan.cell import FORMATS, Cell
 from suites.plan.cells import PROFILE
@@ -168,7 +168,7 @@ def test_the_source_has_the_function_wherever_it_is_installed() -> None:
 
 def test_the_document_explains_every_quantity_that_a_condition_may_speak_of() -> None:
     text = (ROOT / "docs" / "paths.md").read_text(encoding="utf-8")
-    for name in set(chain.from_iterable(KNOWN.values())):
+    for name in set(chain.from_iterable(known_facts(name) for name in FRAMEWORKS)):
         assert f"`{name}`" in text
 
 
@@ -236,7 +236,7 @@ def test_an_implementation_that_is_unknown_has_no_path() -> None:
 
 
 def test_a_users_own_function_has_no_path_that_we_know() -> None:
-    own = Implementation("mine/softmax", "torch", "torch.eager", {"softmax": "mine"}, own=("mine.py", "softmax"))
+    own = Implementation("mine/softmax", "torch", "torch.eager", {"softmax": "mine"}, False, own=("mine.py", "softmax"))
     assert path_ids(Cell("mine/softmax", PROFILE, "softmax", "forward", "binary32", "last", "gauss1", 9), own, {}) == []
 
 
@@ -591,9 +591,9 @@ def test_two_paths_of_one_name_are_refused(written: Callable[[str], File]) -> No
 
 
 def test_a_path_is_found_by_its_id() -> None:
-    assert registry(FILE).named("torch-softmax-last").function == "_vec_softmax_lastdim"
+    assert registry().named("torch-softmax-last").function == "_vec_softmax_lastdim"
     with pytest.raises(RegistryError, match="^unknown path 'torch-softmax'; paths.toml has torch-softmax-last, "):
-        registry(FILE).named("torch-softmax")
+        registry().named("torch-softmax")
 
 
 def test_every_format_of_the_plan_is_one_of_the_registry() -> None:

@@ -9,15 +9,14 @@ from itertools import groupby
 
 import pytest
 
-from suites.driver.profiles import ARRAY_API, DEFAULT, cpu_profiles, profile_named
-from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS, Implementation
+from suites.driver.profiles import DEFAULT, cpu_profiles, profile_named
+from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS, Implementation, layouts_of, means_something_to
 from suites.inputs import special
 from suites.inputs.cotangents import KINDS
 from suites.inputs.families import FAMILIES
-from suites.inputs.layouts import LAYOUTS, means_something_to
+from suites.inputs.layouts import LAYOUTS
 from suites.plan.cell import FORMATS, QUANTITIES, TIERS, Cell, Selection
 from suites.plan.cells import cells, rows_of
-from suites.plan.sampling import COMPILED, layouts_of
 from suites.plan.tiers import LENGTHS, LONG, SPECIAL
 
 EVERYTHING = list(CATALOGUE.values())
@@ -116,7 +115,9 @@ def test_an_implementation_is_measured_in_all_that_it_offers(tier: str, implemen
     expected = {each for each in offered if each[1] != "hvp"}
     if tier == "deep":
         assert chosen == offered
-    elif tier == "smoke" and implementation.name in (*COMPILED, "jax/eager-custom-jvp"):  # no time to compile
+    elif tier == "smoke" and (
+        implementation.name == "jax/eager-custom-jvp" or (implementation.compiles and not implementation.main)
+    ):  # no time to compile
         assert chosen == set()
     elif (tier, implementation.name) == ("standard", "torch/compile-dynamic"):
         assert first == {each for each in expected if each[2] in ("binary32", "bfloat16")}
@@ -159,7 +160,14 @@ def test_torch_and_jitted_jax_meet_every_input_of_the_standard_tier_that_they_se
 @pytest.mark.parametrize("framework", ["torch", "jax", "numpy"])
 def test_an_implementation_of_ones_own_is_never_thinned_out(framework: str) -> None:
     own = Implementation(
-        "mine/softmax", framework, "numpy.recipes", {"softmax": "mine"}, ("forward",), own=("mine.py", "softmax")
+        "mine/softmax",
+        framework,
+        "numpy.recipes",
+        {"softmax": "mine"},
+        False,
+        (),
+        ("forward",),
+        own=("mine.py", "softmax"),
     )
     reached = {(c.layout, c.family, c.row_length) for c in cells([own], Selection("standard"))}
     every = {(c.layout, c.family, c.row_length) for c in plan("standard")}
@@ -208,14 +216,14 @@ EVERY_PROFILE = {(framework, profile.name) for framework in FRAMEWORKS for profi
 
 
 def test_the_smoke_tier_has_the_default_profile_and_the_longer_ones_have_all() -> None:
-    assert {name for _, name in of_profiles("smoke")} == {DEFAULT, ARRAY_API}
+    assert {name for _, name in of_profiles("smoke")} == {DEFAULT, "array-api"}
     assert of_profiles("standard").keys() == of_profiles("deep").keys() == EVERY_PROFILE
 
 
 def test_other_profiles_have_few_cells_in_the_standard_tier_on_inputs_that_the_default_one_has_too() -> None:
     inputs = {(c.family, c.format, c.row_length) for c in plan("standard") if c.profile == DEFAULT}
     for (_, name), chosen in of_profiles("standard").items():
-        if name not in (DEFAULT, ARRAY_API):
+        if name not in (DEFAULT, "array-api"):
             assert {(c.family, c.format, c.row_length) for c in chosen} <= inputs
             assert 24 <= len(chosen) < 300
             assert {c.quantity for c in chosen} <= {"forward", "vjp"}
@@ -233,7 +241,7 @@ def test_instruction_sets_meet_rows_on_both_sides_of_their_registers_in_every_fo
 def test_the_deep_tier_has_every_call_quantity_and_length_in_every_profile_that_has_its_format() -> None:
     deep = of_profiles("deep")
     for (framework, name), chosen in deep.items():
-        if name == ARRAY_API:
+        if name == "array-api":
             assert {c.implementation for c in chosen} == {"scipy/torch-arrays", "scipy/jax-arrays"}
             continue
         if name == DEFAULT:
@@ -261,5 +269,5 @@ def test_a_profile_can_be_chosen() -> None:
 
 
 def test_an_implementation_of_ones_own_is_measured_in_every_profile_of_its_framework() -> None:
-    own = Implementation("mine/softmax", "torch", "torch.eager", {"softmax": "mine"}, own=("mine.py", "softmax"))
+    own = Implementation("mine/softmax", "torch", "torch.eager", {"softmax": "mine"}, False, own=("mine.py", "softmax"))
     assert {c.profile for c in cells([own], Selection())} == {p.name for p in cpu_profiles("torch")}

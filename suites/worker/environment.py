@@ -9,12 +9,12 @@ import re
 import subprocess
 from pathlib import Path
 
-from suites.implementations.catalogue import settings_of
-
-_PACKAGES = ("torch", "jax", "jaxlib", "numpy", "scipy", "mpmath", "gmpy2", "ml_dtypes")
+from suites.implementations.catalogue import frameworks, settings_of
 
 # Those that the reference is made with.
 JUDGES = ("mpmath", "gmpy2")
+
+_PACKAGES = tuple(dict.fromkeys([*(p for f in frameworks().values() for p in f.computes_with), *JUDGES]))
 
 # Environment variables of these families can change what a framework computes.
 _FLAGS = re.compile(

@@ -15,8 +15,9 @@ import re
 import site
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from suites.worker.digest_cache import Memory
 from suites.worker.digests import file_of, together
@@ -24,22 +25,20 @@ from suites.worker.digests import file_of, together
 # What Python runs as it starts, before any framework: it can change one without a trace in it.
 START = "site"
 
-# What packages of these names compute with besides their own files, by the names of distributions.
-_BESIDE = {
-    "torch": re.compile(r"nvidia[-_.]|triton$|pytorch[-_.]triton|mkl|intel[-_.]|tbb$|onemkl"),
-    "jax": re.compile(r"nvidia[-_.]|jax[-_.](cuda|rocm)"),
-}
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def of_packages(names: Iterable[str], memory: Path | None, at_start: Iterable[str] = ()) -> dict[str, str]:
+def of_packages(
+    names: Iterable[str], memory: Path | None, at_start: Iterable[str] = (), beside: Mapping[str, str] = _NOTHING
+) -> dict[str, str]:
     """The sha256 of each of these packages that is here, by name, and of what Python runs as it starts.
 
-    ``memory`` is a folder that keeps the sha256 of files between processes; ``at_start`` are the modules that were
-    there before the program began.
+    ``beside`` has, by package, a pattern for the names of others that it computes with.  ``memory`` is a folder that
+    keeps the sha256 of files between processes; ``at_start`` are the modules that were there before the program began.
     """
     found = {}
     for name in sorted(set(names)):
-        for whose, files in _packages(name):
+        for whose, files in _packages(name, beside.get(name, "")):
             if files:
                 known = Memory(memory, f"{whose} {min(files.values())}")
                 found[whose] = together({place: known.sha256(file) for place, file in files.items()})
@@ -50,7 +49,7 @@ def of_packages(names: Iterable[str], memory: Path | None, at_start: Iterable[st
     return found
 
 
-def _packages(name: str) -> Iterator[tuple[str, dict[str, str]]]:
+def _packages(name: str, beside: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Files by their place in the folder of packages: those of a package, and of what it computes with besides."""
     try:
         distribution = importlib.metadata.distribution(name)
@@ -59,10 +58,10 @@ def _packages(name: str) -> Iterator[tuple[str, dict[str, str]]]:
         return
     recorded = _recorded(distribution)
     yield name, {**recorded, **_imported(name)}
-    beside, folder = _BESIDE.get(name), Path(str(distribution.locate_file("")))
+    folder = Path(str(distribution.locate_file("")))
     for entry in sorted(os.listdir(str(folder))) if beside and folder.is_dir() else ():
         whose, _, ending = entry.partition("-")
-        if ending.endswith(".dist-info") and beside is not None and beside.match(whose.lower()):
+        if ending.endswith(".dist-info") and re.match(beside, whose.lower()):
             yield whose, _recorded(importlib.metadata.Distribution.at(folder / entry))
 
 

@@ -250,9 +250,11 @@ def _timings(framework: str, files: list[str]) -> list[dict[str, Any]]:
 def _content(packages: list[str], memory: str | None) -> dict[str, str]:
     from pathlib import Path
 
+    from suites.implementations.frameworks import frameworks
     from suites.worker.installed import of_packages
 
-    return of_packages(packages, Path(memory) if memory else None, _AT_START)
+    beside = {name: framework.beside for name, framework in frameworks().items()}
+    return of_packages(packages, Path(memory) if memory else None, _AT_START, beside)
 
 
 def _serve() -> None:

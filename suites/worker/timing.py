@@ -5,6 +5,7 @@ Only ratios of neighbours in time are formed: on a shared machine the absolute t
 
 from __future__ import annotations
 
+import importlib
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from suites.implementations.frameworks import framework_named
 
 Rows = npt.NDArray[np.uint32]
 
@@ -34,21 +37,18 @@ class TimeRatio:
     microseconds: float
 
 
-_Pair = tuple[Callable[[], Any], Callable[[], Any]]
-
-
 def time_ratios(framework: str, batches: Iterable[Rows]) -> list[TimeRatio]:
     """Forward, and forward with backward, on the CPU and the last axis of batches of binary32 rows, given as bits.
 
-    Empty for frameworks without log_softmax and autograd.
+    Empty for frameworks that aren't timed.
     """
-    makers: dict[str, Callable[[Any], dict[tuple[str, str], _Pair]]] = {"torch": _torch, "jax": _jax}
-    if framework not in makers:
+    if not framework_named(framework).timed:
         return []
+    pairs = importlib.import_module(f"suites.implementations.{framework}.timing").pairs
     return [
         _compare(framework, mode, quantity, (rows.shape[0], rows.shape[1]), *pair)
         for rows in batches
-        for (mode, quantity), pair in makers[framework](rows.view(np.float32)).items()
+        for (mode, quantity), pair in pairs(rows.view(np.float32)).items()
     ]
 
 
@@ -76,50 +76,3 @@ def _compare(
         times.append(b)
     lower, median, upper = statistics.quantiles(ratios, n=4)
     return TimeRatio(framework, mode, quantity, shape, median, lower, upper, statistics.median(times) * 1e6)
-
-
-def _torch(rows: npt.NDArray[np.float32]) -> dict[tuple[str, str], _Pair]:
-    import torch
-
-    x = torch.from_numpy(rows)
-    leaf, g = x.clone().requires_grad_(True), torch.ones_like(x)
-
-    def composed(z: Any) -> Any:
-        return torch.log(torch.softmax(z, -1))
-
-    def fused(z: Any) -> Any:
-        return torch.log_softmax(z, -1)
-
-    def backward(function: Callable[[Any], Any]) -> Callable[[], Any]:
-        return lambda: torch.autograd.grad(function(leaf), leaf, g)
-
-    return {
-        ("eager", "forward"): (lambda: composed(x), lambda: fused(x)),
-        ("eager", "forward and vjp"): (backward(composed), backward(fused)),
-    }
-
-
-def _jax(rows: npt.NDArray[np.float32]) -> dict[tuple[str, str], _Pair]:
-    import jax
-    import jax.numpy as jnp
-
-    x = jnp.asarray(rows)
-    g = jnp.ones_like(x)
-
-    def composed(z: Any) -> Any:
-        return jnp.log(jax.nn.softmax(z, axis=-1))
-
-    def fused(z: Any) -> Any:
-        return jax.nn.log_softmax(z, axis=-1)
-
-    def backward(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        return lambda z: jax.vjp(function, z)[1](g)
-
-    def call(function: Callable[[Any], Any]) -> Callable[[], Any]:
-        return lambda: jax.block_until_ready(function(x))
-
-    found = {}
-    for mode, wrap in (("eager", lambda f: f), ("jit", jax.jit)):
-        found[mode, "forward"] = (call(wrap(composed)), call(wrap(fused)))
-    found["jit", "forward and vjp"] = (call(jax.jit(backward(composed))), call(jax.jit(backward(fused))))
-    return found

@@ -25,9 +25,14 @@ def settings() -> dict[str, str]:
     }
 
 
+def flushes() -> bool:
+    """Whether subnormal numbers are flushed to zero, as a probe of JAX's own arithmetic shows."""
+    return flushes_subnormals()
+
+
 def details() -> dict[str, str]:
     """A fingerprint of every option that XLA compiles with, defaults included, and whether subnormals are flushed."""
-    return {"XLA options": _xla_options(), "flushes subnormals": str(flushes_subnormals())}
+    return {"XLA options": _xla_options(), "flushes subnormals": str(flushes())}
 
 
 def _xla_options() -> str:

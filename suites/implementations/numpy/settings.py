@@ -48,9 +48,14 @@ def _features() -> str:
     return " ".join(name for name in told if enabled.get(name)) or "not told by this NumPy"
 
 
+def flushes() -> bool:
+    """Whether subnormal numbers are flushed to zero, as a probe of NumPy's own arithmetic shows."""
+    return flushes_subnormals()
+
+
 def details() -> dict[str, str]:
     """Whether subnormal numbers are flushed."""
-    return {"flushes subnormals": str(flushes_subnormals())}
+    return {"flushes subnormals": str(flushes())}
 
 
 def no_device() -> str | None:

@@ -7,6 +7,7 @@ import importlib.util
 
 from suites.implementations.numpy import settings as numpy_settings
 from suites.implementations.numpy.settings import card as card
+from suites.implementations.numpy.settings import flushes as flushes
 from suites.implementations.numpy.settings import no_device as no_device
 from suites.implementations.numpy.settings import settings as settings
 

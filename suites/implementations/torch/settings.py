@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from suites.implementations.nvidia import driver_version
@@ -15,11 +17,18 @@ def settings() -> dict[str, str]:
     return {"cpu capability": torch.backends.cpu.get_cpu_capability(), "threads": str(torch.get_num_threads())}
 
 
+def _smallest() -> Any:
+    return torch.tensor([2.0**-126]).to(HERE.device)
+
+
+def flushes() -> bool:
+    """Whether subnormal numbers are flushed to zero, as a probe of PyTorch's own arithmetic shows."""
+    return not (_smallest() * 0.5).view(torch.int32).any().item()
+
+
 def details() -> dict[str, str]:
     """More of the same, read from tensors on the device: where they lie, whether subnormals are flushed, the driver."""
-    smallest = torch.tensor([2.0**-126]).to(HERE.device)
-    flushes = not (smallest * 0.5).view(torch.int32).any().item()
-    found = {"device": str(smallest.device), "flushes subnormals": str(flushes)}
+    found = {"device": str(_smallest().device), "flushes subnormals": str(flushes())}
     if HERE.platform == "cuda":
         found["CUDA"] = str(torch.version.cuda)
     return found
