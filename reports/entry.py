@@ -43,6 +43,8 @@ def _code() -> int:
         what = f"{error.filename}: " if error.filename else ""
         return complain(f"{what}{error.strerror or error}; free space, or choose another place", USAGE)
     except BaseException as error:
+        if _is_unknown_framework(error):
+            return complain(str(error), USAGE)
         package = _package_missing(error)
         return complain(_remedy(package, error), USAGE) if package else _fault(error)
 
@@ -76,6 +78,12 @@ def _remedy(package: str, error: BaseException) -> str:
     wanted = f"'softmax-accuracy[{extra}]'" if extra else "softmax-accuracy"
     reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return f"{package} can't be imported ({reason}); pip install {wanted} brings it (in a clone, pip install -e .)"
+
+
+def _is_unknown_framework(error: BaseException) -> bool:
+    """Whether frameworks could not be read as a variable asks: that is noticed before any verb runs."""
+    module = sys.modules.get("suites.implementations.user_files")
+    return module is not None and isinstance(error, module.UnknownName)
 
 
 def _extras_of_frameworks() -> dict[str, str]:

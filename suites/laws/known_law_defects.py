@@ -51,7 +51,9 @@ class LawDefect:
     crash: bool = False
 
     def selects(self, broken: Broken) -> bool:
-        """Whether the entry speaks of a subject that breaks a law."""
+        """Whether the entry speaks of a subject that breaks a law; of one without a result, where it is a crash."""
+        if broken.lost and not self.crash:
+            return False
         subject = broken.subject
         names = {
             "law": broken.law,
