@@ -66,6 +66,12 @@ CHANGES = Sentence(
     "own errors."
 )
 
+DISAGREEMENTS = Sentence(
+    "Another framework is no reference: where two disagree, the exact values say which one is nearer. Both calls got "
+    "the same bits in the same layout. Of the cells whose results differ, the last columns count those in which the "
+    "largest error over its bound is smaller for the first, smaller for the second, and equal."
+)
+
 TIMING = Sentence(
     "Paired, interleaved calls on binary32 rows; a ratio is the time of log(softmax(x)) over that of log_softmax(x). "
     "`slower` if the lower quartile of the ratios is above 1.05, `faster` if the upper one is below 0.95."

@@ -125,7 +125,7 @@ def test_what_follows_from_a_version_is_no_setting(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("settings", "told"), [({"threads": "2"}, True), ({"threads": "2", "exp": "X"}, False)])
-def test_another_path_is_told_where_both_versions_tell_the_same_settings(
+def test_another_path_is_reported_where_both_versions_have_the_same_settings(
     tmp_path: Path, settings: dict[str, str], told: bool
 ) -> None:
     old, new = ({"profiles": [profile(s)]} for s in ({"threads": "1"}, settings))
@@ -197,7 +197,7 @@ def test_one_cell_does_not_speak_for_many(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
-def test_an_instruction_set_s_kernels_are_told_by_another_profile(tmp_path: Path, everywhere: bool) -> None:
+def test_an_instruction_set_s_kernels_are_reported_by_another_profile(tmp_path: Path, everywhere: bool) -> None:
     profiles = [profile({"cpu capability": "AVX512"}), profile({"cpu capability": "AVX2"}, "aten-avx2")]
     cells = [pair(cell(n), changed=True) for n in range(3)]
     cells += [pair(cell(n, profile="aten-avx2"), changed=everywhere) for n in range(3)]
@@ -209,7 +209,7 @@ def test_an_instruction_set_s_kernels_are_told_by_another_profile(tmp_path: Path
     assert statements(found, "profile") == ([] if everywhere else [text])
 
 
-def test_threads_are_told_by_the_profile_of_one(tmp_path: Path) -> None:
+def test_threads_are_reported_by_the_profile_of_one(tmp_path: Path) -> None:
     profiles = [profile({"threads": "1"}), profile({"threads": "2"}, "threads-2")]
     cells = [pair(cell(n, profile="threads-2"), changed=True) for n in range(3)]
     cells += [pair(cell(n), changed=False) for n in range(3)]
@@ -292,7 +292,7 @@ def narrow(error: float, **figures: Any) -> dict[str, Any]:
         (narrow(0.5, bound_ratio=0.5, storage_ratio=0.1), None, False),
     ],
 )
-def test_errors_of_narrow_formats_tell_how_sums_are_kept(
+def test_errors_of_narrow_formats_show_how_sums_are_kept(
     tmp_path: Path, before: dict[str, Any], text: str | None, explains: bool
 ) -> None:
     of = cell(format="bfloat16", row_length=33)

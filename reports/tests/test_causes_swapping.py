@@ -117,7 +117,7 @@ def test_the_package_that_moved_the_bits_is_found(
     assert group.because_text == text
 
 
-def test_versions_that_never_go_apart_are_not_told_apart(tmp_path: Path) -> None:
+def test_versions_that_never_go_apart_are_not_distinguished(tmp_path: Path) -> None:
     world = World(tmp_path, {scipy_cell(): numpy_alone}, lambda versions: versions in (OLD, NEW))
     found = world.causes()
     assert found.groups[0].because_text == (

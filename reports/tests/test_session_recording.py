@@ -156,7 +156,7 @@ def test_a_directory_with_a_run_of_something_else_is_refused(session: Session, t
         Recording(tmp_path, other)
 
 
-def test_without_a_directory_nothing_is_told(session: Session) -> None:
+def test_without_a_directory_nothing_is_reported(session: Session) -> None:
     told: list[str] = []
     teller = CellTeller(session, None, lambda word, text: told.append(word))
     cell = session.cells()[0]

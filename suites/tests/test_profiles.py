@@ -189,7 +189,7 @@ def test_a_profile_that_would_be_a_duplicate_or_is_beyond_the_processor_is_not_a
         (JAX, "no-x64", {"x64": "True"}, "did not take effect: x64 is True, not False"),
     ],
 )
-def test_a_profile_that_did_not_take_effect_is_told_from_one_that_did(
+def test_a_profile_that_did_not_take_effect_is_distinguished_from_one_that_did(
     default: Introduction, name: str, selected: dict[str, str], reason: str | None
 ) -> None:
     mine = replace(default, settings={**default.settings, **selected})

@@ -113,7 +113,7 @@ class WrongAt(Evaluations):
 
 
 @pytest.mark.parametrize("quantity", ["forward", "vjp"])
-def test_a_fault_at_one_width_is_found_and_told_with_the_width_and_the_bits(quantity: str) -> None:
+def test_a_fault_at_one_width_is_found_and_reported_with_the_width_and_the_bits(quantity: str) -> None:
     chosen = subject("numpy/shifted", quantity=quantity)
     tried = widths_of(chosen, "smoke", Evaluations().settings(chosen))
     assert every_width(chosen, WrongAt(0)) is None
