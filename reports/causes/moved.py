@@ -111,4 +111,4 @@ def candidates(view: View, of: Slice) -> Iterator[Finding]:
         texts = listing(f.text for f in found)
         yield because("several", f"one or more of {texts}", explains=False)
     else:
-        yield because("nothing", "nothing that the runs tell of differs", explains=False)
+        yield because("nothing", "nothing that the runs record differs", explains=False)

@@ -70,7 +70,7 @@ class Swaps:
             if all(finding == said[0] for finding in said) and said[0]:
                 yield said[0]
             elif any(said):
-                texts = dict.fromkeys(finding.statement if finding else "not told" for finding in said)
+                texts = dict.fromkeys(finding.statement if finding else "not known" for finding in said)
                 yield because("swap", f"not the same for all cells: {'; or '.join(texts)}")
         pairs = ((c, self.before[c.cell.key], self.after[c.cell.key]) for c in changes)
         yield from element_by_element(pairs)
@@ -116,7 +116,7 @@ class Swaps:
         if not any(frozenset([name]) in self.refused for name in every):
             return None
         texts = listing(m.text for m in every.values())
-        return because("swap", f"{texts}, which install only together; which of them is not told")
+        return because("swap", f"{texts}, which install only together; which of them is not known")
 
 
 def _it(names: list[str]) -> str:

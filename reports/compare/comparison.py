@@ -200,7 +200,7 @@ def _rejudged(old: Stored, new: Stored, before: Figures, after: Figures, *, key:
             values = (side.figure(name) for side in (before, after))
             raise RunError(
                 f"{new.path}: {key} has the input and the output of {old.path}, and another {name}: "
-                f"{' and '.join(map(str, values))}; 'report --verify' tells which of them is right"
+                f"{' and '.join(map(str, values))}; 'report --verify' finds out which of them is right"
             )
     return before.verdict != after.verdict
 

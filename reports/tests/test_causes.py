@@ -61,7 +61,7 @@ def test_the_only_thing_that_differs_is_the_cause(tmp_path: Path) -> None:
     (group,) = found.groups
     assert group.because_text == "torch 2.9.0 → 2.10.0, and nothing else that it depends on differs"
     assert group.where_text == "unexplained"
-    assert found.sentence == ("1 cell with other bits in 1 group: what moved them is told for 1, where it lies for 0.")
+    assert found.sentence == ("1 cell with other bits in 1 group: what moved them is known for 1, where it lies for 0.")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_one_of_several_is_no_cause(tmp_path: Path, implementation: str, new: di
 
 def test_a_package_that_is_not_computed_with_moves_nothing(tmp_path: Path) -> None:
     (group,) = causes(tmp_path, [pair(cell(), changed=True)], new={"packages": TORCH | JAX | {"numpy": "2.5.0"}}).groups
-    assert group.because_text == "unexplained: nothing that the runs tell of differs"
+    assert group.because_text == "unexplained: nothing that the runs record differs"
 
 
 def test_a_setting_alone_is_a_cause(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_what_follows_from_a_version_is_no_setting(tmp_path: Path) -> None:
     """XLA has other options in every release."""
     old, new = ({"profiles": [profile({"XLA options": o}, framework="jax")]} for o in ("1", "2"))
     found = causes(tmp_path, [pair(cell(implementation="jax/jit"), changed=True)], BEFORE | old, BEFORE | new)
-    assert found.groups[0].because_text == "unexplained: nothing that the runs tell of differs"
+    assert found.groups[0].because_text == "unexplained: nothing that the runs record differs"
 
 
 # -- paths -----------------------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def test_the_same_programs_leave_jaxlib(tmp_path: Path, same: bool) -> None:
     assert group.because_text == (
         "jaxlib 0.1 → 0.5: JAX hands it the same programs as before"
         if same
-        else "jax 0.1 → 0.5 and jaxlib 0.1 → 0.5, which install only together; which of them is not told"
+        else "jax 0.1 → 0.5 and jaxlib 0.1 → 0.5, which install only together; which of them is not known"
     )
 
 

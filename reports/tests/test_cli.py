@@ -352,7 +352,7 @@ def test_an_interruption_anywhere_else_is_reported_in_a_line(command: Command, m
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reports.verbs.measure.explained", interrupted)
+    monkeypatch.setattr("reports.verbs.explain.explained", interrupted)
     ran = command("explain", "1", "2")
     assert ran.code == INCOMPLETE
     assert ran.err.split("\n", 1)[1] == "softmax-accuracy: interrupted\n"  # after the line that ^C stands in

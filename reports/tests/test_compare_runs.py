@@ -319,8 +319,8 @@ def test_settings_that_a_version_calls_otherwise_are_no_difference_beside_it(tmp
     comparison = compare_runs(old, new)
     assert [(d.what, d.old, d.new, d.subject) for d in comparison.differences] == [
         ("numpy", "2.4.0", "2.5.0", True),
-        ("dispatch of numpy", "AVX512_SKX", "not told", True),
-        ("exp f of numpy", "not told", "X86_V4", True),
+        ("dispatch of numpy", "AVX512_SKX", "not reported", True),
+        ("exp f of numpy", "not reported", "X86_V4", True),
     ]
     assert comparison.notes == ()
 

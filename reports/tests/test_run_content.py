@@ -574,7 +574,7 @@ def test_a_run_that_does_not_record_its_content_is_named(tmp_path: Path, silent:
     old, new = ({} if silent == name else {"content": CONTENT} for name in ("old", "new"))
     told, notes = noted(tmp_path, old, new)
     assert told == []
-    assert f"is not told by content in {silent.upper()} ({tmp_path / silent}), so an edited file" in notes
+    assert f"is not recorded by content in {silent.upper()} ({tmp_path / silent}), so an edited file" in notes
     assert "identical" not in notes
 
 

@@ -229,7 +229,7 @@ ORDERS: dict[str, Order] = {
     "vector": Order("a sum in each SIMD lane of the loop, then over the lanes", lambda *_: None),
     "warp": Order("a sum in each thread of a warp, then a tree over the warp", lambda n, *_: _warp_deep(n)),
     "block": Order("a sum in each thread, then trees over warps and blocks", lambda *_: None),
-    "library": Order("not told by the library, and not the same on every machine", lambda *_: None),
+    "library": Order("not documented by the library, and not the same on every machine", lambda *_: None),
 }
 
 
