@@ -61,7 +61,7 @@ class Teller(Protocol):
         """A cell that can't be measured here, which is nobody's fault."""
 
     def losses_of(self, cell: Cell) -> AbstractContextManager[None]:
-        """Tells why the cell was lost, if it is in this context."""
+        """Reports why the cell was lost, if it is in this context."""
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Session:
             if contents is not None:
                 self.implementations[place] = replace(implementation, content=contents[implementation.name])
                 continue
-            with contextlib.suppress(Unavailable, WorkerDied):  # its cells tell of it
+            with contextlib.suppress(Unavailable, WorkerDied):  # its cells say so
                 self.implementations[place], state = declared(implementation, profile)
                 if state:
                     self.remarks.append(arithmetic_changed(implementation, state))
@@ -195,7 +195,7 @@ class Session:
         return [profile_named(*name) for name in names]
 
     def roster(self) -> Roster:
-        """What can be measured here; of the CPU's profiles, as far as their framework's default one tells."""
+        """What can be measured here; of the CPU's profiles, as far as their framework's default one shows."""
         found = Roster()
         for profile in self.lanes:
             try:
@@ -205,8 +205,8 @@ class Session:
                 if reason:
                     found.refused[profile] = found.absent[profile.framework] = reason
                     continue
-                told = self.introductions.missing if profile.device != "cpu" else self.introductions.refused
-                reason = told(profile)
+                find = self.introductions.missing if profile.device != "cpu" else self.introductions.refused
+                reason = find(profile)
             except WorkerDied as death:
                 found.failed[profile] = death.loss
                 continue

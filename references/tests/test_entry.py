@@ -1,4 +1,4 @@
-"""Entries with a right checksum that no writer of ours made: never an exception, never believed."""
+"""Entries with a right checksum that no writer of ours made: never an exception, never used."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def _told(held: dict[str, Any]) -> str:
 
 
 def measure_side(out: Path, side: Side, implementations: list[Implementation], selection: Selection) -> Path:
-    """Measure what is not there yet of one side and return its run directory; lost cells are told.
+    """Measure what is not there yet of one side and return its run directory; lost cells are printed.
 
     Raises what run_measurements raises, and RunError where the packages are not what they were: then nobody knows what
     was measured.

@@ -25,7 +25,7 @@ _USES: dict[str, tuple[str, ...]] = {
 # Facts about what was selected that follow from it, and are no choice of anyone's.
 CONSEQUENCES = ("XLA options", "flushes subnormals")
 
-# XLA has other options in every release, and their fingerprint tells of no setting.
+# XLA has other options in every release, and their fingerprint names no setting.
 PACKAGE = "package"
 FILES = "files"
 SETTING = "setting"

@@ -65,7 +65,7 @@ def programs_of(cells: Sequence[Cell], interpreter: str) -> tuple[str, ...]:
 def same_programs(cells: Sequence[Cell], old: str, new: str, programs: Programs) -> set[str]:
     """The keys of the cells for which two interpreters compile the same programs, as far as MOST_COMPARISONS go.
 
-    All of a profile at once; those that differ somewhere in halves, until they are told apart.
+    All of a profile at once; those that differ somewhere in halves, until they are found.
     """
     by_profile: dict[str, list[Cell]] = {}
     for cell in cells:

@@ -138,7 +138,7 @@ def swapped(
 ) -> Swaps:
     """Do the experiment: both environments again, then one with each package swapped, as far as versions go together.
 
-    Where JAX and jaxlib don't go apart, ``programs`` are held against each other.  ``say`` is told what takes time.
+    Where JAX and jaxlib don't go apart, ``programs`` are held against each other.  ``say`` prints what takes time.
     """
     sampled = _sampled(view, list(parts))
     result, ready = Swaps(sampled), []

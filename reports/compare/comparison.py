@@ -172,7 +172,7 @@ def compare_runs(
 
 
 def _change(before: Side | None, after: Side | None, evidence: Evidence) -> tuple[Change, int | None]:
-    """The change of a cell as far as it can be told before all are seen, and the number of its evidence."""
+    """The change of a cell as far as it is known before all are seen, and the number of its evidence."""
     if before is None:
         assert after is not None
         return Change(after.cell, ADDED, (), None, after.figures), None

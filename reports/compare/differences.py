@@ -73,7 +73,7 @@ def contents(old: Manifest, new: Manifest) -> Iterator[tuple[str, Difference]]:
 
 
 def short(sha256: str | None) -> str:
-    """The beginning of a sha256; a word in its place is told as it is."""
+    """The beginning of a sha256; a word in its place is shown as it is."""
     return _NONE if sha256 is None else sha256 if sha256 == UNSETTLED else sha256[:12]
 
 
@@ -85,7 +85,7 @@ def suites_differ(old: Manifest, new: Manifest) -> bool:
 
 
 def told_suite(manifest: Manifest) -> str:
-    """The suite that made a run: its commit, and its sources where they are told."""
+    """The suite that made a run: its commit, and its sources where they are recorded."""
     sources = f"sources {short(manifest.content.get(SUITE))}" if manifest.content else ""
     return ", ".join(word for word in (manifest.git_commit, sources) if word) or _NONE
 

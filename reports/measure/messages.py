@@ -1,4 +1,4 @@
-"""What is told while cells are measured: how long it will take, and progress."""
+"""What is printed while cells are measured: how long it will take, and progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reports.measure.estimate import Estimate
 from reports.measure.run import Progress as Show
 from suites.plan.cell import Cell
 
-# What tells a line to whoever waits.
+# Prints a line for whoever waits.
 Say = Callable[[str], None]
 
 

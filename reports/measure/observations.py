@@ -26,7 +26,7 @@ def observe(
     writer: RunWriter,
     interpreter: str,
 ) -> None:
-    """Write down what is not there yet, in the profiles that are present; where a worker is lost, its cells tell."""
+    """Write down what is not there yet, in the profiles that are present; where a worker is lost, its cells say so."""
 
     def answers(task: Task) -> list[Answer]:
         return crew.submit(evaluate, task).result()

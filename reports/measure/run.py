@@ -138,7 +138,7 @@ def run_measurements(
                 answered = run.answered()
                 observe([i for i in measured if i.name in answered], selection, roster, crew, writer, interpreter)
             timings = _timings(implementations, roster, crew) if timing else []
-            with WATCH.spent_on("reading packages"), suppress(ContentUnknown):  # its cells have told of it
+            with WATCH.spent_on("reading packages"), suppress(ContentUnknown):  # its cells say so
                 writer.confirm(content_of_run(measured, roster.present, crew, files_read(writer.manifest)))
             require_sound_arithmetic()
             unsupported = sum(lost.unsupported for lost in run.lost)
@@ -171,7 +171,7 @@ def _declared(
         here = [p for (framework, _), p in profiles.items() if framework == implementation.framework]
         present = [p for p in here if p in roster.present]
         if implementation.own and present:
-            with suppress(WorkerDied, Unavailable):  # its cells tell of it
+            with suppress(WorkerDied, Unavailable):  # its cells say so
                 implementation, state = declared(implementation, present[0], ask)
                 if state:
                     remarks.append(arithmetic_changed(implementation, state))
@@ -352,6 +352,6 @@ def _timings(implementations: list[Implementation], roster: Roster, crew: Execut
     ratios = []
     with WATCH.spent_on("timing"):
         for profile in timed:
-            with suppress(WorkerDied, Unavailable):  # its cells have told of it
+            with suppress(WorkerDied, Unavailable):  # its cells say so
                 ratios += crew.submit(timings_of, profile, batches).result()
     return [Timing(**{**asdict(ratio), "shape": list(ratio.shape)}) for ratio in ratios]

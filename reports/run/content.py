@@ -1,6 +1,6 @@
 """What a run is made of, by content: frameworks, a user's own files, what judges, and the suite's own sources.
 
-A name and a version don't tell an edited file, a patched package or another file of the same name.
+A name and a version don't show an edited file, a patched package or another file of the same name.
 """
 
 from __future__ import annotations

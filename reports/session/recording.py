@@ -1,4 +1,4 @@
-"""A run directory filled by a pytest session: its tests tell of their cells as text, one process gathers and writes."""
+"""A run directory filled by a pytest session: its tests report their cells as text, one process gathers and writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from suites.plan.cell import Cell
 from suites.scoring.cell import Measurement, input_of
 from suites.session import LostEvaluation, Session
 
-# What a test tells of: reports carry these names across process borders under xdist.
+# What a test reports: pytest's reports carry these names across process borders under xdist.
 _MEASURED, _LOST, _MISSING, _OBSERVED = "measured", "lost", "missing", "observed"
 WORDS = (_MEASURED, _LOST, _MISSING, _OBSERVED)
 
@@ -31,9 +31,9 @@ Tell = Callable[[str, str], None]
 
 
 class CellTeller:
-    """What a test tells of its cell: as text, for a NumPy scalar in a report is lost on the way between processes.
+    """What a test reports of its cell: as text, for a NumPy scalar in a report is lost on the way between processes.
 
-    Without a directory nothing is told.
+    Without a directory nothing is reported.
     """
 
     def __init__(self, session: Session, directory: Path | None, tell: Tell) -> None:
@@ -60,7 +60,7 @@ class CellTeller:
 
     @contextlib.contextmanager
     def losses_of(self, cell: Cell) -> Iterator[None]:
-        """Tells why the cell was lost, if it is."""
+        """Reports why the cell was lost, if it is."""
         try:
             yield
         except (LostEvaluation, WorkerDied) as lost:
@@ -103,7 +103,7 @@ class Recording:
         self._unsupported: set[str] = set()
 
     def take(self, word: str, text: str) -> None:
-        """Write what a test has told.  Raises RunError."""
+        """Write what a test has reported.  Raises RunError."""
         data: Any = json.loads(text)
         if word == _MEASURED:
             record = Record(**{**data["record"], "worst": Worst(**data["record"]["worst"])})
@@ -125,7 +125,7 @@ class Recording:
         """Finished is a run whose planned cells were all measured by a session that was ``whole``: one that came to its
         end, whatever its tests said.  Raises RunError, also where what was measured has changed meanwhile."""
         try:
-            with contextlib.suppress(ContentUnknown):  # the cells have told of a worker that is lost
+            with contextlib.suppress(ContentUnknown):  # the cells have reported a worker that is lost
                 self._writer.confirm(self._content(files_read(self._writer.manifest)))
             self._finish(whole=whole)
         finally:

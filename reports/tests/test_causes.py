@@ -1,4 +1,4 @@
-"""What two runs tell of the causes of changes: each kind of evidence, and what looks like it and isn't."""
+"""What two runs show of the causes of changes: each kind of evidence, and what looks like it and isn't."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The estimate of a deep run: what it samples, what it makes of costs that are known, and when it is told."""
+"""The estimate of a deep run: what it samples, what it makes of costs that are known, and when it is printed."""
 
 from __future__ import annotations
 

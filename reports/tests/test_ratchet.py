@@ -1,4 +1,4 @@
-"""pytest --baseline: a cell that is worse fails, a better one is told at the end, another machine asks for less."""
+"""pytest --baseline: a cell that is worse fails, a better one is listed at the end, another machine asks for less."""
 
 from __future__ import annotations
 

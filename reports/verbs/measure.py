@@ -96,7 +96,7 @@ def _kept(out: Path) -> list[Record]:
 
 
 def shares(seconds: dict[str, float]) -> str:
-    """Where the time went, in one line; the driver waits while workers evaluate, so its waiting is told apart."""
+    """Where the time went, in one line; the driver waits while workers evaluate, so its waiting stands apart."""
     busy = {name: value for name, value in seconds.items() if name not in ("total", "idle") and value > 0}
     whole = sum(busy.values()) or 1.0
     parts = [f"{name} {value / whole:.0%}" for name, value in sorted(busy.items(), key=lambda item: -item[1])]

@@ -37,7 +37,7 @@ def replay_verb(run_path: Path, cell: str, script: bool, python: str | None = No
         return OK
     recorded = CATALOGUE.get(record.implementation)
     variables = profile_named(record.framework, record.profile).variables()
-    elsewhere = FRAMEWORKS if python else None  # what is installed there, its worker will tell
+    elsewhere = FRAMEWORKS if python else None  # its worker reports what is installed there
     skipped = why_skipped(recorded, variables, elsewhere) if recorded else None
     if skipped:
         say(f"{record.key}: {skipped}")

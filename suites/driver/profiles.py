@@ -14,7 +14,7 @@ from suites.worker.self_report import Introduction
 
 DEFAULT = "default"
 
-# How a setting begins that this version of a framework can't tell.
+# How a setting begins that this version of a framework doesn't report.
 NOT_TOLD = "not told by"
 
 # The profile of SciPy in which it takes arrays of other frameworks, which is decided when it is imported.

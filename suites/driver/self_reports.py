@@ -40,7 +40,7 @@ class Introductions:
         return str(told) if isinstance(told, Unavailable) else None
 
     def refused(self, profile: Profile) -> str | None:
-        """Why a profile can't be here, as far as its framework's default profile tells; no other worker is started.
+        """Why a profile can't be here, as far as its framework's default profile shows; no other worker is started.
 
         None of a card, which the default profile knows nothing of.  Raises WorkerDied.
         """

@@ -1,4 +1,4 @@
-"""Which widths are tried, that a fault at one of them is found and told, and what is left to the known defects."""
+"""Which widths are tried, that a fault at one of them is found and reported, and what is left to the known defects."""
 
 from __future__ import annotations
 
