@@ -12,7 +12,7 @@ from typing import Protocol
 
 from references.verdict.attribution import described
 from references.verdict.ladder import at_least
-from suites.driver.availability import Roster, default_of, not_installed
+from suites.driver.availability import Availability, default_of, not_installed
 from suites.driver.own_functions import arithmetic_changed, declared
 from suites.driver.pool import evaluate
 from suites.driver.profiles import DEFAULT, Profile, profile_named
@@ -51,7 +51,7 @@ def answer_of(what: str, task: Task, engine: Callable[[Task], list[Answer]] = ev
     return answer
 
 
-class Teller(Protocol):
+class Recorder(Protocol):
     """Takes what the test of a cell has found, to write it down."""
 
     def measured(self, measurement: Measurement) -> None:
@@ -194,9 +194,9 @@ class Session:
         names = dict.fromkeys((self.by_name[cell.implementation].framework, cell.profile) for cell in self.cells())
         return [profile_named(*name) for name in names]
 
-    def roster(self) -> Roster:
+    def availability(self) -> Availability:
         """What can be measured here; of the CPU's profiles, as far as their framework's default one shows."""
-        found = Roster()
+        found = Availability()
         for profile in self.lanes:
             try:
                 reason = not_installed(profile)

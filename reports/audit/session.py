@@ -14,7 +14,7 @@ from reports.audit.sides import Side
 from reports.audit.state import LINE, WORDS, Check, Damaged, check_fields, is_packages, of_pattern, read_object
 from reports.files import write_atomically
 from reports.measure.losses import say_lost
-from reports.measure.messages import cell_progress, foretell, say
+from reports.measure.messages import cell_progress, say, say_estimate
 from reports.measure.run import run_measurements
 from reports.run.records import Run, RunError
 from suites.implementations.catalogue import FRAMEWORKS, Implementation
@@ -94,7 +94,7 @@ def measure_side(out: Path, side: Side, implementations: list[Implementation], s
             show,
             timing=False,
             interpreter=side.interpreter,
-            foretell=foretell if selection.tier == "deep" else None,
+            on_estimate=say_estimate if selection.tier == "deep" else None,
         )
     say_lost(outcome)
     changed = _what_changed(side, outcome.run)

@@ -50,10 +50,10 @@ def programs_of(cells: Sequence[Cell], interpreter: str) -> tuple[str, ...]:
             dumping = replace(profile, environment=(*profile.environment, (_VARIABLE, place)))
             tasks.append(task_of(dumping, input_of(cell), (request_of(cell, implementation),)))
         try:
-            with WorkerPool(most=1) as crew:  # one process a profile, as JAX numbers the files of each from zero
-                crew.submit(introduction_of, tasks[0].profile).result()
+            with WorkerPool(most=1) as workers:  # one process a profile, as JAX numbers the files of each from zero
+                workers.submit(introduction_of, tasks[0].profile).result()
                 mine = set(Path(place).iterdir())  # what the worker's own probes have compiled
-                answers = [answer for task in tasks for answer in crew.submit(evaluate, task).result()]
+                answers = [answer for task in tasks for answer in workers.submit(evaluate, task).result()]
         except (WorkerDied, Unavailable):
             return ()
         if any(answer.bits is None for answer in answers):

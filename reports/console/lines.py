@@ -19,7 +19,7 @@ def say(message: str) -> None:
     _write(sys.stderr, message)
 
 
-def tell(message: str) -> None:
+def print_line(message: str) -> None:
     """A line on stdout: what was asked for."""
     _write(sys.stdout, message)
 

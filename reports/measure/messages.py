@@ -26,6 +26,6 @@ def cell_progress(first: str = "importing") -> Iterator[Show]:
         yield show
 
 
-def foretell(estimate: Estimate) -> None:
-    """Tell how long a run will take."""
+def say_estimate(estimate: Estimate) -> None:
+    """Say how long a run will take."""
     say(f"{estimate.text}; it can be interrupted: the same command goes on from there")

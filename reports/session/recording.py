@@ -27,17 +27,17 @@ _MEASURED, _LOST, _MISSING, _OBSERVED = "measured", "lost", "missing", "observed
 WORDS = (_MEASURED, _LOST, _MISSING, _OBSERVED)
 
 # Takes one of the words and JSON.
-Tell = Callable[[str, str], None]
+Send = Callable[[str, str], None]
 
 
-class CellTeller:
+class CellRecorder:
     """What a test reports of its cell: as text, for a NumPy scalar in a report is lost on the way between processes.
 
     Without a directory nothing is reported.
     """
 
-    def __init__(self, session: Session, directory: Path | None, tell: Tell) -> None:
-        self._session, self._directory, self._tell = session, directory, tell
+    def __init__(self, session: Session, directory: Path | None, send: Send) -> None:
+        self._session, self._directory, self._send = session, directory, send
 
     def measured(self, measurement: Measurement) -> None:
         """The record of a cell.  Raises RunError."""
@@ -51,12 +51,12 @@ class CellTeller:
         profile = measured_profile(session.profile(cell), introduction)
         parts = {"record": asdict(made), "maxima": measurement.row_maxima, "profile": asdict(profile)}
         parts["read"] = session.read
-        self._tell(_MEASURED, json.dumps(parts))
+        self._send(_MEASURED, json.dumps(parts))
 
     def missing(self, cell: Cell) -> None:
         """A cell that can't be measured here, which is nobody's fault."""
         if self._directory is not None:
-            self._tell(_MISSING, json.dumps(cell.key))
+            self._send(_MISSING, json.dumps(cell.key))
 
     @contextlib.contextmanager
     def losses_of(self, cell: Cell) -> Iterator[None]:
@@ -67,13 +67,13 @@ class CellTeller:
             if self._directory is not None:
                 loss, sha256 = lost.loss, input_of(cell).sha256
                 made = LostCell(cell.key, loss.reason, loss.signal, sha256, loss.log, loss.unsupported)
-                self._tell(_LOST, json.dumps(asdict(made)))
+                self._send(_LOST, json.dumps(asdict(made)))
             raise
 
     def observed(self, observation: Observation) -> None:
         """Whether bits changed with something that nobody promises."""
         if self._directory is not None:
-            self._tell(_OBSERVED, json.dumps(asdict(observation)))
+            self._send(_OBSERVED, json.dumps(asdict(observation)))
 
 
 class Recording:
@@ -84,17 +84,17 @@ class Recording:
     """
 
     def __init__(self, directory: Path, session: Session) -> None:
-        roster = session.roster()
+        availability = session.availability()
         reasons = {i.name: session.skipped(i) for i in session.implementations}
         skipped = {name: reason for name, reason in reasons.items() if reason}
         self._keys = {
             cell.key
             for cell in session.cells()
-            if session.profile(cell) not in roster.refused and cell.implementation not in skipped
+            if session.profile(cell) not in availability.refused and cell.implementation not in skipped
         }
         measured = [i for i in session.implementations if i.name not in skipped]
-        self._content = partial(content_of_run, measured, roster.present, None)
-        what = session.implementations, session.selection, len(self._keys), roster, skipped
+        self._content = partial(content_of_run, measured, availability.present, None)
+        what = session.implementations, session.selection, len(self._keys), availability, skipped
         self._writer = RunWriter(
             directory, manifest_of(*what, content=self._content(read_before(directory))), self._keys
         )

@@ -97,7 +97,7 @@ def test_the_cells_of_the_pilot_are_cells_of_the_run_and_are_measured_once(tmp_p
     told: list[Estimate] = []
     seen: list[Cell] = []
     outcome = run_measurements(
-        tmp_path / "run", TWO, selection, lambda _, __, cell: seen.append(cell), timing=False, foretell=told.append
+        tmp_path / "run", TWO, selection, lambda _, __, cell: seen.append(cell), timing=False, on_estimate=told.append
     )
     planned = cells(TWO, selection)
     assert sorted(seen) == sorted(planned)

@@ -141,9 +141,9 @@ def test_a_roster_is_made_with_no_other_worker_than_that_of_the_default_profile(
         return WorkerProcess(profile)
 
     monkeypatch.setattr("suites.driver.pool.WorkerProcess", counted)
-    roster = session_of("numpy/shifted").roster()
-    assert started == list(roster.present) == [profile_named("numpy", DEFAULT)]
-    assert roster.failed == {}
+    availability = session_of("numpy/shifted").availability()
+    assert started == list(availability.present) == [profile_named("numpy", DEFAULT)]
+    assert availability.failed == {}
 
 
 def test_an_implementation_that_can_not_run_here_leaves_the_profile_to_the_others(
@@ -151,8 +151,8 @@ def test_an_implementation_that_can_not_run_here_leaves_the_profile_to_the_other
 ) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     pytest.importorskip("torch")
-    roster = session_of("torch/compile", "torch/eager").roster()
-    assert profile_named("torch", DEFAULT) in roster.present
+    availability = session_of("torch/compile", "torch/eager").availability()
+    assert profile_named("torch", DEFAULT) in availability.present
 
 
 def test_a_default_profile_that_can_not_be_started_is_a_failure_and_no_reason_to_skip(
@@ -162,7 +162,7 @@ def test_a_default_profile_that_can_not_be_started_is_a_failure_and_no_reason_to
     session = session_of("numpy/shifted")
     with pytest.raises(WorkerDied, match="can't be started: the worker exited with 1"):
         session.missing(HERE)
-    assert list(session.roster().failed) == session.lanes
+    assert list(session.availability().failed) == session.lanes
 
 
 # -- what profiles selected, from process to process -------------------------------------------------------------------
