@@ -19,7 +19,7 @@ from reports.run.records import RunError
 from reports.session.gathering import HELD, Gathering
 from reports.session.header import header_lines
 from reports.session.options import add_options, option, session_of
-from reports.session.recording import CellTeller, Recording
+from reports.session.recording import CellRecorder, Recording
 from suites.driver.pool import stop_workers
 from suites.driver.profiles import DEFAULT
 from suites.implementations.catalogue import UnknownName, framework_named
@@ -178,11 +178,11 @@ def trials(request: pytest.FixtureRequest) -> Trials:
 
 
 @pytest.fixture
-def teller(request: pytest.FixtureRequest) -> CellTeller:
+def recorder(request: pytest.FixtureRequest) -> CellRecorder:
     """Hands what a test has found to the run directory of --record, if there is one."""
     directory = option(request.config, "record")
     properties = request.node.user_properties
-    return CellTeller(
+    return CellRecorder(
         request.config.stash[_SESSION],
         Path(directory) if directory else None,
         lambda word, text: properties.append((word, text)),
@@ -190,9 +190,9 @@ def teller(request: pytest.FixtureRequest) -> CellTeller:
 
 
 @pytest.fixture
-def record_observation(teller: CellTeller) -> Callable[[Observation], None]:
+def record_observation(recorder: CellRecorder) -> Callable[[Observation], None]:
     """Hands an observation to the run directory of --record."""
-    return teller.observed
+    return recorder.observed
 
 
 @pytest.fixture

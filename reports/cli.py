@@ -79,17 +79,17 @@ class _PathName(click.Path):
         return super().convert(value, param, ctx)
 
 
-# Whether a file can be read, the verbs tell.
+# Whether a file can be read is for the verbs to find out.
 _PATH = _PathName(path_type=Path, readable=False)
 
 # Which cells are measured; `reports.console.selection` reads these.
 _SELECTION = (
     _words("tier", "tier", "How much is measured", default="standard", show_default=True),
     _words("operation", "operation", "Only these", "operations", multiple=True),
-    _words("quantity", "quantity", "Only these", "quantities", multiple=True),
+    _words("quantity", "quantity", "Only these; vjp is the gradient", "quantities", multiple=True),
     _words("format", "format", "Only these", "formats", multiple=True),
     _words("layout", "layout", "Only these axes and arrangements in memory", "layouts", multiple=True),
-    _words("family", "family", "Only these ways to make the logits", "families", multiple=True),
+    _words("family", "family", "Only these families of inputs (docs/families.md)", "families", multiple=True),
     _words("profile", "profile", "Only these (docs/profiles.md); cards are cuda, cuda:N", "profiles", multiple=True),
     click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N, or all: the CPU and a card."),
 )
@@ -99,7 +99,7 @@ _COMPARISON = (
     _words(
         "fail-on",
         "fail-on",
-        "What exits with 1 (worse by default), or the verdict below which no cell may fall",
+        "Exit 1 where a cell is this (worse by default), or falls below this verdict",
         multiple=True,
         metavar="WORD",
     ),
@@ -145,19 +145,20 @@ def cli() -> None:
 @cli.command()
 @click.option("--out", type=_PATH, default="softmax-accuracy-run", show_default=True, help="Run directory.")
 @_with(_SELECTION)
-@_words("framework", "framework", "Only these; one that is named has to be there", "frameworks", multiple=True)
+@_words("framework", "framework", "Only these; exit 3 where one of them is not installed", "frameworks", multiple=True)
 @click.option(
     "--require-device",
     is_flag=True,
-    help="Exit 3 where any framework lacks a card that --device asks for, not only one that is named.",
+    help="Exit 3 where any framework lacks a GPU that --device asks for, not only one named by --framework.",
 )
 @click.option("--python", metavar="PATH", help="Measure the frameworks of another Python (3.9 or newer, with NumPy).")
 @click.option("--implementation", metavar="FILE.py:NAME", help="Measure your own NAME(x, axis); needs --framework.")
 @_words("require", "verdict", "Exit 1 where a cell is worse than this", metavar="VERDICT")
 def measure(out: Path, tier: str, require: str | None, **filters: Any) -> int:
-    """Evaluate and score the installed frameworks into a run directory.
+    """Measure the installed frameworks and write a run directory, with an error and a verdict for each cell.
 
-    An interrupted run goes on where it stopped when the same command is given again.
+    A cell is one call of a framework on one kind of rows, in one format.  Give the same command again to continue an
+    interrupted run.
     """
     from reports.verbs.measure import measure_verb
 
@@ -166,16 +167,16 @@ def measure(out: Path, tier: str, require: str | None, **filters: Any) -> int:
 
 @cli.command()
 @click.argument("runs", metavar="RUN...", type=_PATH, nargs=-1, required=True)
-@click.option("--history", is_flag=True, help="Errors over versions, from two runs or more.")
+@click.option("--history", is_flag=True, help="Show errors over versions, from two runs or more.")
 @click.option("--html", "html_file", type=_PATH, help="Write a self-contained page.")
 @click.option("--markdown", "markdown_file", type=_PATH, help="Write Markdown (- for the terminal).")
-@click.option("--verify", is_flag=True, help="First judge every worst element again, by the oracle; 2 if one differs.")
+@click.option("--verify", is_flag=True, help="First judge every worst element again; exit 2 if one differs.")
 def report(
     runs: tuple[Path, ...], history: bool, html_file: Path | None, markdown_file: Path | None, verify: bool
 ) -> int:
-    """Make pages from a run directory; both next to it if neither is named.
+    """Write the report of a run: HTML and Markdown into its directory, or where the options say.
 
-    With --history, one page from any number of runs; Markdown on the terminal if no file is named.
+    With --history, one page about any number of runs; as Markdown on the terminal if no file is named.
     """
     if history and verify:
         raise click.UsageError("--verify goes with one RUN, and not with --history.")
@@ -194,9 +195,9 @@ def report(
 @cli.command(context_settings={"ignore_unknown_options": True})
 @click.argument("logits", nargs=-1)
 @_words("format", "format", "What the logits are rounded to", "format_name", default="binary32", show_default=True)
-@click.option("--element", type=int, help="Whose gradient is shown; the smallest finite logit's by default.")
+@click.option("--element", type=int, help="Show the gradient of this element; the smallest finite logit by default.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, with bits in hexadecimal.")
-@click.option("--all", "every", is_flag=True, help="By every way to call a framework; torch.compile takes its time.")
+@click.option("--all", "every", is_flag=True, help="Show every way to call a framework; torch.compile takes a while.")
 @click.option("--path", "paths_wanted", is_flag=True, help="Show which kernels and functions run, and where they are.")
 @click.option("--shape", metavar="AxBxC", help="With --path: an array of these sizes in place of a row of logits.")
 @click.option("--axis", type=int, help="With --path: the axis that is reduced; the last by default.")
@@ -212,11 +213,11 @@ def explain(
     paths_wanted: bool,
     **of_paths: Any,
 ) -> int:
-    """One row through every formula and every installed framework: value, exact value, ulp error, gradient.
+    """Print one row as every formula and installed framework computes it: value, exact value, ulp error, gradient.
 
     LOGITS are decimals or hexadecimal floats, -inf and nan too:  explain 0 1000   explain -0x1.8p3 -inf 2.5
 
-    With --path, where it is implemented:  explain --path --shape 64x1000 --axis 0 --format bfloat16
+    With --path, print which kernels run:  explain --path --shape 64x1000 --axis 0 --format bfloat16
     """
     from reports.verbs.explain import explain_verb
     from reports.verbs.explain_paths import explain_paths_verb, only_with_path
@@ -237,7 +238,7 @@ def explain(
 @click.option("--out", type=_PATH, required=True, help="The .npz to write.")
 @click.option("--c-header", "header", type=_PATH, help="Write the same as a C header too.")
 def golden(rows: Path, **options: Any) -> int:
-    """Certified golden vectors for a kernel's tests, by the oracle: correctly rounded, and to 106 bits.
+    """Write certified exact results (golden vectors) for a kernel's tests: correctly rounded, and to 106 bits.
 
     ROWS is a .npy file of binary64 numbers, [rows, n], each of which the format holds.
     """
@@ -262,7 +263,7 @@ def replay(run: Path, cell: str, script: bool, python: str | None) -> int:
 @click.argument("run", type=_PATH)
 @click.option("--out", type=_PATH, default="-", show_default=True, help="The file (- for stdout).")
 def baseline(run: Path, out: Path) -> int:
-    """Reduce a run to a small sorted file that pytest --baseline holds later versions against."""
+    """Reduce a run to a small sorted file, with which pytest --baseline compares later versions."""
     from reports.verbs.baseline import baseline_verb
 
     return baseline_verb(run, out)
@@ -288,7 +289,7 @@ def compare(
     json_file: Path | None,
     **filters: tuple[str, ...],
 ) -> int:
-    """Two runs, cell by cell: identical, changed, improved, worse, broken, and whether that is signed off.
+    """Compare two runs, cell by cell: identical, changed, improved, worse, broken, and whether that is signed off.
 
     \b
     Exit codes: 0 signed off; 1 worse, or an entry of --allow that is stale; 2 usage or I/O;
@@ -313,7 +314,7 @@ def compare(
 @click.option("--old-python", metavar="PATH", help="Measure this Python in place of REQ_OLD.")
 @click.option("--new-python", metavar="PATH", help="Measure this Python in place of REQ_NEW.")
 @click.option(
-    "--python", metavar="PATH", help="Make the environments with this Python; with the one that runs here by default."
+    "--python", metavar="PATH", help="Make the environments with this Python (default: the one that runs this)."
 )
 @click.option("--installer", default="pip", show_default=True, help="pip or uv.")
 @click.option("--out", type=_PATH, default="softmax-accuracy-audit", show_default=True, help="Directory.")
@@ -325,18 +326,18 @@ def compare(
 )
 @click.option("--swap/--no-swap", default=True, show_default=True, help="Swap packages one at a time, for the causes.")
 def audit(requirements: tuple[str, ...], out: Path, tier: str, **options: Any) -> int:
-    """Measure two versions side by side, each in an environment of its own, and say whether the new one will do.
+    """Measure two versions, each in an environment of its own, and say whether one may upgrade.
 
     \b
     audit jax==0.9.2 jax==0.10.2
     audit "numpy==1.26.4 scipy==1.13.1" "numpy==2.4.6 scipy==1.17.1"
     audit --old-python old/bin/python --new-python new/bin/python
 
-    An interrupted audit goes on where it stopped when the same command is given again.
+    Give the same command again to continue an interrupted audit.
 
     \b
     Exit codes: 0 signed off; 1 worse, or an entry of --allow that is stale; 2 usage, I/O, an environment that
-    can't be had; 3 cells are missing or can't be compared; 4 nothing was compared.
+    can't be made; 3 cells are missing or can't be compared; 4 nothing was compared.
     """
     from reports.verbs.audit import audit_verb
 

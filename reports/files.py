@@ -72,7 +72,7 @@ def replaced(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
                 os.fsync(stream.fileno())
         temporary.replace(target)
     except BaseException:
-        with contextlib.suppress(OSError):  # the reason is told, whatever becomes of the rest
+        with contextlib.suppress(OSError):  # the reason is printed, whatever becomes of the rest
             temporary.unlink(missing_ok=True)
         raise
     if durable:

@@ -47,7 +47,7 @@ class Failing:
 
 @dataclass(frozen=True)
 class Defect:
-    """One entry in the profile ``on``; ``profile`` tells the machine that its figures were measured on.
+    """One entry in the profile ``on``; ``profile`` names the machine that its figures were measured on.
 
     Its figures are those of ``versions``; in the versions of ``also`` the same law is violated, as much or less.
     ``bound_ratio`` is the measured range over its failing cells, ``fingerprint`` that of their keys.  ``law`` is the

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from references.verdict.attribution import described
 from references.verdict.ladder import VERDICTS, at_least
-from suites.driver.availability import Roster, default_of, not_installed
+from suites.driver.availability import Availability, default_of, not_installed
 from suites.driver.own_functions import arithmetic_changed, declared
 from suites.driver.pool import evaluate
 from suites.driver.profiles import DEFAULT, Profile, profile_named
@@ -52,7 +52,7 @@ def answer_of(what: str, task: Task, engine: Callable[[Task], list[Answer]] = ev
     return answer
 
 
-class Teller(Protocol):
+class Recorder(Protocol):
     """Takes what the test of a cell has found, to write it down."""
 
     def measured(self, measurement: Measurement) -> None:
@@ -62,7 +62,7 @@ class Teller(Protocol):
         """A cell that can't be measured here, which is nobody's fault."""
 
     def losses_of(self, cell: Cell) -> AbstractContextManager[None]:
-        """Tells why the cell was lost, if it is in this context."""
+        """Reports why the cell was lost, if it is in this context."""
 
 
 @dataclass
@@ -95,7 +95,7 @@ class Session:
             if contents is not None:
                 self.implementations[place] = replace(implementation, content=contents[implementation.name])
                 continue
-            with contextlib.suppress(Unavailable, WorkerDied):  # its cells tell of it
+            with contextlib.suppress(Unavailable, WorkerDied):  # its cells say so
                 self.implementations[place], state = declared(implementation, profile)
                 if state:
                     self.remarks.append(arithmetic_changed(implementation, state))
@@ -202,9 +202,9 @@ class Session:
         names = dict.fromkeys((self.by_name[cell.implementation].framework, cell.profile) for cell in self.cells())
         return [profile_named(*name) for name in names]
 
-    def roster(self) -> Roster:
-        """What can be measured here; of the CPU's profiles, as far as their framework's default one tells."""
-        found = Roster()
+    def availability(self) -> Availability:
+        """What can be measured here; of the CPU's profiles, as far as their framework's default one shows."""
+        found = Availability()
         for profile in self.lanes:
             try:
                 reason = not_installed(profile)
@@ -213,8 +213,8 @@ class Session:
                 if reason:
                     found.refused[profile] = found.absent[profile.framework] = reason
                     continue
-                told = self.introductions.missing if profile.device != "cpu" else self.introductions.refused
-                reason = told(profile)
+                find = self.introductions.missing if profile.device != "cpu" else self.introductions.refused
+                reason = find(profile)
             except WorkerDied as death:
                 found.failed[profile] = death.loss
                 continue

@@ -162,5 +162,5 @@ def summation_error(arithmetic: Arithmetic) -> float:
 
 
 def _halved(quantum: float) -> float:
-    """Half the smallest number, which binary64's own half cannot be told from zero: rounded up."""
+    """Half the smallest number, rounded up: half of binary64's own smallest number would be zero."""
     return max(quantum / 2, math.ulp(0.0))

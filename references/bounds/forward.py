@@ -1,7 +1,7 @@
 """A-priori bounds of the algorithms for softmax and log_softmax, before an output is rounded to a narrower format.
 
 The derivations are in docs/theory.md; the names B1 to B8 are its.  Every function returns absolute bounds per element,
-[rows, n], in binary64, and NaN where the bound says nothing.  B1 and B2 decide a verdict; the others tell how far
+[rows, n], in binary64, and NaN where the bound says nothing.  B1 and B2 decide a verdict; the others say how far
 another algorithm may be off, and whether an error is one that it explains.
 """
 

@@ -43,15 +43,15 @@ class Store:
     """A directory of entries.  When they exceed ``limit`` bytes, the least recently used ones go.
 
     Nothing that happens to the directory is an error.  What can't be read is absent, and what is there and is no entry
-    is told once.  When something can't be written, one line says so and this object writes no more.  ``remedy`` ends
-    these lines: what a user can do about it.
+    is reported once.  When something can't be written, one line says so and this object writes no more.  ``remedy``
+    ends these lines: what a user can do about it.
     """
 
     def __init__(self, directory: Path, limit: int = LIMIT, remedy: str = "") -> None:
         self.directory, self.limit = directory, limit
         self._remedy = f"; {remedy}" if remedy else ""
         self._writable = True
-        self._told = False
+        self._reported = False
         self._until_scan = 0
 
     def read(self, key: str) -> dict[str, npt.NDArray[Any] | str] | None:
@@ -61,7 +61,7 @@ class Store:
             content = self._content(path)
             entry = decoded(content, key)
         except (FileNotFoundError, NotADirectoryError):
-            return None  # writing tells of a directory that is none
+            return None  # writing reports a directory that is none
         except MemoryError:
             return None  # nothing is wrong with it
         except NotAnEntry as reason:
@@ -89,9 +89,9 @@ class Store:
             return content
 
     def reject(self, key: str, reason: str) -> None:
-        """Forget an entry that is not what it should be; the first one is told, with what is wrong with it."""
-        if not self._told:
-            self._told = True
+        """Forget an entry that is not what it should be; the first one is reported, with what is wrong with it."""
+        if not self._reported:
+            self._reported = True
             _log.warning(
                 "%s is not used: %s; what is damaged there is computed again%s",
                 self._path(key),
@@ -115,7 +115,7 @@ class Store:
             finally:
                 _unlink(temporary)
         except OSError as error:
-            if error.errno == errno.EISDIR:  # a directory in the place of this entry, which reading it has told
+            if error.errno == errno.EISDIR:  # a directory in the place of this entry, which reading it has reported
                 return
             self._writable = False
             _log.warning(

@@ -148,7 +148,7 @@ def _softmax(rows: PlainRows) -> Element:
 
 
 def _log_softmax(rows: PlainRows) -> Element:
-    """d - log S as a pair: a difference that is a midpoint of the format is told from its neighbours by log S."""
+    """d - log S as a pair: log S distinguishes a difference that is a midpoint of the format from its neighbours."""
     log_total = rows.log_total
 
     def element(chunk: PlainChunk) -> Values:

@@ -99,7 +99,7 @@ def _parsed(header: bytes, key: str) -> tuple[dict[str, str], dict[str, list[Any
         raise NotAnEntry("its words are no words")
     if not isinstance(arrays, dict) or set(arrays) & set(words) or not all(map(_describes_one, arrays.values())):
         raise NotAnEntry("its arrays are not described as arrays")
-    # Names given twice, 1e0 for 1, and spaces that nobody wrote: none of them is told apart by what JSON makes of it.
+    # Names given twice, 1e0 for 1, and spaces that nobody wrote: JSON makes the same of all of them.
     if header != _header(key, words, arrays):
         raise NotAnEntry("its header is not written as ours are")
     return words, arrays

@@ -44,7 +44,7 @@ def _difference_error(whole: Pair, part: Floats, error: Floats) -> Floats:
     """The error of whole - part, which is ``error`` unless the whole is one number and the part far below it.
 
     Then the sum of the two high words is exact, and the pair holds the part but for its own last bits: so a logit
-    difference that is a midpoint of the format is still told from its neighbours by what is subtracted.
+    difference that is a midpoint of the format is still distinguished from its neighbours by what is subtracted.
     """
     far = (whole[1] == 0) & (np.abs(part) <= _FAR * np.abs(whole[0]))
     return np.where(far, 2.0**-50 * np.abs(part), error)

@@ -58,7 +58,8 @@ def golden(
     tangent: Floats | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Golden:
-    """The golden vectors of rows [rows, n] of binary64 numbers; ``progress`` is told after each row how many are done.
+    """The golden vectors of rows [rows, n] of binary64 numbers;
+    ``progress`` is called after each row with how many are done.
 
     Raises ValueError like ``Problem``, and OracleError where an element can't be proved.
     """
@@ -95,7 +96,7 @@ class _Decision:
 
 
 def _rounded(enclosure: Enclosure) -> mpmath.mpf | None:
-    """The number of PAIR_BITS that the enclosed value rounds to, if the enclosure tells."""
+    """The number of PAIR_BITS that the enclosed value rounds to, if the enclosure decides it."""
     with mpmath.workprec(PAIR_BITS):
         low, high = +enclosure.lower, +enclosure.upper
         width = enclosure.upper - enclosure.lower

@@ -58,7 +58,7 @@ def _scale(rows: Rows, operation: str, quantity: str) -> Floats:
 
 @pytest.mark.parametrize("quantity", QUANTITIES)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_the_conditioning_scale_bounds_what_relative_errors_do_and_is_near_it_where_no_logit_dominates(
+def test_the_conditioning_scale_bounds_what_relative_errors_do_and_is_near_on_tame_rows(
     operation: str, quantity: str
 ) -> None:
     """Within a factor of 2; the double backward's, made of g and t and not of what their means leave, mostly of 6."""
@@ -103,7 +103,7 @@ def test_the_conditioning_limit_of_two_equal_logits_is_three_units() -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_near_zero_the_conditioning_limit_counts_smallest_numbers_and_the_size_of_the_vectors(operation: str) -> None:
+def test_near_zero_the_conditioning_limit_counts_smallest_numbers_and_vector_sizes(operation: str) -> None:
     """Half an ulp, and 1 + max |g| = 9 of them, times 1 + max |t| = 3: subnormal, or normal where they are flushed."""
     rows = Rows(BINARY32, np.array([[0.0, -200.0]]), np.array([[0.0, 8.0]]), np.array([[-2.0, 0.0]]))
     zeros = np.zeros((1, 2))

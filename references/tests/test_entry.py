@@ -1,4 +1,4 @@
-"""Entries with a right checksum that no writer of ours made: never an exception, never believed."""
+"""Entries with a right checksum that no writer of ours made: never an exception, never used."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ def test_what_stands_in_the_place_of_an_entry_costs_a_hint_and_no_more(
     assert line.endswith(f"computed again; {VARIABLE} names another directory, and {VARIABLE}=off keeps none")
 
 
-def test_what_the_oracle_contradicts_is_told_once(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_oracle_contradicts_is_reported_once(place: Path, caplog: pytest.LogCaptureFixture) -> None:
     compute = Computer()
     asked(compute)
     refused = iter([True, False])

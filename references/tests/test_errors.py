@@ -214,7 +214,7 @@ def test_the_error_agrees_with_rationals_over_the_whole_range_of_every_format() 
         (2.0**-100, 0.0, "ordinary"),
     ],
 )
-def test_numbers_infinities_and_nan_are_told_apart(computed: float, exact: float, outcome: str) -> None:
+def test_numbers_infinities_and_nan_are_distinguished(computed: float, exact: float, outcome: str) -> None:
     assert outcomes(errors((computed,), (exact,))) == [outcome]
 
 

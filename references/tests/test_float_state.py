@@ -37,7 +37,7 @@ def test_this_thread_computes_as_it_should() -> None:
 @pytest.mark.parametrize(
     ("number", "words"), enumerate(["it rounds upward", "it rounds downward", "it rounds toward zero"])
 )
-def test_another_rounding_is_told(number: int, words: str) -> None:
+def test_another_rounding_is_reported(number: int, words: str) -> None:
     if os.uname().machine not in _ROUNDINGS:
         pytest.skip("the constants of fesetround are not known")
     assert told(f"ctypes.CDLL(None).fesetround({_ROUNDINGS[os.uname().machine][number]})") == words
@@ -51,7 +51,7 @@ def test_another_rounding_is_told(number: int, words: str) -> None:
         (0x8040, "subnormal results are flushed to zero; subnormal operands are flushed to zero"),
     ],
 )
-def test_flushing_of_results_and_of_operands_are_told_apart(bits: int, words: str) -> None:
+def test_flushing_of_results_and_of_operands_are_distinguished(bits: int, words: str) -> None:
     """FTZ and DAZ of an x86 processor, in the 28th byte of glibc's fenv_t."""
     if os.uname().machine != "x86_64" or sys.platform != "linux":
         pytest.skip("the place of the control word is not known")
@@ -65,7 +65,7 @@ def test_flushing_of_results_and_of_operands_are_told_apart(bits: int, words: st
     assert told(setting) == words
 
 
-def test_a_framework_that_flushes_is_told() -> None:
+def test_a_framework_that_flushes_is_reported() -> None:
     if importlib.util.find_spec("torch") is None:
         pytest.skip("torch is not installed")
     words = "subnormal results are flushed to zero; subnormal operands are flushed to zero"

@@ -183,7 +183,7 @@ def test_a_value_next_to_a_midpoint_of_106_bits_is_settled_by_either_neighbour()
 # -- arguments -------------------------------------------------------------------------------------------------------
 
 
-def test_progress_is_told_of_each_row() -> None:
+def test_progress_is_reported_of_each_row() -> None:
     told: list[int] = []
     golden("softmax", "forward", ROWS, BINARY64, progress=told.append)
     assert told == [1, 2, 3, 4]

@@ -200,7 +200,7 @@ def test_a_double_backward_that_vanishes_by_coincidence_ends_the_loop() -> None:
 
 
 @every_format
-def test_a_rational_on_a_midpoint_goes_to_its_even_neighbour_and_a_far_logit_breaks_the_tie(format: Format) -> None:
+def test_a_rational_midpoint_goes_to_its_even_neighbour_and_a_far_logit_breaks_the_tie(format: Format) -> None:
     """(g_0 - g_1) / 4 and (t_0 - t_1) / 4 for two equal logits: 1 + u is half way from 1, 1 + 3u to 1 + 4u."""
     u = format.unit_roundoff
     for rest, even in ((4 * u, 1.0), (12 * u, 1 + 4 * u)):
@@ -359,7 +359,7 @@ def test_a_logarithm_as_near_to_a_midpoint_as_logits_can_bring_it_is_compared_wi
 
 
 @pytest.mark.parametrize("gap", [30.0, 3000.0, 30000.0])
-def test_what_a_double_backward_leaves_when_its_leading_terms_cancel_is_enclosed_all_the_same(gap: float) -> None:
+def test_a_double_backward_whose_leading_terms_cancel_is_enclosed_all_the_same(gap: float) -> None:
     """Of order exp(-2 gap): found by working precision alone it would take 3 gap bits.  No sum of it vanishes."""
     logits, g, t = [0.0, -gap, -gap, -gap], [0.0, 1.0, -2.0, 0.0], [0.0, 0.0, 1.0, 1.0]
 

@@ -290,7 +290,7 @@ def test_writers_that_race_for_the_same_entries_never_show_a_broken_one(tmp_path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX's")
-def test_a_writer_killed_at_any_instant_leaves_whole_entries_and_parts_that_are_removed_later(tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_whole_entries_and_parts_that_are_removed_later(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for attempt in range(4):
         process = writer(tmp_path, 10**9, attempt)

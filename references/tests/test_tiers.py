@@ -50,7 +50,7 @@ def test_narrow_values_are_far_within_the_tolerance(operation: str, format: Form
         assert found.error_ulps(format)[small].max() <= TOLERANCE / 4
 
 
-def test_a_midpoint_is_told_from_its_neighbours_by_what_is_subtracted() -> None:
+def test_a_midpoint_is_distinguished_from_its_neighbours_by_what_is_subtracted() -> None:
     """log_softmax of [40, 2^-19]: 40 - 2^-19 is halfway between two binary32 numbers, and exp(-40) beyond it."""
     found = reference("log_softmax", "forward", np.array([[40.0, 2.0**-19]]), BINARY32)
     assert found.hi[0, 1] == -(40 - 2.0**-19)

@@ -289,7 +289,7 @@ def test_a_softmax_of_zeros_is_never_better_than_wrong_or_without_a_class(format
     assert "wrong" in seen
 
 
-def test_a_row_whose_bound_says_nothing_takes_the_class_from_the_others_only_where_they_fail() -> None:
+def test_a_row_whose_bound_says_nothing_leaves_the_others_a_class_only_where_they_fail() -> None:
     """With 2048 equal logits every softmax is half of half the smallest number of the format."""
     n = 2048
     row = Row("softmax", np.stack([np.zeros(n), np.where(np.arange(n), -20.0, 0.0)]), FLOAT8_E4M3FN)

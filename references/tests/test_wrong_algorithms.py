@@ -1,4 +1,4 @@
-"""Unsound algorithms exceed the bound of the sound one, so a verdict can tell them apart; the sound one never does."""
+"""Unsound algorithms exceed the bound of the sound one, so a verdict can distinguish them; the sound one never does."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Errors:
     ``ulps`` is |computed - exact| in ulps of the output format at the exact value, fractional, and infinite where only
     one of the two is a number; ``signed`` has the sign of computed - exact.  ``quantum`` is log2 of that ulp.
     ``absolute`` is the same difference in binary64.  ``outcome`` holds codes into OUTCOMES.  ``rounded`` marks the
-    elements equal to the rounded exact value; where ``undecided`` the reference can't tell (the exact value is within
+    elements equal to the rounded exact value; where ``undecided`` the reference can't decide (the exact value is within
     its error of a midpoint).
     """
 

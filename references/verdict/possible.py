@@ -28,9 +28,9 @@ class CellFigures:
     """What is kept of the elements of a cell.
 
     ``outcomes`` counts what is not ordinary.  A ratio is None where it is infinite or there is none, which
-    ``infinite_ratios`` tells apart.  ``rows_without_bound`` is None where they weren't counted.  ``worst_outcome`` and
-    ``worst_ratio`` (None where infinite) are of the element that the cell is remembered by: one that is wrong where any
-    is, else the one farthest beyond its bound.
+    ``infinite_ratios`` distinguishes.  ``rows_without_bound`` is None where they weren't counted.  ``worst_outcome``
+    and ``worst_ratio`` (None where infinite) are of the element that the cell is remembered by: one that is wrong where
+    any is, else the one farthest beyond its bound.
     """
 
     format: Format

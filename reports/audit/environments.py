@@ -61,7 +61,7 @@ def environment_of(
     """The environment that requirements lead to, built if it isn't kept.
 
     ``python`` is the path or command of the Python that it is made with, ``log`` the file that gets what the installer
-    prints, ``say`` is told what takes time.  Requirements that don't name one version each are resolved anew, and what
+    prints, ``say`` prints what takes time.  Requirements that don't name one version each are resolved anew, and what
     they led to last time is taken only where that fails.  Raises UsageError, and EnvironmentFailed where the
     requirements can't be resolved or installed.
     """

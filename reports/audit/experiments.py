@@ -57,7 +57,7 @@ class Audited:
 
 
 def causes_of_audit(audit: Audited, *, swap: bool = True, bisect: str | None = None) -> Causes:
-    """The causes that the two runs tell, and with ``swap`` those that swapping tells; with ``bisect``, a cell, the
+    """The causes that the two runs show, and with ``swap`` those that swapping shows; with ``bisect``, a cell, the
     first version in which it changed.
 
     Raises RunError, UsageError.

@@ -111,8 +111,8 @@ def answer_of(python: Path, question: str) -> Any:
             raise ValueError("it prints nothing")
         return json.loads(asked.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        told = (getattr(error, "stderr", None) or str(error)).strip().splitlines() or ["it says nothing"]
-        raise NoAnswer(told[-1] if told[0].startswith("Traceback") else told[0]) from None
+        lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines() or ["it says nothing"]
+        raise NoAnswer(lines[-1] if lines[0].startswith("Traceback") else lines[0]) from None
 
 
 def clean_environment() -> dict[str, str]:

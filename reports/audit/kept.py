@@ -83,7 +83,7 @@ def sha256_of_parts(*parts: object) -> str:
 
 @dataclass(frozen=True)
 class Kept:
-    """The environments that are there; ``say`` is told what takes time, and what was broken."""
+    """The environments that are there; ``say`` prints what takes time, and what was broken."""
 
     place: Path
     say: Say
@@ -171,7 +171,7 @@ class Kept:
         return None
 
     def _checked(self, place: Path) -> Environment | None:
-        """An environment that is as it was built; one that isn't is told and removed."""
+        """An environment that is as it was built; one that isn't is named and removed."""
         if not self._is_own(place):
             return None
         try:
@@ -233,7 +233,7 @@ def _installed(place: Path, lock: str, key: str, tool: Installer, log: Path) -> 
 
 
 def _python_of(place: Path) -> dict[str, object]:
-    """What the Python of an environment is and has, as its marker tells it.  Raises NoAnswer, OSError."""
+    """What the Python of an environment is and has, as its marker says.  Raises NoAnswer, OSError."""
     path = python_in(place)
     found = python_at(path)
     return {

@@ -14,7 +14,7 @@ from reports.audit.sides import Side
 from reports.audit.state import LINE, WORDS, Check, Damaged, check_fields, is_packages, of_pattern, read_object
 from reports.files import write_atomically
 from reports.measure.losses import say_lost
-from reports.measure.messages import cell_progress, foretell, say
+from reports.measure.messages import cell_progress, say, say_estimate
 from reports.measure.run import run_measurements
 from reports.run.records import Run, RunError
 from suites.implementations.catalogue import FRAMEWORKS, Implementation
@@ -79,7 +79,7 @@ def _told(held: dict[str, Any]) -> str:
 
 
 def measure_side(out: Path, side: Side, implementations: list[Implementation], selection: Selection) -> Path:
-    """Measure what is not there yet of one side and return its run directory; lost cells are told.
+    """Measure what is not there yet of one side and return its run directory; lost cells are printed.
 
     Raises what run_measurements raises, and RunError where the packages are not what they were: then nobody knows what
     was measured.
@@ -94,7 +94,7 @@ def measure_side(out: Path, side: Side, implementations: list[Implementation], s
             show,
             timing=False,
             interpreter=side.interpreter,
-            foretell=foretell if selection.tier == "deep" else None,
+            on_estimate=say_estimate if selection.tier == "deep" else None,
         )
     say_lost(outcome)
     changed = _what_changed(side, outcome.run)

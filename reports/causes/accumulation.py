@@ -68,7 +68,7 @@ def _in_words(level: int, format: Format) -> str:
 def _level(figures: Figures, cell: Cell, detail: Detail | None, side: int) -> int:
     """The best bound that a side keeps to; a cell without a bound keeps to any.
 
-    The last two are told apart by the cells with details, those with the largest errors.
+    The last two are distinguished by the cells with details, those with the largest errors.
     """
     if figures.bound_ratio is None or figures.bound_ratio <= 1:
         return COMPUTE

@@ -74,7 +74,7 @@ def bisected(
     """Halve over ``versions``, the old one first and the new one last; None where these two have the same bits.
 
     Of several changes it finds one before which the old bits stand: what was not measured before it is taken to have
-    them.  Each version is measured once, and ``say`` is told of it.  Raises Unmeasurable for the first or the last.
+    them.  Each version is measured once, and ``say`` prints it.  Raises Unmeasurable for the first or the last.
     """
     steps: dict[str, Step] = {}
 

@@ -35,8 +35,8 @@ def evaluated(cells: Iterable[Cell], interpreter: str, engine: Executor | None =
                 cell
             )
     found: dict[str, Bits] = {}
-    with nullcontext(engine) if engine else WorkerPool() as crew:
-        waiting = [(group, _submitted(crew, group, interpreter)) for group in alike.values()]
+    with nullcontext(engine) if engine else WorkerPool() as workers:
+        waiting = [(group, _submitted(workers, group, interpreter)) for group in alike.values()]
         for group, future in waiting:
             try:
                 answers = future.result() if future else []
@@ -46,7 +46,7 @@ def evaluated(cells: Iterable[Cell], interpreter: str, engine: Executor | None =
     return found
 
 
-def _submitted(crew: Executor, group: list[Cell], interpreter: str) -> Future[list[Answer]] | None:
+def _submitted(workers: Executor, group: list[Cell], interpreter: str) -> Future[list[Answer]] | None:
     """None where this framework has no profile of that name."""
     framework = CATALOGUE[group[0].implementation].framework
     try:
@@ -54,7 +54,7 @@ def _submitted(crew: Executor, group: list[Cell], interpreter: str) -> Future[li
     except UnknownProfile:
         return None
     requests = tuple(request_of(cell, CATALOGUE[cell.implementation]) for cell in group)
-    return crew.submit(evaluate, task_of(profile, input_of(group[0]), requests))
+    return workers.submit(evaluate, task_of(profile, input_of(group[0]), requests))
 
 
 def sha256_of(bits: Bits) -> str:

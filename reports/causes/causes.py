@@ -60,13 +60,13 @@ class Causes:
 
     @property
     def sentence(self) -> str:
-        """How many cells have other bits, and of how many of them it is told what moved them, and where."""
+        """How many cells have other bits, and of how many of them it is known what moved them, and where."""
         if not self.groups:
             return "No cell has other bits."
         because, places = (_told(self.groups, side) for side in (BECAUSE, WHERE))
         return (
             f"{count(self.cells, 'cell')} with other bits in {count(len(self.groups), 'group')}: "
-            f"what moved them is told for {whole(because)}, where it lies for {whole(places)}."
+            f"what moved them is known for {whole(because)}, where it lies for {whole(places)}."
         )
 
 
@@ -76,7 +76,7 @@ def _told(groups: tuple[Group, ...], side: str) -> int:
 
 
 def causes_of(comparison: Comparison, experiment: Experiment | None = None) -> Causes:
-    """The causes that can be told from two run directories, and from an experiment where there is one.
+    """The causes that follow from two run directories, and from an experiment where there is one.
 
     Raises RunError, and what the experiment raises.
     """

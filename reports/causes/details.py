@@ -24,7 +24,7 @@ class Detail:
 
 
 def largest(changes: Iterable[Change]) -> list[Change]:
-    """The cells whose errors tell most, in a fixed order."""
+    """The cells whose errors show most, in a fixed order."""
     return sorted(changes, key=lambda c: (-max(f.max_ulp or 0.0 for f in c.both), c.cell.key))[:MOST_OF_A_PART]
 
 

@@ -14,7 +14,7 @@ from suites.inputs import special
 
 
 def element_by_element(pairs: Iterable[tuple[Change, Bits, Bits]]) -> Iterator[Finding]:
-    """What the outputs [rows, n] of some cells, before and after, tell together."""
+    """What the outputs [rows, n] of some cells, before and after, show together."""
     ordinary = [pair for pair in pairs if pair[0].cell.family != special.FAMILY]
     moved_any = normal_any = False
     for change, old, new in ordinary:

@@ -25,7 +25,7 @@ _USES: dict[str, tuple[str, ...]] = {
 # Facts about what was selected that follow from it, and are no choice of anyone's.
 CONSEQUENCES = ("XLA options", "flushes subnormals")
 
-# XLA has other options in every release, and their fingerprint tells of no setting.
+# XLA has other options in every release, and their fingerprint names no setting.
 PACKAGE = "package"
 FILES = "files"
 SETTING = "setting"
@@ -111,4 +111,4 @@ def candidates(view: View, of: Slice) -> Iterator[Finding]:
         texts = listing(f.text for f in found)
         yield because("several", f"one or more of {texts}", explains=False)
     else:
-        yield because("nothing", "nothing that the runs tell of differs", explains=False)
+        yield because("nothing", "nothing that the runs record differs", explains=False)

@@ -49,10 +49,10 @@ def programs_of(cells: Sequence[Cell], interpreter: str) -> tuple[str, ...]:
             dumping = replace(profile, environment=(*profile.environment, (compiler.dumps_to, place)))
             tasks.append(task_of(dumping, input_of(cell), (request_of(cell, implementation),)))
         try:
-            with WorkerPool(most=1) as crew:  # one process a profile, as JAX numbers the files of each from zero
-                crew.submit(introduction_of, tasks[0].profile).result()
+            with WorkerPool(most=1) as workers:  # one process a profile, as JAX numbers the files of each from zero
+                workers.submit(introduction_of, tasks[0].profile).result()
                 mine = set(Path(place).iterdir())  # what the worker's own probes have compiled
-                answers = [answer for task in tasks for answer in crew.submit(evaluate, task).result()]
+                answers = [answer for task in tasks for answer in workers.submit(evaluate, task).result()]
         except (WorkerDied, Unavailable):
             return ()
         if any(answer.bits is None for answer in answers):
@@ -64,7 +64,7 @@ def programs_of(cells: Sequence[Cell], interpreter: str) -> tuple[str, ...]:
 def same_programs(cells: Sequence[Cell], old: str, new: str, programs: Programs) -> set[str]:
     """The keys of the cells for which two interpreters compile the same programs, as far as MOST_COMPARISONS go.
 
-    All of a profile at once; those that differ somewhere in halves, until they are told apart.
+    All of a profile at once; those that differ somewhere in halves, until they are found.
     """
     by_profile: dict[str, list[Cell]] = {}
     for cell in cells:

@@ -13,7 +13,7 @@ from suites.paths.taken import place_of, quantities_of
 
 
 def another_path(part: Part, view: View) -> Iterator[Finding]:
-    """The registry says that other kernels run now.  It can't tell where one version speaks of fewer settings."""
+    """The registry says that other kernels run now.  It can't say so where one version reports fewer settings."""
     known = part.before and part.after and view.told_alike(part.slice.framework, part.slice.profile)
     if known and part.before != part.after:
         gone = [p for p in part.before if p not in part.after]

@@ -43,7 +43,7 @@ def _zeros_moved(change: Change) -> bool:
 
 
 def _row_by_row(part: Part, details: Mapping[str, Detail]) -> bool:
-    """Whether rows moved only where the exact result has subnormal numbers, and rows without were there to tell."""
+    """Whether rows moved only where the exact result has subnormal numbers, and rows without were there to compare."""
     moved_any = still_any = False
     for change in part.changes:
         detail = details.get(change.cell.key)

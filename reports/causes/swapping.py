@@ -71,7 +71,7 @@ class Swaps:
             if all(finding == said[0] for finding in said) and said[0]:
                 yield said[0]
             elif any(said):
-                texts = dict.fromkeys(finding.statement if finding else "not told" for finding in said)
+                texts = dict.fromkeys(finding.statement if finding else "not known" for finding in said)
                 yield because("swap", f"not the same for all cells: {'; or '.join(texts)}")
         pairs = ((c, self.before[c.cell.key], self.after[c.cell.key]) for c in changes)
         yield from element_by_element(pairs)
@@ -119,7 +119,7 @@ class Swaps:
         if not any(frozenset([name]) in self.refused for name in every):
             return None
         texts = listing(m.text for m in every.values())
-        return because("swap", f"{texts}, which install only together; which of them is not told")
+        return because("swap", f"{texts}, which install only together; which of them is not known")
 
 
 def _it(names: list[str]) -> str:
@@ -141,7 +141,7 @@ def swapped(
 ) -> Swaps:
     """Do the experiment: both environments again, then one with each package swapped, as far as versions go together.
 
-    Where JAX and jaxlib don't go apart, ``programs`` are held against each other.  ``say`` is told what takes time.
+    Where JAX and jaxlib don't go apart, ``programs`` are held against each other.  ``say`` prints what takes time.
     """
     sampled = _sampled(view, list(parts))
     result, ready = Swaps(sampled), []

@@ -93,7 +93,7 @@ class View:
         return tuple({(p.framework, p.name): p for p in m.profiles} for m in (self.old, self.new))
 
     def selected(self, framework: str, profile: str) -> tuple[dict[str, str], dict[str, str]]:
-        """What was read back of a profile before and after: of the settings that both versions tell of."""
+        """What was read back of a profile before and after: of the settings that both versions report."""
         found = []
         for manifest, profiles in zip((self.old, self.new), self.profiles, strict=True):
             known = profiles.get((framework, profile))
@@ -102,7 +102,7 @@ class View:
         return {k: v for k, v in old.items() if k in new}, {k: v for k, v in new.items() if k in old}
 
     def told_alike(self, framework: str, profile: str) -> bool:
-        """Whether both versions tell of the same settings, so that the paths derived from them bear comparison."""
+        """Whether both versions report the same settings, so that the paths derived from them bear comparison."""
         known = [p.get((framework, profile)) for p in self.profiles]
         return all(known) and known[0].selected.keys() == known[1].selected.keys()  # type: ignore[union-attr]
 

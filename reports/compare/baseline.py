@@ -30,7 +30,7 @@ from suites.plan.cell import Cell
 
 SCHEMA = 1
 
-# Of a sha256; enough to tell some hundred inputs apart.
+# Of a sha256; enough to distinguish some hundred inputs.
 _DIGITS = 12
 
 Made = TypeVar("Made")
@@ -137,7 +137,7 @@ def read_baseline(path: Path) -> Baseline:
 
 
 class _Reader:
-    """What the lines of a baseline have told so far."""
+    """What the lines of a baseline have said so far."""
 
     def __init__(self) -> None:
         self.head: Head | None = None
@@ -219,7 +219,7 @@ _ROUNDED = 1.06
 
 
 def _contradiction(verdict: str, max_ulp: float | None, ratio: float | None, off: int) -> str | None:
-    """What the figures say otherwise than the verdict, as far as two digits tell."""
+    """What the figures say otherwise than the verdict, as far as two digits show."""
     if off and verdict != "wrong":
         return f"it says {verdict}; its figures say wrong"
     if ratio is not None and ratio > _ROUNDED and verdict not in BELOW_STABLE:

@@ -172,7 +172,7 @@ def compare_runs(
 
 
 def _change(before: Side | None, after: Side | None, evidence: Evidence) -> tuple[Change, int | None]:
-    """The change of a cell as far as it can be told before all are seen, and the number of its evidence."""
+    """The change of a cell as far as it is known before all are seen, and the number of its evidence."""
     if before is None:
         assert after is not None
         return Change(after.cell, ADDED, (), None, after.figures), None
@@ -200,7 +200,7 @@ def _rejudged(old: Stored, new: Stored, before: Figures, after: Figures, *, key:
             values = (side.figure(name) for side in (before, after))
             raise RunError(
                 f"{new.path}: {key} has the input and the output of {old.path}, and another {name}: "
-                f"{' and '.join(map(str, values))}; 'report --verify' tells which of them is right"
+                f"{' and '.join(map(str, values))}; 'report --verify' finds out which of them is right"
             )
     return before.verdict != after.verdict
 

@@ -16,7 +16,7 @@ from suites.worker.installed import START
 from suites.worker.self_report import is_picked
 
 _NONE = "none"
-_NOT_TOLD = "not told"
+_NOT_REPORTED = "not reported"
 
 # The packages that are under test; the others help to judge them.
 _SUBJECTS = ("torch", "jax", "jaxlib", "numpy", "scipy")
@@ -73,7 +73,7 @@ def contents(old: Manifest, new: Manifest) -> Iterator[tuple[str, Difference]]:
 
 
 def short(sha256: str | None) -> str:
-    """The beginning of a sha256; a word in its place is told as it is."""
+    """The beginning of a sha256; a word in its place is shown as it is."""
     return _NONE if sha256 is None else sha256 if sha256 == UNSETTLED else sha256[:12]
 
 
@@ -85,7 +85,7 @@ def suites_differ(old: Manifest, new: Manifest) -> bool:
 
 
 def told_suite(manifest: Manifest) -> str:
-    """The suite that made a run: its commit, and its sources where they are told."""
+    """The suite that made a run: its commit, and its sources where they are recorded."""
     sources = f"sources {short(manifest.content.get(SUITE))}" if manifest.content else ""
     return ", ".join(word for word in (manifest.git_commit, sources) if word) or _NONE
 
@@ -112,7 +112,7 @@ def _settings(old: Manifest, new: Manifest) -> Iterator[Difference]:
             alike.setdefault(tuple(names_of_lane), []).append(lane)
         for settings_alike, lanes in alike.items():
             what = f"{listing(settings_alike)} of {listing(lanes)}"
-            follows = _NOT_TOLD in values or (alike_else and all(map(is_picked, settings_alike)))
+            follows = _NOT_REPORTED in values or (alike_else and all(map(is_picked, settings_alike)))
             yield Difference(what, *values, subject=moved and follows)
 
 
@@ -129,7 +129,7 @@ def _changed(old: dict[str, dict[str, str]], new: dict[str, dict[str, str]]) -> 
 
 
 def _told(settings: dict[str, str], name: str) -> str:
-    return settings[name] or _NONE if name in settings else _NOT_TOLD
+    return settings[name] or _NONE if name in settings else _NOT_REPORTED
 
 
 def _selection(manifest: Manifest) -> str:
@@ -148,7 +148,7 @@ def notes(old: Stored, new: Stored, found: tuple[Difference, ...]) -> Iterator[s
     ]
     if not found and silent:
         yield (
-            "Versions, machine, settings and flags are the same; what was measured is not told by content in "
+            "Versions, machine, settings and flags are the same; what was measured is not recorded by content in "
             f"{listing(silent)}, so an edited file would not be noticed."
         )
     elif not found:

@@ -67,8 +67,8 @@ class Stored:
         last = ""
         for key, value in pairs:
             if key <= last:
-                told = f"has {key} twice" if key == last else f"is not sorted at {key}"
-                raise RunError(f"{self.path / name} {told}; measure again")
+                complaint = f"has {key} twice" if key == last else f"is not sorted at {key}"
+                raise RunError(f"{self.path / name} {complaint}; measure again")
             last = key
             yield key, value
 

@@ -1,4 +1,4 @@
-"""The ratchet: a cell that was measured just now must not be worse than the baseline, and better ones are told."""
+"""The ratchet: a cell that was measured just now must not be worse than the baseline, and better ones are listed."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def failure(change: Change, ratchet: Ratchet) -> str:
     return "\n".join(map(printable, lines))
 
 
-# -- what is told at the end -----------------------------------------------------------------------------------------
+# -- what is said at the end -----------------------------------------------------------------------------------------
 
 
 class Told:
@@ -178,7 +178,7 @@ class Told:
                     yield f"  and {whole(len(lines) - _MOST_NAMED)} more"
 
     def _why_nothing(self, ratchet: Ratchet) -> str:
-        """Why no cell was held, by what was told of those that were measured."""
+        """Why no cell was held, by what the tests reported."""
         sides = ratchet.baseline.sides
         if not sides:
             return "it has no cell"

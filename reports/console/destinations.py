@@ -64,7 +64,7 @@ def _check_place(path: Path, audit: Path | None) -> None:
 
 
 def _try_place(path: Path, audit: Path | None) -> None:
-    """Whether a file can be written there, as far as that is told without doing it.  Raises OSError."""
+    """Whether a file can be written there, as far as that is known without doing it.  Raises OSError."""
     descriptor = descriptor_of(path)
     if descriptor is not None:
         os.fstat(descriptor)
@@ -119,7 +119,7 @@ def _identity(path: Path) -> tuple[object, ...]:
     try:
         status = status_of(path)
     except OSError:
-        status = None  # whoever opens it will tell
+        status = None  # whoever opens it will get the error
     if status is not None:
         return "file", status.st_dev, status.st_ino
     return "name", os.path.normcase(os.path.realpath(path))

@@ -19,7 +19,7 @@ def say(message: str) -> None:
     _write(sys.stderr, message)
 
 
-def tell(message: str) -> None:
+def print_line(message: str) -> None:
     """A line on stdout: what was asked for."""
     _write(sys.stdout, message)
 
@@ -29,7 +29,7 @@ def _write(stream: TextIO, message: str) -> None:
 
 
 def complain(message: str, code: int) -> int:
-    """Say one line on stderr and give the code back; where nobody can hear it, the code alone tells."""
+    """Say one line on stderr and give the code back; where stderr can't be written, only the code is left."""
     with contextlib.suppress(OSError, ValueError):
         if sys.stderr is not None:
             print(printable(f"{PROGRAM}: {message}", LONGEST), file=sys.stderr, flush=True)

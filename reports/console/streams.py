@@ -17,7 +17,7 @@ READER_GONE = 141
 
 
 class OutputFailed(OSError):
-    """Standard output can't be written; the message is the line to tell."""
+    """Standard output can't be written; the message is the line to print."""
 
 
 class ReaderGone(SystemExit):
@@ -125,7 +125,7 @@ class _Output(_Descriptor):
 
 
 class _Messages(_Descriptor):
-    """Standard error: where nobody can be told, the exit code alone tells."""
+    """Standard error: where it can't be written, only the exit code is left."""
 
     def write(self, data: object) -> int:
         content = memoryview(data)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from references.verdict.ladder import VERDICTS, at_least
-from reports.console.lines import say, tell
+from reports.console.lines import print_line, say
 from reports.defects.toml import rewritten
 from reports.run.reader import read_run
 from reports.run.records import Run, RunError
@@ -63,13 +63,13 @@ def main(arguments: list[str]) -> int:
         failing = [f for f in failing if not defect.selects(f.cell)]
         if mine:
             measured = measured_fields(defect, mine)
-            tell("  ".join([defect.name, *measured.values()]))
+            print_line("  ".join([defect.name, *measured.values()]))
             if defect.has_figures_of(_version(run, defect.framework)):  # those of `also` are not the entry's
                 fields.setdefault(defect.id, {}).update(measured)
         else:
-            tell(f"{defect.name}  no cell of this run fails")
+            print_line(f"{defect.name}  no cell of this run fails")
     for (implementation, *rest), count in sorted(Counter(_group(f) for f in failing).items()):
-        tell("  ".join(["NEW", implementation, *rest, f"{count} cells"]))
+        print_line("  ".join(["NEW", implementation, *rest, f"{count} cells"]))
     if write:
         FILE.write_text(rewritten(FILE.read_text(encoding="utf-8"), "defect", fields), encoding="utf-8")
     return 1 if failing else 0

@@ -10,17 +10,18 @@ def _paragraphs(*texts: str) -> tuple[Sentence, ...]:
 
 
 MATRIX = _paragraphs(
-    "Each entry is the worst verdict over its cells (families, layouts and row lengths; the special values have their "
-    "own table) and the largest ulp error among them; one that fails says in how many cells. An ulp is one of the "
-    "format, at the exact value; an infinity counts as the number that would follow the largest one, and NaN has none.",
+    "Each entry is the worst verdict over its cells (families of inputs, layouts and row lengths; `docs/families.md` "
+    "says how each family is made, and the special values have their own table) and the largest ulp error among them; "
+    "one that fails says in how many cells. An ulp is one of the format, at the exact value; an infinity counts as the "
+    "number that would follow the largest one, and NaN has none.",
     "Ulps rank, the bound decides. For gradients the bound ratio (error over a-priori bound; `b` below) says more: "
     "where terms cancel, millions of ulps mean little. An entry leads to its worst case.",
 )
 
 WORST = _paragraphs(
     "For each entry of the matrix, the worst element of its worst cell: a wrong one, else the one farthest beyond its "
-    "bound, else the one with the most ulps. Vectors are bit patterns, a row each; those of more than 32 elements lie "
-    "in the run directory.",
+    "bound, else the one with the most ulps. `docs/families.md` says how each family of inputs is made. Vectors are "
+    "bit patterns, a row each; those of more than 32 elements lie in the run directory.",
     "What the bound allows is split over its parts: shift is the rounding of x - max; exp, sum, division, log and "
     "difference are the steps of the forward function; saved output is the rounding of what a gradient starts from, "
     "kernel what the gradient does with it, and output rounding the last one, to a narrower format. A part is certain "
@@ -50,7 +51,7 @@ PROFILES = Sentence(
 
 WRONG = Sentence(
     "Failing cells of every profile, gathered by the entries of `suites/known_defects.toml`; errors are in units of "
-    "the bound. The test suite asserts each entry, so that what is mended or gets worse is noticed."
+    "the bound. The test suite asserts each entry, so that what is fixed or gets worse is noticed."
 )
 WRONG_LAWS = Sentence(
     "What these versions were recorded to break of the laws that results keep (`docs/laws.md`): sizes are times the "
@@ -63,6 +64,12 @@ CHANGES = Sentence(
     "that were tried, so a lower bound: in ulps of the largest number in the row of results and cotangents, and of the "
     "element itself, which are many where a sum cancels. Nothing here is a failure: both results are judged by their "
     "own errors."
+)
+
+DISAGREEMENTS = Sentence(
+    "Another framework is no reference: where two disagree, the exact values say which one is nearer. Both calls got "
+    "the same bits in the same layout. Of the cells whose results differ, the last columns count those in which the "
+    "largest error over its bound is smaller for the first, smaller for the second, and equal."
 )
 
 TIMING = Sentence(
@@ -88,7 +95,7 @@ IMPLEMENTED = _paragraphs(
     "the instruction set and the number of threads. Below are the paths that the cells of this run took, special "
     "values aside, where their source is upstream, and what was found on each, implementation by "
     "implementation. A cell counts for every path that it took, so a verdict may be another path's fault.",
-    "`softmax-accuracy explain --path --shape 64x1000 --axis 0` tells the paths of any shape, with their boundaries "
+    "`softmax-accuracy explain --path --shape 64x1000 --axis 0` prints the paths of any shape, with their boundaries "
     "and the depth of their sums.",
 )
 

@@ -70,5 +70,5 @@ def _breaks(records: list[Record]) -> Sentence:
     if not failed:
         return Sentence("nothing unstable or wrong")
     where = families(failed, records, _MOST_FAMILIES)
-    told = Sentence("{} of {} unstable or wrong, on {}")
-    return told.filled(whole(len(failed)), count(len(records), "cell"), where)
+    template = Sentence("{} of {} unstable or wrong, on {}")
+    return template.filled(whole(len(failed)), count(len(records), "cell"), where)

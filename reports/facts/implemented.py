@@ -94,5 +94,5 @@ def _found(implementation: str, records: list[Record]) -> Found:
         none = Sentence("nothing unstable or wrong in {}").filled(count(len(records), "cell"))
         return Found(implementation, worst, none)
     where = families(failed, records, _MOST_FAMILIES)
-    told = Sentence("{} of {} unstable or wrong: {}")
-    return Found(implementation, worst, told.filled(whole(len(failed)), count(len(records), "cell"), where))
+    template = Sentence("{} of {} unstable or wrong: {}")
+    return Found(implementation, worst, template.filled(whole(len(failed)), count(len(records), "cell"), where))

@@ -43,8 +43,8 @@ def _answer(changed: list[Observation]) -> str:
     """Gradients cancel, and then a last digit more or less is very many ulps of an element, and few of its row."""
     values = [o for o in changed if o.quantity == "forward"]
     gradients = [o for o in changed if o.quantity != "forward"]
-    told = [f"{name} {_at_most(found)}" for name, found in (("values", values), ("gradients", gradients)) if found]
-    return f"yes, {' and '.join(told)}" if told else "no"
+    parts = [f"{name} {_at_most(found)}" for name, found in (("values", values), ("gradients", gradients)) if found]
+    return f"yes, {' and '.join(parts)}" if parts else "no"
 
 
 def _at_most(changed: list[Observation]) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from references.verdict.ladder import VERDICTS
+from reports.facts.disagreement import Disagreement, disagreements_of
 from reports.facts.implemented import Implemented, implemented_of
 from reports.facts.matrix import Matrix, matrices_of
 from reports.facts.observations import Change, changes_of
@@ -32,6 +33,7 @@ class Page:
     special: SpecialValues
     special_matrices: tuple[Matrix, ...]
     question: Question
+    disagreements: tuple[Disagreement, ...]
     implemented: Implemented
     profiles: Profiles
     changes: tuple[Change, ...]
@@ -51,6 +53,7 @@ def page_of(run: Run) -> Page:
         special=special_values_of(run, special),
         special_matrices=matrices_of(special, linked=False),
         question=question_of(run, plain),
+        disagreements=disagreements_of(plain),
         implemented=implemented_of(plain),
         profiles=profiles_of(run),
         changes=changes_of(run),

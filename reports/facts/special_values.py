@@ -101,8 +101,8 @@ def _rounded(problem: Problem) -> str:
 def _own(own: special.OwnAnswer) -> Sentence:
     answers = listing(f"{_logit(value)} for {kind}" for kind, value in own.answers.items())
     rows = listed(map(code, own.rows))
-    told = Sentence("{} has its own answer for {} on {}: {}; {}.")
-    return told.filled(own.framework, own.operation, rows, answers, own.reason)
+    template = Sentence("{} has its own answer for {} on {}: {}; {}.")
+    return template.filled(own.framework, own.operation, rows, answers, own.reason)
 
 
 # -- who departs from it ---------------------------------------------------------------------------------------------

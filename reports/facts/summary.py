@@ -67,7 +67,7 @@ def summary_of(run: Run, tally: Tally) -> Summary:
             _finding(name, operation, tally)
             for name in tally.implementations
             for operation in tally.operations
-            if _worth_telling(name, tally.of(name, operation))
+            if _worth_naming(name, tally.of(name, operation))
         ),
         shares=_shares(run),
     )
@@ -122,8 +122,8 @@ def _notes(run: Run) -> list[str]:
         )
     main, others = main_profile(run), {r.profile for r in run.records}
     if len(others) > 1:
-        told = Sentence("The tables are of profile `{}`; what the other profiles change has a table of its own.")
-        notes.append(told.filled(main))
+        template = Sentence("The tables are of profile `{}`; what the other profiles change has a table of its own.")
+        notes.append(template.filled(main))
     flushing = sorted({r.framework for r in run.records if r.flushes})
     if flushing:
         notes.append(
@@ -147,12 +147,12 @@ def _whose_failures(run: Run) -> list[Sentence]:
     written_out = sum(map(is_written_out, failed))
     if not written_out:
         return []
-    told = Sentence(
+    template = Sentence(
         "Of {} {} belong to formulas written out for comparison (`numpy/…`, `…/log-of-softmax` and "
         "`…/x-minus-logsumexp`), {} to the functions that frameworks offer."
     )
     others = whole(len(failed) - written_out)
-    return [told.filled(count(len(failed), "unstable or wrong cell"), whole(written_out), others)]
+    return [template.filled(count(len(failed), "unstable or wrong cell"), whole(written_out), others)]
 
 
 def is_written_out(implementation: str) -> bool:
@@ -185,7 +185,7 @@ def _headlines(tally: Tally) -> list[Sentence]:
 # -- findings --------------------------------------------------------------------------------------------------------
 
 
-def _worth_telling(name: str, records: list[Record]) -> bool:
+def _worth_naming(name: str, records: list[Record]) -> bool:
     """Whatever was measured of a main implementation or a user's own; of the other ways to call, what fails.
 
     (The headlines name those that don't, and the matrix has them all.)
@@ -226,8 +226,8 @@ def _breaks(records: list[Record]) -> Sentence:
         if failed:
             shown = _MOST_FAMILIES if not parts else _MOST_FAMILIES // 2
             where = families(failed, records, shown)
-            told = Sentence("{} in {}: {}.")
-            parts.append(told.filled(verdict.capitalize(), count(len(failed), "cell"), where))
+            template = Sentence("{} in {}: {}.")
+            parts.append(template.filled(verdict.capitalize(), count(len(failed), "cell"), where))
     if parts:
         return together(parts)
     storage = any(r.verdict in BELOW_STABLE for r in records)

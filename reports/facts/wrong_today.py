@@ -126,9 +126,9 @@ def _wrong(title: str, issue: str | None, law: str, records: list[Record]) -> Wr
 def _errors(records: list[Record]) -> str:
     """The range of the errors over their bounds, and whether some have none."""
     ratios = [r.bound_ratio for r in records if r.bound_ratio is not None]
-    told = list(dict.fromkeys(significant(f(ratios)) for f in (min, max))) if ratios else []
+    ends = list(dict.fromkeys(significant(f(ratios)) for f in (min, max))) if ratios else []
     infinite = ["some infinite"] if any(r.infinite_ratios for r in records) else []
-    return ", ".join([" to ".join(told), *infinite] if told else infinite) or "no bound"
+    return ", ".join([" to ".join(ends), *infinite] if ends else infinite) or "no bound"
 
 
 def _some(names: Iterable[str]) -> str:

@@ -29,7 +29,7 @@ from suites.scoring.cell import evaluator_of
 # The accuracy in bits asked of the oracle for an exact value.
 _BITS = 110
 
-# Significant digits of a computed value on the terminal: enough to tell neighbours apart.
+# Significant digits of a computed value on the terminal: enough to distinguish neighbours.
 _SHOWN_DIGITS = {"binary64": 17, "binary32": 9, "binary16": 5, "bfloat16": 4}
 
 # More columns than this don't fit a terminal; the JSON has them all.

@@ -115,8 +115,8 @@ class _Fields:
     def refused(self, field: str, value: object, why: str) -> RunError:
         cell = "/".join(map(str, astuple(self._record.cell)))  # its key, had every field the type that it should have
         shown = printable(repr(value), _LONGEST)
-        told = f"{printable(cell, 3 * _LONGEST)}: {field} {shown} {why}"
-        return RunError(f"{told}; no script is made of it: measure again")
+        complaint = f"{printable(cell, 3 * _LONGEST)}: {field} {shown} {why}"
+        return RunError(f"{complaint}; no script is made of it: measure again")
 
     def word(self, field: str, value: Any, known: Any) -> str:
         """One of the words that are known, and ours, not the record's."""

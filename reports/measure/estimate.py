@@ -1,4 +1,4 @@
-"""How long a deep run takes, told before it starts: from cells of it, drawn by their names, that are measured first."""
+"""How long a deep run will take, estimated from cells of it, drawn by their names, that are measured first."""
 
 from __future__ import annotations
 

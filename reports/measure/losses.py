@@ -86,7 +86,7 @@ def _in_order(field: str, words: Iterable[str]) -> tuple[str, ...]:
 
 
 def say_lost(outcome: Outcome) -> None:
-    """Tell which cells were lost, by what they have in common, and where there is more about it."""
+    """Print which cells were lost, by what they have in common, and where there is more about it."""
     told = inabilities(outcome.lost, outcome.run.records)
     for inability in told:
         say(inability.text)

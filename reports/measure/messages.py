@@ -1,4 +1,4 @@
-"""What is told while cells are measured: how long it will take, and progress."""
+"""What is printed while cells are measured: how long it will take, and progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reports.measure.estimate import Estimate
 from reports.measure.run import Progress as Show
 from suites.plan.cell import Cell
 
-# What tells a line to whoever waits.
+# Prints a line for whoever waits.
 Say = Callable[[str], None]
 
 
@@ -26,6 +26,6 @@ def cell_progress(first: str = "importing") -> Iterator[Show]:
         yield show
 
 
-def foretell(estimate: Estimate) -> None:
-    """Tell how long a run will take."""
+def say_estimate(estimate: Estimate) -> None:
+    """Say how long a run will take."""
     say(f"{estimate.text}; it can be interrupted: the same command goes on from there")

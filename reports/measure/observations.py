@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import Executor
 
 from reports.run.writer import RunWriter
-from suites.driver.availability import Roster
+from suites.driver.availability import Availability
 from suites.driver.pool import evaluate
 from suites.driver.tasks import Answer, Task
 from suites.driver.worker_process import WorkerDied
@@ -21,22 +21,22 @@ from suites.worker.self_report import Unavailable
 def observe(
     implementations: Iterable[Implementation],
     selection: Selection,
-    roster: Roster,
-    crew: Executor,
+    availability: Availability,
+    workers: Executor,
     writer: RunWriter,
     interpreter: str,
 ) -> None:
-    """Write down what is not there yet, in the profiles that are present; where a worker is lost, its cells tell."""
+    """Write down what is not there yet, in the profiles that are present; where a worker is lost, its cells say so."""
 
     def answers(task: Task) -> list[Answer]:
-        return crew.submit(evaluate, task).result()
+        return workers.submit(evaluate, task).result()
 
-    on = Evaluations(selection.tier, lambda profile: roster.present[profile], answers)
+    on = Evaluations(selection.tier, lambda profile: availability.present[profile], answers)
     for implementation in implementations:
         for comparison in comparisons_of(implementation, selection, interpreter):
             known = comparison.key in writer.observed
             profiles = {comparison.usual.profile, comparison.other.profile}
-            if known or not profiles <= set(roster.present):
+            if known or not profiles <= set(availability.present):
                 continue
             try:
                 writer.observe(comparison.observe(on))

@@ -22,7 +22,7 @@ from reports.run.records import LostCell, Run, Timing
 from reports.run.resuming import read_before
 from reports.run.writer import RunWriter
 from reports.wording import listing
-from suites.driver.availability import Roster, roster_of
+from suites.driver.availability import Availability, availability_of
 from suites.driver.own_functions import arithmetic_changed, declared
 from suites.driver.pool import WorkerPool, declaration_of, evaluate, timings_of
 from suites.driver.profiles import DEFAULT, Profile, profile_named
@@ -97,14 +97,14 @@ def run_measurements(
     timing: bool = True,
     interpreter: str = sys.executable,
     engine: Executor | None = None,
-    foretell: Callable[[Estimate], None] | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    on_estimate: Callable[[Estimate], None] | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Measure what is not there yet and finish the run directory.
 
     ``interpreter`` is the Python whose frameworks are measured.  ``engine`` runs the functions of suites.driver.pool;
-    the workers of this machine do where none is given.  ``foretell`` is called with what the run will take, once some
-    cells of each kind have been measured, and ``tell`` where a user's files have changed since the run was begun.
+    the workers of this machine do where none is given.  ``on_estimate`` is called with what the run will take, once
+    some cells of each kind have been measured, and ``say`` where a user's files have changed since the run was begun.
     Raises RunError for the directory, and where what is measured changes meanwhile; ScratchError where arrays can't be
     handed over, CertificationError where the oracle contradicts the reference, UnknownName for a user's file that can't
     be had, before anything is written, and UnsoundArithmetic.  An implementation that raises, and one that costs its
@@ -112,34 +112,36 @@ def run_measurements(
     """
     require_sound_arithmetic()
     WATCH.restart()
-    with nullcontext(engine) if engine else WorkerPool() as crew:
+    with nullcontext(engine) if engine else WorkerPool() as workers:
         every = cells(implementations, selection)
         by_name = {i.name: i for i in implementations}
         profiles = _profiles(every, by_name, interpreter)
         with WATCH.spent_on("starting"):
-            roster = roster_of(profiles.values(), crew)
-            remarks = [*_remarks_on(roster)]
-            implementations = _declared(implementations, profiles, roster, crew, remarks)
+            availability = availability_of(profiles.values(), workers)
+            remarks = [*_remarks_on(availability)]
+            implementations = _declared(implementations, profiles, availability, workers, remarks)
             by_name = {i.name: i for i in implementations}
-        skipped = _skipped(every, by_name, profiles, roster)
-        offered = [c for c in every if profiles[_lane(c, by_name)] not in roster.refused]
+        skipped = _skipped(every, by_name, profiles, availability)
+        offered = [c for c in every if profiles[_lane(c, by_name)] not in availability.refused]
         planned = [c for c in offered if c.implementation not in skipped]
         measured = [i for i in implementations if i.name not in skipped]
         with WATCH.spent_on("reading packages"):
-            content = content_of_run(measured, roster.present, crew, read_before(path))
-        manifest = manifest_of(implementations, selection, len(planned), roster, skipped, content=content)
+            content = content_of_run(measured, availability.present, workers, read_before(path))
+        manifest = manifest_of(implementations, selection, len(planned), availability, skipped, content=content)
         writer = RunWriter(path, manifest, {cell.key for cell in planned})
-        run = _Measuring(writer, by_name, profiles, roster, progress, planned)
+        run = _Measuring(writer, by_name, profiles, availability, progress, planned)
         try:
             if writer.anew:
-                tell(f"{listing(writer.anew)} changed since {path} was begun: what was found of it is measured anew")
-            run.measure(crew, foretell)
+                say(f"{listing(writer.anew)} changed since {path} was begun: what was found of it is measured anew")
+            run.measure(workers, on_estimate)
             with WATCH.spent_on("observing"):
                 answered = run.answered()
-                observe([i for i in measured if i.name in answered], selection, roster, crew, writer, interpreter)
-            timings = _timings(implementations, roster, crew) if timing else []
-            with WATCH.spent_on("reading packages"), suppress(ContentUnknown):  # its cells have told of it
-                writer.confirm(content_of_run(measured, roster.present, crew, files_read(writer.manifest)))
+                observe(
+                    [i for i in measured if i.name in answered], selection, availability, workers, writer, interpreter
+                )
+            timings = _timings(implementations, availability, workers) if timing else []
+            with WATCH.spent_on("reading packages"), suppress(ContentUnknown):  # its cells say so
+                writer.confirm(content_of_run(measured, availability.present, workers, files_read(writer.manifest)))
             require_sound_arithmetic()
             unsupported = sum(lost.unsupported for lost in run.lost)
             seconds = run.seconds()
@@ -157,21 +159,21 @@ def run_measurements(
 def _declared(
     implementations: list[Implementation],
     profiles: Mapping[_Lane, Profile],
-    roster: Roster,
-    crew: Executor,
+    availability: Availability,
+    workers: Executor,
     remarks: list[str],
 ) -> list[Implementation]:
     """The same, users' own with what a worker has found them to consist of; where none can be had, nothing runs."""
 
     def ask(profile: Profile, own: tuple[str, str, str]) -> Declaration:
-        return crew.submit(declaration_of, profile, own).result()
+        return workers.submit(declaration_of, profile, own).result()
 
     found = []
     for implementation in implementations:
         here = [p for (framework, _), p in profiles.items() if framework == implementation.framework]
-        present = [p for p in here if p in roster.present]
+        present = [p for p in here if p in availability.present]
         if implementation.own and present:
-            with suppress(WorkerDied, Unavailable):  # its cells tell of it
+            with suppress(WorkerDied, Unavailable):  # its cells say so
                 implementation, state = declared(implementation, present[0], ask)
                 if state:
                     remarks.append(arithmetic_changed(implementation, state))
@@ -179,9 +181,9 @@ def _declared(
     return found
 
 
-def _remarks_on(roster: Roster) -> Iterator[str]:
+def _remarks_on(availability: Availability) -> Iterator[str]:
     """Of the processes whose arithmetic is another one before anything has run in them."""
-    for profile, introduction in roster.present.items():
+    for profile, introduction in availability.present.items():
         if introduction.arithmetic:
             yield (
                 f"{profile.framework} in profile {profile.name} doesn't compute as IEEE 754 says: "
@@ -202,14 +204,17 @@ def _profiles(planned: Iterable[Cell], by_name: dict[str, Implementation], inter
 
 
 def _skipped(
-    planned: Iterable[Cell], by_name: dict[str, Implementation], profiles: dict[_Lane, Profile], roster: Roster
+    planned: Iterable[Cell],
+    by_name: dict[str, Implementation],
+    profiles: dict[_Lane, Profile],
+    availability: Availability,
 ) -> dict[str, str]:
     """Implementations that these profiles can't measure, and why: a compiler or another framework is missing."""
     found = {}
     for name, lane in dict.fromkeys((c.implementation, _lane(c, by_name)) for c in planned):
         profile = profiles[lane]
-        elsewhere = profile.interpreter != sys.executable and profile in roster.present
-        installed = roster.present[profile].packages if elsewhere else None
+        elsewhere = profile.interpreter != sys.executable and profile in availability.present
+        installed = availability.present[profile].packages if elsewhere else None
         reason = why_skipped(by_name[name], profile.variables(), installed)
         if reason:
             found[name] = reason
@@ -223,7 +228,7 @@ class _Measuring:
     writer: RunWriter
     by_name: dict[str, Implementation]
     profiles: dict[_Lane, Profile]
-    roster: Roster
+    availability: Availability
     progress: Progress
     planned: list[Cell]
     lost: list[Lost] = field(default_factory=list)
@@ -231,29 +236,29 @@ class _Measuring:
     done: int = 0
     costs: list[Cost] | None = None
 
-    def measure(self, crew: Executor, foretell: Callable[[Estimate], None] | None) -> None:
-        """Measure what is not there yet; where the time is to be foretold, some cells of each kind first."""
+    def measure(self, workers: Executor, on_estimate: Callable[[Estimate], None] | None) -> None:
+        """Measure what is not there yet; where the time is to be estimated, some cells of each kind first."""
         waiting = [cell for cell in self.planned if cell.key not in self.writer.done]
         self.done = len(self.planned) - len(waiting)
-        if foretell and waiting:
+        if on_estimate and waiting:
             first, self.costs = pilot_of(waiting), []
-            self._hand_out(first, crew)
-            foretell(estimate_of(waiting, self.costs, processors()))
+            self._hand_out(first, workers)
+            on_estimate(estimate_of(waiting, self.costs, processors()))
             known, self.costs = set(first), None
             waiting = [cell for cell in waiting if cell not in known]
-        self._hand_out(waiting, crew)
+        self._hand_out(waiting, workers)
 
-    def _hand_out(self, waiting: list[Cell], crew: Executor) -> None:
+    def _hand_out(self, waiting: list[Cell], workers: Executor) -> None:
         """Give cells to the workers and judge what comes back, the oldest of it first."""
         pending: dict[Future[list[Answer]], _Piece] = {}
         for piece in self._pieces(waiting):
-            failed = self.roster.failed.get(piece.task.profile)
+            failed = self.availability.failed.get(piece.task.profile)
             if failed:
                 self._judge(piece, [Answer(None, loss=failed)] * len(piece.cells))
                 continue
             while _is_full(pending.values(), piece):
                 self._take(pending)
-            pending[crew.submit(evaluate, piece.task)] = piece
+            pending[workers.submit(evaluate, piece.task)] = piece
         while pending:
             self._take(pending)
 
@@ -307,7 +312,7 @@ class _Measuring:
 
     def _score(self, cell: Cell, piece: _Piece, answer: Answer, bits: Bits) -> None:
         implementation = self.by_name[cell.implementation]
-        introduction = self.roster.present[piece.task.profile]
+        introduction = self.availability.present[piece.task.profile]
         measurement = score(cell, implementation, piece.batch, bits, introduction=introduction, touched=answer.touched)
         with WATCH.spent_on("writing"):
             record = record_of(
@@ -344,14 +349,14 @@ def _is_full(pending: Iterable[_Piece], piece: _Piece) -> bool:
     )
 
 
-def _timings(implementations: list[Implementation], roster: Roster, crew: Executor) -> list[Timing]:
+def _timings(implementations: list[Implementation], availability: Availability, workers: Executor) -> list[Timing]:
     """Of the frameworks' own calls, in the default profile and one after the other; none where a worker fails."""
     frameworks = {i.framework for i in implementations if not i.own}
-    timed = [p for p in roster.present if p.name == DEFAULT and p.framework in frameworks]
+    timed = [p for p in availability.present if p.name == DEFAULT and p.framework in frameworks]
     batches = [logits_of("gauss1", BINARY32, *shape) for shape in SHAPES]
     ratios = []
     with WATCH.spent_on("timing"):
         for profile in timed:
-            with suppress(WorkerDied, Unavailable):  # its cells have told of it
-                ratios += crew.submit(timings_of, profile, batches).result()
+            with suppress(WorkerDied, Unavailable):  # its cells say so
+                ratios += workers.submit(timings_of, profile, batches).result()
     return [Timing(**{**asdict(ratio), "shape": list(ratio.shape)}) for ratio in ratios]

@@ -1,4 +1,4 @@
-"""What the lines of a baseline may hold; ``reports.compare.baseline`` tells what they are."""
+"""What the lines of a baseline may hold; ``reports.compare.baseline`` says what they are."""
 
 from __future__ import annotations
 

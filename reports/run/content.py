@@ -1,6 +1,6 @@
 """What a run is made of, by content: frameworks, a user's own files, what judges, and the suite's own sources.
 
-A name and a version don't tell an edited file, a patched package or another file of the same name.
+A name and a version don't show an edited file, a patched package or another file of the same name.
 """
 
 from __future__ import annotations
@@ -47,23 +47,23 @@ _SOURCES = {".py", ".toml"}
 def content_of_run(
     implementations: Iterable[Implementation],
     present: Mapping[Profile, Introduction],
-    crew: Executor | None,
+    workers: Executor | None,
     read: Iterable[str] = (),
 ) -> Content:
     """The sha256 of all that the cells of a run depend on, by name.
 
     ``present`` are the profiles that are measured, whose workers are asked; what a user's function consists of, it was
-    asked before, and ``read`` names the files of its folder that it has read since.  ``crew`` runs the functions of
+    asked before, and ``read`` names the files of its folder that it has read since.  ``workers`` runs the functions of
     suites.driver.pool, this process where it is None.  Raises ContentUnknown.
     """
     chosen, memory = list(implementations), _memory()
     place = str(memory) if memory else None
     questions = [(profile, packages, place) for profile, packages in _asked(present, chosen).items()]
     try:
-        if crew is None:
+        if workers is None:
             answers = [content_of(*question) for question in questions]
         else:
-            answers = [future.result() for future in [crew.submit(content_of, *question) for question in questions]]
+            answers = [future.result() for future in [workers.submit(content_of, *question) for question in questions]]
     except (WorkerDied, Unavailable) as failure:
         raise ContentUnknown(f"the files of the frameworks can't be read: {failure}; run again") from None
     found = {name: sha256 for answer in answers for name, sha256 in answer.items()}

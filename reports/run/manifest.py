@@ -11,7 +11,7 @@ from types import MappingProxyType
 from reports.run.content import Content
 from reports.run.from_measurement import measured_profile
 from reports.run.records import SCHEMA, Manifest, Unmeasured
-from suites.driver.availability import Roster
+from suites.driver.availability import Availability
 from suites.driver.profiles import DEFAULT
 from suites.implementations.catalogue import Implementation
 from suites.plan.cell import Selection
@@ -31,7 +31,7 @@ def manifest_of(
     implementations: list[Implementation],
     selection: Selection,
     planned: int,
-    roster: Roster,
+    availability: Availability,
     skipped: Mapping[str, str] = MappingProxyType({}),
     *,
     content: Content,
@@ -39,14 +39,16 @@ def manifest_of(
     """The manifest of a run that is about to begin; ``skipped`` has a reason for each implementation left out,
     ``content`` is what content_of_run gives."""
     chosen = {name: list(value) for name, value in asdict(selection).items() if name != "tier"}
-    introductions = list(roster.present.values())
-    measured = [measured_profile(p, i) for p, i in roster.present.items()]
+    introductions = list(availability.present.values())
+    measured = [measured_profile(p, i) for p, i in availability.present.items()]
     return Manifest(
         schema=SCHEMA,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         tier=selection.tier,
         selection=chosen,
-        implementations=[i.name for i in implementations if i.framework not in roster.absent and i.name not in skipped],
+        implementations=[
+            i.name for i in implementations if i.framework not in availability.absent and i.name not in skipped
+        ],
         planned=planned,
         finished=False,
         packages=_packages(introductions),
@@ -54,16 +56,16 @@ def manifest_of(
         platform=platform.platform(),
         cpu=environment.cpu(),
         gpu="; ".join(dict.fromkeys(i.card for i in introductions if i.card)) or None,
-        settings={p.framework: i.settings for p, i in roster.present.items() if p.name == DEFAULT},
+        settings={p.framework: i.settings for p, i in availability.present.items() if p.name == DEFAULT},
         environment=environment.flags(),
         seed="streams named by family, format, rows and length",
         git_commit=environment.git_commit(),
         inputs_sha256=None,
-        unmeasured=_unmeasured(roster)
+        unmeasured=_unmeasured(availability)
         + [
             Unmeasured(i.framework, skipped[i.name], implementation=i.name)
             for i in implementations
-            if i.name in skipped and i.framework not in roster.absent
+            if i.name in skipped and i.framework not in availability.absent
         ],
         profiles=sorted(measured, key=lambda p: (p.framework, p.name)),
         content=content,
@@ -80,8 +82,8 @@ def _packages(introductions: list[Introduction]) -> dict[str, str]:
     return found
 
 
-def _unmeasured(roster: Roster) -> list[Unmeasured]:
+def _unmeasured(availability: Availability) -> list[Unmeasured]:
     """One for a framework that isn't here; else one for each profile."""
-    found = [Unmeasured(framework, reason) for framework, reason in roster.absent.items()]
-    others = [(p, reason) for p, reason in roster.refused.items() if p.framework not in roster.absent]
+    found = [Unmeasured(framework, reason) for framework, reason in availability.absent.items()]
+    others = [(p, reason) for p, reason in availability.refused.items() if p.framework not in availability.absent]
     return found + [Unmeasured(p.framework, reason, p.name) for p, reason in others]

@@ -42,8 +42,8 @@ def read_manifest(path: Path) -> Manifest:
         raise RunError(f"{file} can't be read ({error}); measure again") from None
     found = data.get("schema") if isinstance(data, dict) else None
     if found != SCHEMA or isinstance(found, bool):
-        told = found if isinstance(found, int) and abs(found) < 1e9 else "None" if found is None else "of no number"
-        raise RunError(f"{file} has schema version {told}, this program reads {SCHEMA}; measure again")
+        number = found if isinstance(found, int) and abs(found) < 1e9 else "None" if found is None else "of no number"
+        raise RunError(f"{file} has schema version {number}, this program reads {SCHEMA}; measure again")
     try:
         manifest = made(Manifest, data)
         _check_names(manifest)

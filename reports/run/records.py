@@ -190,7 +190,7 @@ class LostCell:
 
 @dataclass(frozen=True)
 class MeasuredProfile:
-    """A profile as its worker told it: what was ``asked`` of it, and what it ``selected``, which is read back."""
+    """A profile as its worker reported it: what was ``asked`` of it, and what it ``selected``, which is read back."""
 
     __pydantic_config__ = ONLY_KNOWN
 

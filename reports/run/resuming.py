@@ -137,7 +137,7 @@ def _key_of_intact(rows: Path) -> Callable[[str], str]:
 
 
 def _are_of(maxima: str, record: str) -> bool:
-    """Whether row maxima are those of a record, as far as that can be told where more rows were there than are kept."""
+    """Whether row maxima are those of a record, as far as that is known where more rows were there than are kept."""
     rows = maxima_of_line(parsed(maxima)).max_ulp
     largest = max((m for m in rows if m is not None), default=None)
     return len(rows) == MOST_ROWS or largest == record_in(record).max_ulp

@@ -1,4 +1,4 @@
-"""The worst rows that a run keeps in rows/: a file is believed only where it is what its name says."""
+"""The worst rows that a run keeps in rows/: a file is used only where it is what its name says."""
 
 from __future__ import annotations
 

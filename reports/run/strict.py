@@ -44,8 +44,8 @@ def parsed(text: str) -> Any:
         raise ValueError("no JSON of ours: nested too deep") from None
     except ValueError as error:
         # Python takes no integer of thousands of digits.
-        told = "an integer has thousands of digits" if "integer string conversion" in str(error) else str(error)
-        raise ValueError(told) from None
+        reason = "an integer has thousands of digits" if "integer string conversion" in str(error) else str(error)
+        raise ValueError(reason) from None
 
 
 @functools.cache
@@ -75,7 +75,7 @@ def _told(error: ValidationError) -> str:
     return f"{where}: {value}: {said}"
 
 
-# A field of the right name that holds something wrong tells more than what is missing or left over beside it.
+# A field of the right name that holds something wrong says more than what is missing or left over beside it.
 _FIRST = {"missing": -1, "extra_forbidden": -2, "unexpected_keyword_argument": -2}
 
 _SHORT = reprlib.Repr()

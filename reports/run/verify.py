@@ -27,7 +27,7 @@ _RELATIVE = 1e-6
 # Numbers of a batch that is judged at once.
 _MOST = 1 << 20
 
-# How a record's call of judgement is told apart: everything that its rows share.
+# What identifies the judgement that a record belongs to: everything that its rows share.
 Group = tuple[str, str, str, int, bool]
 
 
@@ -59,7 +59,7 @@ class Verified:
 
 
 def verified(run: Run, records: Iterable[Record], show: Callable[[int], None] = lambda done: None) -> Verified:
-    """Judge the worst elements of records again.  ``show`` is told how many are done.
+    """Judge the worst elements of records again.  ``show`` is called with how many are done.
 
     Raises RunError for a row that can't be read, CertificationError where the oracle contradicts the references.
     """

@@ -225,7 +225,7 @@ class RunWriter:
 
     def _close_lines(self) -> None:
         for file in (self._cells, self._maxima):
-            with contextlib.suppress(OSError):  # a line that could not be flushed was told when it was added
+            with contextlib.suppress(OSError):  # a line that could not be flushed was reported when it was added
                 file.close()
 
     def finish(self, **changes: Any) -> None:
@@ -263,7 +263,7 @@ class RunWriter:
         """Have the disk keep what was added, and let another write here."""
         if self._cells.closed:
             return
-        with contextlib.suppress(OSError, RunError):  # what can't be kept now was told, or is measured again
+        with contextlib.suppress(OSError, RunError):  # what can't be kept now was reported, or is measured again
             self._sync()
         self._close_lines()
         self._lock.release()

@@ -1,1 +1,1 @@
-"""What a pytest session asks for, tells first, records and holds against a baseline; conftest.py joins it to pytest."""
+"""What a pytest session asks for, prints first, records and compares with a baseline; conftest.py uses it."""

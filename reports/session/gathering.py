@@ -1,4 +1,4 @@
-"""What a pytest session's tests have told, gathered where all reports arrive: in the only process, or in xdist's
+"""What the tests of a pytest session report, gathered where all reports arrive: in the only process, or in xdist's
 controller."""
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from reports.session.recording import WORDS, Recording
 from suites.plan.cell import Selection
 from suites.printable import printable
 
-# What a test tells of a cell that was held against the baseline.
+# What a test reports of a cell that was compared with the baseline.
 HELD = "baseline"
 
 # pytest's own codes, and this guard's: tests, or what they had to record, were lost.
@@ -21,7 +21,7 @@ _PASSED, _FAILED, _LOST = 0, 1, 3
 
 
 class Gathering:
-    """A plugin: writes the run directory, tells of the baseline, and counts the tests that were collected and lost."""
+    """A plugin: writes the run directory, sums up the baseline, and counts the tests that were collected and lost."""
 
     def __init__(self, config: pytest.Config, selection: Selection, ratchet: Ratchet | None) -> None:
         self.config, self.selection, self.ratchet = config, selection, ratchet

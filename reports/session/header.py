@@ -1,4 +1,4 @@
-"""The header of a pytest session: versions, settings and flags that can change a result, as the workers tell them."""
+"""The header of a pytest session: versions, settings and flags that can change a result, as the workers report them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run directory filled by a pytest session: its tests tell of their cells as text, one process gathers and writes."""
+"""A run directory filled by a pytest session: its tests report their cells as text, one process gathers and writes."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from suites.plan.cell import Cell
 from suites.scoring.cell import Measurement, input_of
 from suites.session import LostEvaluation, Session
 
-# What a test tells of: reports carry these names across process borders under xdist.
+# What a test reports: pytest's reports carry these names across process borders under xdist.
 _MEASURED, _LOST, _MISSING, _OBSERVED = "measured", "lost", "missing", "observed"
 WORDS = (_MEASURED, _LOST, _MISSING, _OBSERVED)
 
 # Takes one of the words and JSON.
-Tell = Callable[[str, str], None]
+Send = Callable[[str, str], None]
 
 
-class CellTeller:
-    """What a test tells of its cell: as text, for a NumPy scalar in a report is lost on the way between processes.
+class CellRecorder:
+    """What a test reports of its cell: as text, for a NumPy scalar in a report is lost on the way between processes.
 
-    Without a directory nothing is told.
+    Without a directory nothing is reported.
     """
 
-    def __init__(self, session: Session, directory: Path | None, tell: Tell) -> None:
-        self._session, self._directory, self._tell = session, directory, tell
+    def __init__(self, session: Session, directory: Path | None, send: Send) -> None:
+        self._session, self._directory, self._send = session, directory, send
 
     def measured(self, measurement: Measurement) -> None:
         """The record of a cell.  Raises RunError."""
@@ -51,29 +51,29 @@ class CellTeller:
         profile = measured_profile(session.profile(cell), introduction)
         parts = {"record": asdict(made), "maxima": measurement.row_maxima, "profile": asdict(profile)}
         parts["read"] = session.read
-        self._tell(_MEASURED, json.dumps(parts))
+        self._send(_MEASURED, json.dumps(parts))
 
     def missing(self, cell: Cell) -> None:
         """A cell that can't be measured here, which is nobody's fault."""
         if self._directory is not None:
-            self._tell(_MISSING, json.dumps(cell.key))
+            self._send(_MISSING, json.dumps(cell.key))
 
     @contextlib.contextmanager
     def losses_of(self, cell: Cell) -> Iterator[None]:
-        """Tells why the cell was lost, if it is."""
+        """Reports why the cell was lost, if it is."""
         try:
             yield
         except (LostEvaluation, WorkerDied) as lost:
             if self._directory is not None:
                 loss, sha256 = lost.loss, input_of(cell).sha256
                 made = LostCell(cell.key, loss.reason, loss.signal, sha256, loss.log, loss.unsupported)
-                self._tell(_LOST, json.dumps(asdict(made)))
+                self._send(_LOST, json.dumps(asdict(made)))
             raise
 
     def observed(self, observation: Observation) -> None:
         """Whether bits changed with something that nobody promises."""
         if self._directory is not None:
-            self._tell(_OBSERVED, json.dumps(asdict(observation)))
+            self._send(_OBSERVED, json.dumps(asdict(observation)))
 
 
 class Recording:
@@ -84,17 +84,17 @@ class Recording:
     """
 
     def __init__(self, directory: Path, session: Session) -> None:
-        roster = session.roster()
+        availability = session.availability()
         reasons = {i.name: session.skipped(i) for i in session.implementations}
         skipped = {name: reason for name, reason in reasons.items() if reason}
         self._keys = {
             cell.key
             for cell in session.cells()
-            if session.profile(cell) not in roster.refused and cell.implementation not in skipped
+            if session.profile(cell) not in availability.refused and cell.implementation not in skipped
         }
         measured = [i for i in session.implementations if i.name not in skipped]
-        self._content = partial(content_of_run, measured, roster.present, None)
-        what = session.implementations, session.selection, len(self._keys), roster, skipped
+        self._content = partial(content_of_run, measured, availability.present, None)
+        what = session.implementations, session.selection, len(self._keys), availability, skipped
         self._writer = RunWriter(
             directory, manifest_of(*what, content=self._content(read_before(directory))), self._keys
         )
@@ -103,7 +103,7 @@ class Recording:
         self._unsupported: set[str] = set()
 
     def take(self, word: str, text: str) -> None:
-        """Write what a test has told.  Raises RunError."""
+        """Write what a test has reported.  Raises RunError."""
         data: Any = json.loads(text)
         if word == _MEASURED:
             record = Record(**{**data["record"], "worst": Worst(**data["record"]["worst"])})
@@ -125,7 +125,7 @@ class Recording:
         """Finished is a run whose planned cells were all measured by a session that was ``whole``: one that came to its
         end, whatever its tests said.  Raises RunError, also where what was measured has changed meanwhile."""
         try:
-            with contextlib.suppress(ContentUnknown):  # the cells have told of a worker that is lost
+            with contextlib.suppress(ContentUnknown):  # the cells have reported a worker that is lost
                 self._writer.confirm(self._content(files_read(self._writer.manifest)))
             self._finish(whole=whole)
         finally:

@@ -219,7 +219,7 @@ def test_a_marker_that_says_something_else_is_not_believed(environment: Callable
 
 
 @pytest.mark.parametrize("name", ["audit.json", "contents.json"])
-def test_what_is_no_file_tells_nothing_and_nobody_waits_for_it(
+def test_what_is_no_file_has_no_content_and_nobody_waits_for_it(
     environment: Callable[..., Environment], name: str
 ) -> None:
     for put in (os.mkfifo, os.mkdir, lambda path: os.symlink(path.with_name("elsewhere.json"), path)):

@@ -145,5 +145,5 @@ def test_an_installer_that_is_unknown_or_not_there_is_named(monkeypatch: pytest.
         ("", ""),
     ],
 )
-def test_the_reason_is_the_line_that_tells_it(printed: str, reason: str) -> None:
+def test_the_reason_is_the_line_that_shows_it(printed: str, reason: str) -> None:
     assert reason_in(printed).startswith(reason)

@@ -58,7 +58,7 @@ def test_both_sides_get_the_same_bits(command: Command, tmp_path: Path) -> None:
     assert new.finished
 
 
-def test_what_got_worse_is_told_and_exits_with_1(
+def test_what_got_worse_is_reported_and_exits_with_1(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def measured(path: Path, *arguments: Any, **options: Any) -> Any:

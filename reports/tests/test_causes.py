@@ -1,4 +1,4 @@
-"""What two runs tell of the causes of changes: each kind of evidence, and what looks like it and isn't."""
+"""What two runs show of the causes of changes: each kind of evidence, and what looks like it and isn't."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_only_thing_that_differs_is_the_cause(tmp_path: Path) -> None:
     (group,) = found.groups
     assert group.because_text == "torch 2.9.0 → 2.10.0, and nothing else that it depends on differs"
     assert group.where_text == "unexplained"
-    assert found.sentence == ("1 cell with other bits in 1 group: what moved them is told for 1, where it lies for 0.")
+    assert found.sentence == ("1 cell with other bits in 1 group: what moved them is known for 1, where it lies for 0.")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_one_of_several_is_no_cause(tmp_path: Path, implementation: str, new: di
 
 def test_a_package_that_is_not_computed_with_moves_nothing(tmp_path: Path) -> None:
     (group,) = causes(tmp_path, [pair(cell(), changed=True)], new={"packages": TORCH | JAX | {"numpy": "2.5.0"}}).groups
-    assert group.because_text == "unexplained: nothing that the runs tell of differs"
+    assert group.because_text == "unexplained: nothing that the runs record differs"
 
 
 def test_a_setting_alone_is_a_cause(tmp_path: Path) -> None:
@@ -118,14 +118,14 @@ def test_what_follows_from_a_version_is_no_setting(tmp_path: Path) -> None:
     """XLA has other options in every release."""
     old, new = ({"profiles": [profile({"XLA options": o}, framework="jax")]} for o in ("1", "2"))
     found = causes(tmp_path, [pair(cell(implementation="jax/jit"), changed=True)], BEFORE | old, BEFORE | new)
-    assert found.groups[0].because_text == "unexplained: nothing that the runs tell of differs"
+    assert found.groups[0].because_text == "unexplained: nothing that the runs record differs"
 
 
 # -- paths -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("settings", "told"), [({"threads": "2"}, True), ({"threads": "2", "exp": "X"}, False)])
-def test_another_path_is_told_where_both_versions_tell_the_same_settings(
+def test_another_path_is_reported_where_both_versions_have_the_same_settings(
     tmp_path: Path, settings: dict[str, str], told: bool
 ) -> None:
     old, new = ({"profiles": [profile(s)]} for s in ({"threads": "1"}, settings))
@@ -197,7 +197,7 @@ def test_one_cell_does_not_speak_for_many(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
-def test_an_instruction_set_s_kernels_are_told_by_another_profile(tmp_path: Path, everywhere: bool) -> None:
+def test_an_instruction_set_s_kernels_are_reported_by_another_profile(tmp_path: Path, everywhere: bool) -> None:
     profiles = [profile({"cpu capability": "AVX512"}), profile({"cpu capability": "AVX2"}, "aten-avx2")]
     cells = [pair(cell(n), changed=True) for n in range(3)]
     cells += [pair(cell(n, profile="aten-avx2"), changed=everywhere) for n in range(3)]
@@ -209,7 +209,7 @@ def test_an_instruction_set_s_kernels_are_told_by_another_profile(tmp_path: Path
     assert statements(found, "profile") == ([] if everywhere else [text])
 
 
-def test_threads_are_told_by_the_profile_of_one(tmp_path: Path) -> None:
+def test_threads_are_reported_by_the_profile_of_one(tmp_path: Path) -> None:
     profiles = [profile({"threads": "1"}), profile({"threads": "2"}, "threads-2")]
     cells = [pair(cell(n, profile="threads-2"), changed=True) for n in range(3)]
     cells += [pair(cell(n), changed=False) for n in range(3)]
@@ -292,7 +292,7 @@ def narrow(error: float, **figures: Any) -> dict[str, Any]:
         (narrow(0.5, bound_ratio=0.5, storage_ratio=0.1), None, False),
     ],
 )
-def test_errors_of_narrow_formats_tell_how_sums_are_kept(
+def test_errors_of_narrow_formats_show_how_sums_are_kept(
     tmp_path: Path, before: dict[str, Any], text: str | None, explains: bool
 ) -> None:
     of = cell(format="bfloat16", row_length=33)

@@ -88,7 +88,7 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def test_an_audit_tells_causes_and_the_first_version(command: Command, tmp_path: Path, asked: list[str]) -> None:
+def test_an_audit_shows_causes_and_the_first_version(command: Command, tmp_path: Path, asked: list[str]) -> None:
     sides = "numpy==0.1", f"numpy=={NEW}"
     ran = command(
         "audit", *sides, *FEW, *OFFSET, "--out", "here", "--bisect", CELL, "--json", "a.json", "--html", "a.html"

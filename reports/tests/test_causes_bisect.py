@@ -56,7 +56,7 @@ def test_the_first_version_is_found_wherever_it_is(first: int) -> None:
     assert len(measured.asked) == len(set(measured.asked)) <= 2 + math.ceil(math.log2(len(VERSIONS)))
 
 
-def test_each_step_is_told() -> None:
+def test_each_step_is_reported() -> None:
     said: list[str] = []
     halved(from_number(3), said)
     assert said == [
@@ -95,7 +95,7 @@ def test_an_end_that_can_t_be_measured_is_no_answer(end: str) -> None:
         halved(from_number(4) | {end: None})
 
 
-def test_bits_that_change_several_times_are_told() -> None:
+def test_bits_that_change_several_times_are_reported() -> None:
     found, _ = halved({v: "aabbbccccc"[n] for n, v in enumerate(VERSIONS)})
     assert found is not None
     assert (found.last, found.first, found.several) == ("1.1", "1.2", True)
@@ -236,7 +236,7 @@ def test_of_two_packages_the_one_that_moves_the_bits_is_halved(
     assert (result.package, result.last, result.first) == expected
 
 
-def test_bits_that_hang_on_no_single_package_are_told(tmp_path: Path) -> None:
+def test_bits_that_hang_on_no_single_package_are_reported(tmp_path: Path) -> None:
     versions = {"numpy": "1.0", "scipy": "5.0"}, {"numpy": "2.0", "scipy": "5.3"}
     found = comparison(tmp_path, {SCIPY: (A, B, 3.0)}, *versions)
 
@@ -283,7 +283,7 @@ JAX_VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
         ),
     ],
 )
-def test_what_comes_with_a_package_is_told_apart_between_neighbours(
+def test_what_comes_with_a_package_is_distinguished_between_neighbours(
     tmp_path: Path, moves: Any, conflict: Any, because: str
 ) -> None:
     of = cell(implementation="jax/jit")

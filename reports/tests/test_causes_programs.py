@@ -79,7 +79,7 @@ class Compiled:
 
 
 @pytest.mark.parametrize("numbers", [set(), {0}, {7}, {3, 12}, {0, 1, 2, 3}])
-def test_cells_with_other_programs_are_told_apart_by_halves(numbers: set[int]) -> None:
+def test_cells_with_other_programs_are_distinguished_by_halves(numbers: set[int]) -> None:
     cells = [cell(n, implementation="jax/jit") for n in range(16)]
     compiled = Compiled({cells[n] for n in numbers})
     assert same_programs(cells, "old", "new", compiled) == {c.key for n, c in enumerate(cells) if n not in numbers}
@@ -121,11 +121,11 @@ def test_the_same_programs_leave_jaxlib(tmp_path: Path, same: bool) -> None:
     assert group.because_text == (
         "jaxlib 0.1 → 0.5: JAX hands it the same programs as before"
         if same
-        else "jax 0.1 → 0.5 and jaxlib 0.1 → 0.5, which install only together; which of them is not told"
+        else "jax 0.1 → 0.5 and jaxlib 0.1 → 0.5, which install only together; which of them is not known"
     )
 
 
-def test_jax_tells_its_programs_the_same_each_time_and_others_for_another_cell() -> None:
+def test_jax_shows_its_programs_the_same_each_time_and_others_for_another_cell() -> None:
     pytest.importorskip("jax")
     found = programs_of([JIT], sys.executable)
     assert any("stablehlo.exponential" in program for program in found)

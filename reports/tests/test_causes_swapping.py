@@ -117,11 +117,11 @@ def test_the_package_that_moved_the_bits_is_found(
     assert group.because_text == text
 
 
-def test_versions_that_never_go_apart_are_not_told_apart(tmp_path: Path) -> None:
+def test_versions_that_never_go_apart_are_not_distinguished(tmp_path: Path) -> None:
     world = World(tmp_path, {scipy_cell(): numpy_alone}, lambda versions: versions in (OLD, NEW))
     found = world.causes()
     assert found.groups[0].because_text == (
-        "scipy 1.13 → 1.17 and numpy 1.26 → 2.4, which install only together; which of them is not told"
+        "scipy 1.13 → 1.17 and numpy 1.26 → 2.4, which install only together; which of them is not known"
     )
     assert found.notes == tuple(
         f"{pins} can't be had together: they conflict" for pins in ("scipy==1.17 numpy==1.26", "scipy==1.13 numpy==2.4")

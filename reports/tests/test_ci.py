@@ -232,7 +232,7 @@ def test_no_incomplete_run_passes_a_gate() -> None:
     assert row == "fail"
 
 
-def test_the_example_that_tells_1_from_3_fails_on_both(tmp_path: Path) -> None:
+def test_the_example_that_treats_1_and_3_differently_fails_on_both(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
     found = re.search(r"\n((?:    .*\n)*    code=0\n(?:    .*\n)+)", text)
     assert found is not None

@@ -285,7 +285,7 @@ def test_a_framework_that_was_named_and_is_not_installed_leaves_the_run_incomple
 
 
 @pytest.mark.usefixtures("without_jax")
-def test_the_only_framework_named_being_missing_is_incomplete_and_no_mistake_in_the_filters(command: Command) -> None:
+def test_a_missing_framework_that_is_the_only_one_named_is_incomplete_not_misuse(command: Command) -> None:
     ran = command("measure", "--framework", "jax", "--tier", "smoke", "--out", "run")
     assert ran.code == INCOMPLETE
     assert ran.err == "not measured: jax: jax is not installed\n"
@@ -348,7 +348,7 @@ def test_an_interruption_keeps_finished_cells_and_the_same_command_goes_on(
     assert {f.name for f in (tmp_path / "run").rglob("*")} == {f.name for f in (tmp_path / "whole").rglob("*")}
 
 
-def test_an_interruption_anywhere_else_is_told_in_a_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_anywhere_else_is_reported_in_a_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
@@ -361,7 +361,7 @@ def test_an_interruption_anywhere_else_is_told_in_a_line(command: Command, monke
 # -- report ----------------------------------------------------------------------------------------------------------
 
 
-def test_report_writes_both_pages_beside_the_run_or_where_it_is_told(command: Command, copied: Run) -> None:
+def test_report_writes_both_pages_beside_the_run_or_where_the_options_say(command: Command, copied: Run) -> None:
     assert command("report", copied.path).code == OK
     assert (copied.path / "report.html").read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html")
     assert (copied.path / "report.md").is_file()
@@ -433,7 +433,7 @@ def test_explain_shows_a_table_for_each_operation_and_its_gradient(command: Comm
     assert max(map(len, ran.out.splitlines())) <= 140
 
 
-def test_explain_tells_the_paths_of_a_shape_or_of_a_row(command: Command) -> None:
+def test_explain_shows_the_paths_of_a_shape_or_of_a_row(command: Command) -> None:
     shape = (
         "--shape",
         "64x1000",
@@ -459,7 +459,7 @@ def test_explain_tells_the_paths_of_a_shape_or_of_a_row(command: Command) -> Non
     "shape", [f"{2**58}x3", f"3x{2**58}", f"{2**30}x{2**20}x19", "50257x65536x33", "x".join("1" * 64)]
 )
 @pytest.mark.parametrize("axis", ["0", "-1"])
-def test_the_paths_of_the_largest_arrays_are_told_at_once(command: Command, shape: str, axis: str) -> None:
+def test_the_paths_of_the_largest_arrays_are_reported_at_once(command: Command, shape: str, axis: str) -> None:
     ran = command("explain", "--path", "--shape", shape, "--axis", axis, "--json")
     assert (ran.code, ran.err) == (OK, "")
     assert json.loads(ran.out)["shape"] == [int(size) for size in shape.split("x")]

@@ -145,7 +145,7 @@ def test_rows_beyond_chance_decide_and_others_do_not() -> None:
     assert word(figures(), figures(), rows=dataclasses.replace(grew, decided=False)) == CHANGED
 
 
-def test_where_reasons_disagree_the_worst_word_stands_and_all_are_told() -> None:
+def test_where_reasons_disagree_the_worst_word_stands_and_all_are_reported() -> None:
     rows = Rows(1, 30, 2, 0.9, 3e-8, decided=True)
     found = word_of(cell(), figures(), figures(bound_ratio=4.0, max_ulp=40.0), rows, "storage-stable")
     assert found == (
@@ -157,7 +157,7 @@ def test_where_reasons_disagree_the_worst_word_stands_and_all_are_told() -> None
     )
 
 
-def test_reasons_are_told_from_before_to_after() -> None:
+def test_reasons_are_worded_from_before_to_after() -> None:
     old, new = figures(verdict="wrong", off=1_200), figures()
     assert word_of(cell(), old, new, None, "storage-stable") == (
         IMPROVED,

@@ -266,7 +266,7 @@ def differing(tmp_path: Path, **manifest: Any) -> Comparison:
     return compare_runs(old, new)
 
 
-def test_packages_under_test_are_told_from_everything_else(tmp_path: Path) -> None:
+def test_packages_under_test_are_distinguished_from_everything_else(tmp_path: Path) -> None:
     packages = {"torch": "2.10.0", "numpy": "2.4.0", "mpmath": "1.4.0"}
     comparison = differing(tmp_path, packages=packages, cpu="Other CPU", environment={"OMP_NUM_THREADS": "2"})
     told = [(d.what, d.old, d.new, d.subject) for d in comparison.differences]
@@ -294,7 +294,7 @@ def threaded(**selected: str) -> MeasuredProfile:
     return MeasuredProfile("threads-2", "torch", "cpu", "python", "3.12.1", {}, {"threads": "2"}, settings, None)
 
 
-def test_settings_of_other_profiles_are_compared_too_once_where_they_changed_as_in_the_default_one(
+def test_settings_of_other_profiles_are_compared_once_where_they_changed_alike(
     tmp_path: Path,
 ) -> None:
     both = {"threads": "1", "cpu capability": "AVX512"}
@@ -319,8 +319,8 @@ def test_settings_that_a_version_calls_otherwise_are_no_difference_beside_it(tmp
     comparison = compare_runs(old, new)
     assert [(d.what, d.old, d.new, d.subject) for d in comparison.differences] == [
         ("numpy", "2.4.0", "2.5.0", True),
-        ("dispatch of numpy", "AVX512_SKX", "not told", True),
-        ("exp f of numpy", "not told", "X86_V4", True),
+        ("dispatch of numpy", "AVX512_SKX", "not reported", True),
+        ("exp f of numpy", "not reported", "X86_V4", True),
     ]
     assert comparison.notes == ()
 
@@ -341,7 +341,7 @@ def test_what_a_version_picks_by_itself_is_no_difference_beside_it_on_the_same_p
     assert len(compare_runs(old, other).notes) == 1
 
 
-def test_what_was_not_measured_is_told_once_where_that_goes_for_both(tmp_path: Path) -> None:
+def test_what_was_not_measured_is_reported_once_where_that_goes_for_both(tmp_path: Path) -> None:
     compiler = Unmeasured("torch", "torch/compile needs a compiler", implementation="torch/compile")
     threads = Unmeasured("torch", "not available here", profile="threads-4")
     old = write_run(tmp_path / "old", [line(cell())], unmeasured=[compiler, threads])

@@ -112,7 +112,7 @@ def test_a_mistake_is_one_line(command: Command, arguments: str, complaint: str)
 
 
 @pytest.mark.usefixtures("runs")
-def test_the_terminal_tells_differences_first_and_the_sentence_last(command: Command) -> None:
+def test_the_terminal_shows_differences_first_and_the_sentence_last(command: Command) -> None:
     told = command("compare", "old", "new").out.splitlines()
     assert told[0] == "torch: 2.9.0 → 2.10.0"
     assert told[-1] == "torch 2.9.0: not signed off; 4 cells: 1 broken, 1 worse, 1 improved, 1 identical."

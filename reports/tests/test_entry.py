@@ -175,6 +175,6 @@ def test_a_reader_that_leaves_is_no_verdict(arguments: str) -> None:
     assert (process.wait(), told) == (READER_GONE, "")
 
 
-def test_without_a_standard_error_the_code_still_tells() -> None:
+def test_without_a_standard_error_the_code_is_the_same() -> None:
     done = python("import sys\nsys.stderr = None\n" + PLANTED.format("ValueError('ours')") + WAYS["python -m reports"])
     assert done.returncode == FAULT

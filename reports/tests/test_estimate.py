@@ -1,4 +1,4 @@
-"""The estimate of a deep run: what it samples, what it makes of costs that are known, and when it is told."""
+"""The estimate of a deep run: what it samples, what it makes of costs that are known, and when it is printed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def costs_of(chosen: list[Cell], compiling: float, running: float, judging: floa
     return costs
 
 
-def test_costs_that_depend_on_the_kind_alone_are_foretold_exactly() -> None:
+def test_costs_that_depend_on_the_kind_alone_are_estimated_exactly() -> None:
     waiting = cells(TWO, ONE)
     pilot = pilot_of(waiting)
     assert len(pilot) * 2 < len(waiting)
@@ -97,7 +97,7 @@ def test_the_cells_of_the_pilot_are_cells_of_the_run_and_are_measured_once(tmp_p
     told: list[Estimate] = []
     seen: list[Cell] = []
     outcome = run_measurements(
-        tmp_path / "run", TWO, selection, lambda _, __, cell: seen.append(cell), timing=False, foretell=told.append
+        tmp_path / "run", TWO, selection, lambda _, __, cell: seen.append(cell), timing=False, on_estimate=told.append
     )
     planned = cells(TWO, selection)
     assert sorted(seen) == sorted(planned)
@@ -107,7 +107,7 @@ def test_the_cells_of_the_pilot_are_cells_of_the_run_and_are_measured_once(tmp_p
     assert told[0].seconds > 0
 
 
-def test_a_deep_run_is_foretold_and_a_shorter_one_is_not(command: Command) -> None:
+def test_the_time_of_a_deep_run_is_estimated_and_of_a_shorter_one_not(command: Command) -> None:
     kind = ("--framework", "numpy", "--format", "binary64", "--operation", "softmax", "--quantity", "forward")
     few = (*kind, "--layout", "inner", "--family", "equal", "--profile", "default")
     deep = command("measure", "--tier", "deep", *few, "--out", "deep")

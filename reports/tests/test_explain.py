@@ -240,7 +240,7 @@ def test_a_masked_logit_has_zero_softmax_and_minus_infinite_logarithm() -> None:
 
 
 @pytest.mark.usefixtures("numpy_only")
-def test_a_missing_framework_is_told_and_the_others_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_framework_is_reported_and_the_others_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "reports.inspect.explain.CATALOGUE", {n: CATALOGUE[n] for n in ("torch/eager", "numpy/shifted")}
     )
@@ -401,7 +401,7 @@ def test_a_special_row_is_wrong_here_where_measuring_finds_it_wrong(
 
 
 @pytest.mark.parametrize("row", [("inf", "0"), ("0", "inf", "7"), ("1", "inf", "-inf", "inf", "2.5")])
-def test_scipys_own_answer_to_any_row_with_an_infinity_is_told_and_not_called_wrong(
+def test_scipys_own_answer_to_a_row_with_an_infinity_is_shown_and_not_called_wrong(
     monkeypatch: pytest.MonkeyPatch, row: tuple[str, ...]
 ) -> None:
     pytest.importorskip("scipy")

@@ -1,4 +1,4 @@
-"""A small run whose disk fails at each of its calls in turn: nothing is lost, and nothing that is left is believed."""
+"""A small run whose disk fails at each of its calls in turn: nothing is lost, and nothing false is left."""
 
 from __future__ import annotations
 

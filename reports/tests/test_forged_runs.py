@@ -1,5 +1,5 @@
-"""A run whose files are changed, field by field and in a dozen ways: every reader refuses it in one line, or it is told
-here why it can't."""
+"""A run whose files are changed, field by field and in a dozen ways: every reader refuses it in one line, or this says
+why it can't."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def softmax(x, axis):
 """
 
 
-def test_wrong_cells_exit_with_1_whatever_is_missing_and_both_are_told(command: Command, tmp_path: Path) -> None:
+def test_wrong_cells_exit_with_1_whatever_is_missing_and_both_are_reported(command: Command, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(ZEROS, encoding="utf-8")
     own = ("--implementation", "mine.py:softmax", "--operation", "softmax")
     ran = command("measure", *SMOKE, *own, "--require", "stable", "--out", "run")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.console.lines import LONGEST, say, tell
+from reports.console.lines import LONGEST, print_line, say
 from reports.console.tables import PlainConsole, plain
 from reports.tests.conftest import Command
 from reports.tests.synthetic import cell, line, write_run
@@ -20,7 +20,7 @@ SHOWN = "[red]x[/red] [link=http://x]y[/link] :smile: \\x1b[31m \\x07\\u202e\\ud
 
 
 def test_a_line_is_one_line_of_bounded_length(capsys: pytest.CaptureFixture[str]) -> None:
-    for speak in (say, tell):
+    for speak in (say, print_line):
         speak(HOSTILE)
         speak("x" * 2 * LONGEST)
     told = capsys.readouterr()

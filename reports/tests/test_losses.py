@@ -26,7 +26,7 @@ def refused(cell: Cell) -> Lost:
     return Lost(cell, f"ValueError: {cell.quantity} {cell.layout}", refused=True)
 
 
-def test_a_quantity_an_axis_and_a_format_are_told_in_a_line_each() -> None:
+def test_a_quantity_an_axis_and_a_format_are_reported_in_a_line_each() -> None:
     can = [c for c in CELLS if c.quantity != "jvp" and c.layout == "last" and c.format == "binary32"]
     lost = [refused(c) for c in CELLS if c not in can]
     found = {i.field: (i.words, i.left) for i in inabilities(lost, kept(can))}

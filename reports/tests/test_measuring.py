@@ -173,7 +173,7 @@ def test_a_disk_that_fills_up_between_cells_ends_the_run_and_loses_nothing(
     assert again.out.startswith(f"{TINY_CELLS} of {TINY_CELLS} cells")
 
 
-def test_a_worst_row_that_can_not_be_kept_is_told_and_leaves_no_part(
+def test_a_worst_row_that_can_not_be_kept_is_reported_and_leaves_no_part(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = np.save
@@ -270,7 +270,9 @@ def test_a_run_is_not_continued_where_a_profile_selects_something_else(copied: R
         RunWriter(copied.path, dataclasses.replace(copied.manifest, profiles=[other]))
 
 
-def test_a_card_that_is_missing_is_told_and_required_only_where_that_is_asked(command: Command, tmp_path: Path) -> None:
+def test_a_card_that_is_missing_is_reported_and_required_only_where_that_is_asked(
+    command: Command, tmp_path: Path
+) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("there is a card")
@@ -341,7 +343,7 @@ def test_a_version_names_the_library_below_where_it_has_another() -> None:
     assert version_text("jax", {"jax": "0.4.31", "jaxlib": "0.4.30"}) == "0.4.31 0.4.30"
 
 
-def test_shares_of_time_are_of_the_work_and_waiting_is_told_apart() -> None:
+def test_shares_of_time_are_of_the_work_and_waiting_is_distinguished() -> None:
     seconds = {"total": 100.0, "evaluation": 90.0, "reference": 30.0, "judging": 60.0, "idle": 10.0, "rest": 0.0}
     assert shares(seconds) == (
         "100 s, of which the driver waited 10%; of the work: evaluation 50%, judging 33%, reference 17%."

@@ -57,7 +57,7 @@ def test_a_run_without_observations_is_read_and_shows_none(copied: Run) -> None:
     assert "Do bits change?" not in html.render(copied)
 
 
-def test_a_damaged_line_is_dropped_by_a_writer_and_told_by_a_reader(tmp_path: Path) -> None:
+def test_a_damaged_line_is_dropped_by_a_writer_and_reported_by_a_reader(tmp_path: Path) -> None:
     path = run_with(tmp_path / "run", SEEN)
     with (path / "observations.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"what": "the')

@@ -58,7 +58,7 @@ def test_a_file_that_can_not_be_had_is_a_line_and_leaves_no_run(
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax"])
-def test_the_frameworks_tell_it_alike(command: Command, tmp_path: Path, framework: str) -> None:
+def test_the_frameworks_report_it_alike(command: Command, tmp_path: Path, framework: str) -> None:
     if importlib.util.find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
     (tmp_path / "own.py").write_text("import os\nos._exit(0)\n", encoding="utf-8")

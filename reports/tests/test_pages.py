@@ -132,7 +132,7 @@ def both(run: Run) -> tuple[str, str]:
 # -- the summary -----------------------------------------------------------------------------------------------------
 
 
-def test_of_the_other_ways_to_call_only_those_that_fail_are_told() -> None:
+def test_of_the_other_ways_to_call_only_those_that_fail_are_reported() -> None:
     run = run_of(
         record(implementation="torch/eager"),
         record(implementation="torch/out"),
@@ -145,7 +145,7 @@ def test_of_the_other_ways_to_call_only_those_that_fail_are_told() -> None:
     assert shown == {"torch/eager", "torch/out", "torch/vmap", "mine/softmax"}
 
 
-def test_formulas_that_are_written_out_are_told_apart_from_what_frameworks_offer() -> None:
+def test_formulas_that_are_written_out_are_distinguished_from_what_frameworks_offer() -> None:
     names = ("torch/x-minus-logsumexp", "jax/log-of-softmax", "numpy/shifted", "torch/sparse")
     run = run_of(*(record(implementation=name, verdict="wrong") for name in names))
     told = " ".join(page_of(run).summary.headlines)
@@ -218,7 +218,7 @@ def test_a_headline_names_the_formats_in_which_nothing_fails() -> None:
     assert summary_of(run, ordinary(run)).headlines == ("No unstable or wrong cell in binary32: `torch/eager`.",)
 
 
-def test_failures_of_formulas_written_out_are_told_from_those_of_frameworks() -> None:
+def test_failures_of_formulas_written_out_are_distinguished_from_those_of_frameworks() -> None:
     run = run_of(record(verdict="wrong"), record(**COMPOSED, verdict="wrong"), record(**FUSED))
     assert summary_of(run, ordinary(run)).headlines[0].startswith("Of 2 unstable or wrong cells 1 belong to formulas")
 
@@ -407,7 +407,7 @@ def test_findings_are_grouped_by_the_paths_that_cells_took() -> None:
     assert found.without == ("mine/softmax",)
 
 
-def test_both_pages_tell_where_a_path_is_and_what_a_worst_case_took() -> None:
+def test_both_pages_show_where_a_path_is_and_what_a_worst_case_took() -> None:
     run = run_of(record(verdict="wrong"), record(implementation="mine/softmax", path=[]))
     page, text = both(run)
     assert '<a href="#path-torch-softmax-last">torch-softmax-last</a>' in page
@@ -494,3 +494,30 @@ def test_lists_and_lengths_read_as_english() -> None:
     assert listing(["a", "b", "c"]) == "a, b and c"
     assert lengths([1000, 2, 2]) == "n = 2 and 1000"
     assert lengths([2, 9, 33, 1000]) == "n = 2 … 1000"
+
+
+# -- where frameworks disagree ---------------------------------------------------------------------------------------
+
+
+def test_of_two_frameworks_the_page_says_which_is_nearer_where_their_bits_differ() -> None:
+    jax: dict[str, Any] = {"implementation": "jax/jit", "framework": "jax", "output_sha256": "2" * 64}
+    inputs = [str(digit) * 64 for digit in range(4)]
+    run = run_of(
+        *(record(input_sha256=given, row_length=n) for n, given in enumerate(inputs, 2)),
+        record(**{**jax, "output_sha256": RECORD.output_sha256}, input_sha256=inputs[0], row_length=2),
+        record(**jax, input_sha256=inputs[1], row_length=3, bound_ratio=0.5),
+        record(**jax, input_sha256=inputs[2], row_length=4, bound_ratio=None, infinite_ratios=1, verdict="wrong"),
+        record(**jax, input_sha256=inputs[3], row_length=5, bound_ratio=0.125),
+        record(**jax, input_sha256="9" * 64, row_length=6),
+        record(implementation="numpy/naive", framework="numpy", input_sha256=inputs[1]),
+    )
+    (line,) = page_of(run).disagreements
+    assert (line.first, line.second, line.heading) == ("torch/eager", "jax/jit", "softmax, forward")
+    assert (line.shared, line.same, line.first_nearer, line.second_nearer, line.as_near) == (4, 1, 2, 1, 0)
+    for text in both(run):
+        assert "Where frameworks disagree" in text
+
+
+def test_a_run_of_one_framework_has_no_disagreements() -> None:
+    for text in both(run_of(record(), record(**FUSED))):
+        assert "Where frameworks disagree" not in text

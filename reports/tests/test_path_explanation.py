@@ -34,7 +34,7 @@ def shown(*arguments: Any, **named: Any) -> str:
 
 
 @pytest.mark.usefixtures("no_torch")
-def test_a_framework_that_is_not_installed_is_told_by_the_registry_alone_and_says_so() -> None:
+def test_a_framework_that_is_not_installed_is_shown_by_the_registry_alone() -> None:
     (found,) = explained_paths((50, 19), 0, "binary32", ["forward"], ["softmax"], ["torch"]).frameworks
     assert found.version is None
     assert found.settings == registry().assumed["torch"]
@@ -74,7 +74,7 @@ def test_another_version_than_the_registrys_is_noted(monkeypatch: pytest.MonkeyP
     assert found.notes == (f"the registry was read and observed in numpy {registry().read['numpy']}, this is 1.26.4",)
 
 
-def test_numpy_is_told_with_what_this_process_has_chosen() -> None:
+def test_numpy_is_reported_with_what_this_process_has_chosen() -> None:
     text = shown((64, 1000), 0, "binary16", ["forward"], ["log_softmax"], ["numpy"])
     assert "64 x 1000, axis 0, binary16" in " ".join(text.split())
     assert "numpy-sum-sequential" in text
@@ -103,7 +103,7 @@ def test_the_json_has_every_fact_and_no_nan() -> None:
     assert told["evidence"] == "observed"
 
 
-def test_torch_is_told_under_its_own_settings() -> None:
+def test_torch_is_reported_under_its_own_settings() -> None:
     reason = why_not_measured("torch")
     if reason:
         pytest.skip(reason)

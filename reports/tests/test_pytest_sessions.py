@@ -127,7 +127,7 @@ def test_whatever_a_kernel_does_is_a_failure_of_its_cell_and_of_no_other(tmp_pat
         ("import pytest; pytest.skip('not today', allow_module_level=True)", "Skipped: not today"),
     ],
 )
-def test_a_file_that_does_something_while_it_is_imported_is_told_and_nothing_is_green(
+def test_a_file_that_does_something_while_it_is_imported_is_reported_and_no_test_passes(
     tmp_path: Path, first_line: str, reason: str
 ) -> None:
     own = write_kernel(tmp_path, {})

@@ -1,4 +1,4 @@
-"""pytest --baseline: a cell that is worse fails, a better one is told at the end, another machine asks for less."""
+"""pytest --baseline: a cell that is worse fails, a better one is listed at the end, another machine asks for less."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def told(against: Ratchet, *changes: Change, selection: Selection | None = None)
     return list(gathered.lines(against, selection or Selection()))
 
 
-def test_the_end_tells_what_is_too_loose_and_what_is_not_held(tmp_path: Path) -> None:
+def test_the_end_shows_what_is_too_loose_and_what_is_not_held(tmp_path: Path) -> None:
     against = ratchet(tmp_path, [line(cell(n), ROWS) for n in range(4)])
     against = Ratchet(
         against.baseline, "storage-stable", [cell(n) for n in (0, 1, 2, 9)], lambda framework, profile: HERE
@@ -153,7 +153,7 @@ def test_cells_that_the_selection_leaves_out_are_not_missed(tmp_path: Path) -> N
     assert len(told(against, same)) == 3
 
 
-def test_another_machine_is_told_with_what_the_figures_are_of(tmp_path: Path) -> None:
+def test_another_machine_is_reported_with_what_the_figures_are_of(tmp_path: Path) -> None:
     against = ratchet(tmp_path, [line(cell())], here="Another CPU")
     change = held(against, line(cell(), **NEW_BITS))
     assert told(against, change)[1] == (
@@ -275,7 +275,7 @@ def run_pytest(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_pytest_fails_for_what_is_worse_and_tells_what_is_better(kernel_run: Path) -> None:
+def test_pytest_fails_for_what_is_worse_and_shows_what_is_better(kernel_run: Path) -> None:
     write_kernel(kernel_run.parent, long=1 - 2**-20, short=1.0)
     ran = run_pytest(kernel_run.parent, "-o", f"baseline={kernel_run}", "-n", "2")
     cells = "kernel/softmax/default/softmax/forward/binary32/last"

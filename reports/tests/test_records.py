@@ -482,7 +482,7 @@ def test_a_manifest_is_plain_json(finished: Run) -> None:
 # -- what can't be measured ------------------------------------------------------------------------------------------
 
 
-def test_an_implementation_that_needs_what_is_not_here_is_unmeasured_and_the_others_are_not(
+def test_an_implementation_that_needs_what_is_not_here_is_alone_unmeasured(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pytest.importorskip("torch")

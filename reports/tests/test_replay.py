@@ -100,7 +100,7 @@ def with_worst(record: Record, **changes: object) -> Record:
     return dataclasses.replace(record, worst=dataclasses.replace(record.worst, **changes))  # type: ignore[arg-type]
 
 
-def test_bits_that_differ_are_told_with_the_recorded_version(finished: Run) -> None:
+def test_bits_that_differ_are_reported_with_the_recorded_version(finished: Run) -> None:
     record = with_worst(finished.named(DOMINANT), computed="0x00000001", computed_value="1e-45")
     replay = replayed(finished, dataclasses.replace(record, version="1.0"))
     assert not replay.same
@@ -111,9 +111,7 @@ def test_bits_that_differ_are_told_with_the_recorded_version(finished: Run) -> N
 
 
 @pytest.mark.parametrize("key", [DOMINANT, LONG])
-def test_an_input_that_is_made_otherwise_now_is_replaced_by_the_recorded_row_at_every_place(
-    finished: Run, key: str
-) -> None:
+def test_an_input_that_changed_is_replaced_by_the_recorded_row_at_every_place(finished: Run, key: str) -> None:
     record = dataclasses.replace(finished.named(key), input_sha256="0" * 64)
     replay = replayed(finished, record)
     assert replay.same

@@ -63,7 +63,7 @@ def write(file: Path, text: str) -> None:
 # -- own files -------------------------------------------------------------------------------------------------------
 
 
-def test_an_edited_kernel_is_measured_anew_and_that_is_told(command: Command, tmp_path: Path) -> None:
+def test_an_edited_kernel_is_measured_anew_and_a_line_says_so(command: Command, tmp_path: Path) -> None:
     write(tmp_path / "kernels.py", GOOD)
     assert command(*OWN).code == OK
     write(tmp_path / "kernels.py", ZEROS)
@@ -194,7 +194,7 @@ def test_a_link_that_leads_elsewhere_now_is_another_file(command: Command, tmp_p
 
 
 @pytest.mark.parametrize("at_import", [False, True], ids=["called", "imported"])
-def test_a_file_that_changes_after_it_was_read_is_told(command: Command, tmp_path: Path, at_import: bool) -> None:
+def test_a_file_that_changes_after_it_was_read_is_reported(command: Command, tmp_path: Path, at_import: bool) -> None:
     """What a function has read, and then slept over, is not what lies there when it is asked for its files."""
     write(tmp_path / "c.txt", "1")
     write(tmp_path / "d", "0")
@@ -264,7 +264,7 @@ def test_an_edited_module_that_a_kernel_imports_is_measured_anew(
     assert "kernels_helper changed since run was begun" in ran.err
 
 
-def test_a_kernel_that_changes_while_it_is_measured_is_told_and_its_records_are_not_believed(
+def test_a_kernel_that_changes_while_it_is_measured_is_named_and_its_records_not_used(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "kernels.py", GOOD)
@@ -308,7 +308,7 @@ def other_python(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "venv" / "bin" / "python", place / "numpy"
 
 
-def test_a_patched_package_of_the_same_version_is_refused_and_told_apart(
+def test_a_patched_package_of_the_same_version_is_refused_and_distinguished(
     command: Command, tmp_path: Path, other_python: tuple[Path, Path]
 ) -> None:
     python, numpy = other_python
@@ -353,7 +353,7 @@ def test_an_audit_does_not_go_on_with_an_environment_that_was_patched(
     assert f"audit/new holds a run begun before the files of numpy {np.__version__} changed; choose" in ran.err
 
 
-def test_a_package_that_changes_while_it_is_measured_is_told(
+def test_a_package_that_changes_while_it_is_measured_is_reported(
     command: Command, tmp_path: Path, other_python: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     python, numpy = other_python
@@ -493,7 +493,7 @@ def _without_git() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
-def test_a_commit_is_told_only_of_a_checkout_of_its_own(repository: Path, tmp_path: Path) -> None:
+def test_a_commit_is_reported_only_of_a_checkout_of_its_own(repository: Path, tmp_path: Path) -> None:
     commit = commit_of(repository)
     assert commit is not None
     assert len(commit) == 12
@@ -557,12 +557,12 @@ def test_equal_contents_let_every_cell_be_expected_identical(tmp_path: Path) -> 
     )
 
 
-def test_other_sources_of_the_suite_are_told_under_the_same_commit(tmp_path: Path) -> None:
+def test_other_sources_of_the_suite_are_reported_under_the_same_commit(tmp_path: Path) -> None:
     told, _ = noted(tmp_path, {"content": CONTENT}, {"content": {**CONTENT, "suite": "5" * 64}})
     assert told == [("this suite", "abc, sources 222222222222", "abc, sources 555555555555", False)]
 
 
-def test_a_version_that_changed_tells_its_files_with_it(tmp_path: Path) -> None:
+def test_a_version_that_changed_stands_for_its_files(tmp_path: Path) -> None:
     packages = {"torch": "2.10.0", "numpy": "2.4.0", "mpmath": "1.3.0"}
     new = {"content": {**CONTENT, "torch": "5" * 64}, "packages": packages}
     told, _ = noted(tmp_path, {"content": CONTENT}, new)
@@ -570,15 +570,15 @@ def test_a_version_that_changed_tells_its_files_with_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("silent", ["old", "new"])
-def test_a_run_that_does_not_tell_its_content_is_named(tmp_path: Path, silent: str) -> None:
+def test_a_run_that_does_not_record_its_content_is_named(tmp_path: Path, silent: str) -> None:
     old, new = ({} if silent == name else {"content": CONTENT} for name in ("old", "new"))
     told, notes = noted(tmp_path, old, new)
     assert told == []
-    assert f"is not told by content in {silent.upper()} ({tmp_path / silent}), so an edited file" in notes
+    assert f"is not recorded by content in {silent.upper()} ({tmp_path / silent}), so an edited file" in notes
     assert "identical" not in notes
 
 
-def test_two_kernels_of_one_name_are_told_apart(command: Command, tmp_path: Path) -> None:
+def test_two_kernels_of_one_name_are_distinguished(command: Command, tmp_path: Path) -> None:
     for name, text in (("one", GOOD), ("two", ZEROS)):
         write(tmp_path / name / "kernels.py", text)
         own = f"{name}/kernels.py:softmax"

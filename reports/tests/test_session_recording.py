@@ -11,7 +11,7 @@ import pytest
 
 from reports.run.reader import read_run
 from reports.run.records import RunError
-from reports.session.recording import CellTeller, Recording
+from reports.session.recording import CellRecorder, Recording
 from suites.driver.pool import stop_workers
 from suites.driver.tasks import Loss
 from suites.implementations.catalogue import CATALOGUE
@@ -28,24 +28,24 @@ def session() -> Iterator[Session]:
     stop_workers()
 
 
-def recorded(session: Session, directory: Path, tell: Callable[[CellTeller], None], *, whole: bool = True) -> None:
+def recorded(session: Session, directory: Path, tell: Callable[[CellRecorder], None], *, whole: bool = True) -> None:
     """A session in which the tests tell of their cells, from the first line to the last."""
     recording = Recording(directory, session)
-    tell(CellTeller(session, directory, recording.take))
+    tell(CellRecorder(session, directory, recording.take))
     recording.finish(whole=whole)
 
 
-def measure(session: Session, *cells: Cell) -> Callable[[CellTeller], None]:
-    def tell(teller: CellTeller) -> None:
+def measure(session: Session, *cells: Cell) -> Callable[[CellRecorder], None]:
+    def tell(recorder: CellRecorder) -> None:
         for cell in cells or session.cells():
-            teller.measured(session.measure(cell))
+            recorder.measured(session.measure(cell))
 
     return tell
 
 
-def lose(cell: Cell, loss: Loss) -> Callable[[CellTeller], None]:
-    def tell(teller: CellTeller) -> None:
-        with pytest.raises(LostEvaluation), teller.losses_of(cell):
+def lose(cell: Cell, loss: Loss) -> Callable[[CellRecorder], None]:
+    def tell(recorder: CellRecorder) -> None:
+        with pytest.raises(LostEvaluation), recorder.losses_of(cell):
             raise LostEvaluation(cell.key, loss)
 
     return tell
@@ -84,10 +84,10 @@ def test_what_is_measured_now_replaces_what_stood_there(session: Session, tmp_pa
     recorded(session, tmp_path, measure(session))
     (changed, *_) = session.cells()
 
-    def otherwise(teller: CellTeller) -> None:
+    def otherwise(recorder: CellRecorder) -> None:
         for cell in session.cells():
             found = session.measure(cell)
-            teller.measured(found.marred(1) if cell == changed else found)
+            recorder.measured(found.marred(1) if cell == changed else found)
 
     recorded(session, tmp_path, otherwise)
     run = read_run(tmp_path)
@@ -100,8 +100,8 @@ def test_an_observation_of_now_replaces_an_older_one(session: Session, tmp_path:
         "the size of the batch", "numpy", "numpy/shifted", "default", "softmax", "forward", "binary32", "last", 33, [],
         *(36, 0, 0.0, 0.0),
     )  # fmt: skip
-    recorded(session, tmp_path, lambda teller: teller.observed(of))
-    recorded(session, tmp_path, lambda teller: teller.observed(replace(of, changed=5, max_ulp=2.0)))
+    recorded(session, tmp_path, lambda recorder: recorder.observed(of))
+    recorded(session, tmp_path, lambda recorder: recorder.observed(replace(of, changed=5, max_ulp=2.0)))
     (line,) = (tmp_path / "observations.jsonl").read_text().splitlines()
     assert json.loads(line)["changed"] == 5
 
@@ -111,9 +111,9 @@ def test_a_lost_cell_is_written_down_with_its_reason_and_leaves_the_run_unfinish
 ) -> None:
     lost, *rest = session.cells()
 
-    def tell(teller: CellTeller) -> None:
-        measure(session, *rest)(teller)
-        lose(lost, Loss("the worker exited with 0", log="last words"))(teller)
+    def tell(recorder: CellRecorder) -> None:
+        measure(session, *rest)(recorder)
+        lose(lost, Loss("the worker exited with 0", log="last words"))(recorder)
 
     recorded(session, tmp_path, tell)
     assert not finished(tmp_path)
@@ -126,9 +126,9 @@ def test_a_cell_that_is_lost_now_keeps_no_older_record(session: Session, tmp_pat
     recorded(session, tmp_path, measure(session))
     lost, *rest = session.cells()
 
-    def tell(teller: CellTeller) -> None:
-        measure(session, *rest)(teller)
-        lose(lost, Loss("the worker exited with 0"))(teller)
+    def tell(recorder: CellRecorder) -> None:
+        measure(session, *rest)(recorder)
+        lose(lost, Loss("the worker exited with 0"))(recorder)
 
     recorded(session, tmp_path, tell)
     assert [r.key for r in read_run(tmp_path).records] == sorted(cell.key for cell in rest)
@@ -139,10 +139,10 @@ def test_what_a_framework_has_not_and_what_is_missing_here_are_nobody_s_fault(se
     unsupported, missing, *rest = session.cells()
     assert rest
 
-    def tell(teller: CellTeller) -> None:
-        lose(unsupported, Loss("NotImplementedError", unsupported=True))(teller)
-        teller.missing(missing)
-        measure(session, *rest)(teller)
+    def tell(recorder: CellRecorder) -> None:
+        lose(unsupported, Loss("NotImplementedError", unsupported=True))(recorder)
+        recorder.missing(missing)
+        measure(session, *rest)(recorder)
 
     recorded(session, tmp_path, tell)
     manifest = read_run(tmp_path).manifest
@@ -156,11 +156,11 @@ def test_a_directory_with_a_run_of_something_else_is_refused(session: Session, t
         Recording(tmp_path, other)
 
 
-def test_without_a_directory_nothing_is_told(session: Session) -> None:
+def test_without_a_directory_nothing_is_reported(session: Session) -> None:
     told: list[str] = []
-    teller = CellTeller(session, None, lambda word, text: told.append(word))
+    recorder = CellRecorder(session, None, lambda word, text: told.append(word))
     cell = session.cells()[0]
-    measure(session, cell)(teller)
-    lose(cell, Loss("gone"))(teller)
-    teller.missing(cell)
+    measure(session, cell)(recorder)
+    lose(cell, Loss("gone"))(recorder)
+    recorder.missing(cell)
     assert told == []

@@ -164,7 +164,7 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Any]:
     return guard
 
 
-def test_every_verb_that_prints_tells_of_a_full_disk(
+def test_every_verb_that_prints_reports_a_full_disk(
     command: Command, guarded: Callable[[int], Any], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = os.open("/dev/full", os.O_WRONLY)

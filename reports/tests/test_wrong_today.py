@@ -32,7 +32,7 @@ def run_of(run: Run, *records: Record) -> Run:
     return Run(run.path, manifest, list(records))
 
 
-def test_failures_are_told_by_their_entry_with_its_issue(finished: Run) -> None:
+def test_failures_are_reported_by_their_entry_with_its_issue(finished: Run) -> None:
     long = {"operation": "log_softmax", "quantity": "forward", "format": "binary16", "family": "long"}
     run = run_of(
         finished,

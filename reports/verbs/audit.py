@@ -18,7 +18,7 @@ from reports.console.output import need_templates
 from reports.console.selection import no_cell, selection_of
 from reports.console.usage import UsageError
 from reports.measure.messages import say
-from reports.verbs.compare import told
+from reports.verbs.compare import concluded
 from suites.implementations.catalogue import of_frameworks
 from suites.plan.cells import cells
 
@@ -78,4 +78,4 @@ def audit_verb(
     comparison = compare_runs(old, new, demand, allow=entries)
     made = Audited(comparison, sides, python or sys.executable, installer, out, say) if by_requirements else None
     causes = causes_of_audit(made, swap=swap, bisect=bisect) if made else causes_of(comparison)
-    return told(comparison, causes, html_file, markdown_file, json_file)
+    return concluded(comparison, causes, html_file, markdown_file, json_file)

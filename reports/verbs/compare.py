@@ -13,7 +13,7 @@ from reports.compare.pairing import Side
 from reports.comparison_pages import terminal
 from reports.comparison_pages.as_json import as_json
 from reports.console.destinations import check_outputs
-from reports.console.lines import say, tell
+from reports.console.lines import print_line, say
 from reports.console.output import need_templates, write_page
 from reports.vocabulary import known
 
@@ -37,10 +37,10 @@ def compare_verb(
     if html_file or markdown_file:
         need_templates()
     comparison = compare_runs(old, new, demand, allow=entries, wanted=wanted)
-    return told(comparison, causes_of(comparison), html_file, markdown_file, json_file)
+    return concluded(comparison, causes_of(comparison), html_file, markdown_file, json_file)
 
 
-def told(
+def concluded(
     comparison: Comparison, causes: Causes, html_file: Path | None, markdown_file: Path | None, json_file: Path | None
 ) -> int:
     """Write a comparison where it was asked for and on the terminal; returns the exit code.  Raises RunError."""
@@ -55,7 +55,7 @@ def told(
         write_page(json_file, as_json(comparison, causes))
     piped = any(str(file) == "-" for file in (html_file, markdown_file, json_file))
     for line in terminal.lines(comparison, causes):
-        (say if piped else tell)(line)
+        (say if piped else print_line)(line)
     return comparison.exit_code
 
 

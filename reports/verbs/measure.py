@@ -8,12 +8,12 @@ from pathlib import Path
 from references.oracle.certified import OracleError
 from references.verdict.ladder import VERDICTS
 from reports.console.destinations import check_run_directory
-from reports.console.lines import tell
+from reports.console.lines import print_line
 from reports.console.selection import interpreter_named, no_cell, selection_of
 from reports.console.usage import UsageError
 from reports.measure.gate import gate, missing_of
 from reports.measure.losses import say_lost
-from reports.measure.messages import cell_progress, foretell, say
+from reports.measure.messages import cell_progress, say, say_estimate
 from reports.measure.run import run_measurements
 from reports.run.reader import read_run
 from reports.run.records import Record, Run, RunError
@@ -57,8 +57,8 @@ def measure_verb(
                 selection,
                 show,
                 interpreter=interpreter_named(python),
-                foretell=foretell if tier == "deep" else None,
-                tell=say,
+                on_estimate=say_estimate if tier == "deep" else None,
+                say=say,
             )
         except KeyboardInterrupt:
             say(f"interrupted; the finished cells are kept in {out}: the same command goes on from there")
@@ -74,7 +74,7 @@ def measure_verb(
     for unmeasured in run.manifest.unmeasured:
         say(f"not measured: {unmeasured.name}: {unmeasured.reason}")
     for sentence in (_sentence(run), shares(outcome.seconds)):
-        tell(sentence)
+        print_line(sentence)
     missing = missing_of(
         len(outcome.lost),
         len(run.records),
@@ -96,7 +96,7 @@ def _kept(out: Path) -> list[Record]:
 
 
 def shares(seconds: dict[str, float]) -> str:
-    """Where the time went, in one line; the driver waits while workers evaluate, so its waiting is told apart."""
+    """Where the time went, in one line; the driver waits while workers evaluate, so its waiting stands apart."""
     busy = {name: value for name, value in seconds.items() if name not in ("total", "idle") and value > 0}
     whole = sum(busy.values()) or 1.0
     parts = [f"{name} {value / whole:.0%}" for name, value in sorted(busy.items(), key=lambda item: -item[1])]

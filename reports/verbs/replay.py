@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from reports.console.exits import INCOMPLETE, OK, WORSE
-from reports.console.lines import tell
+from reports.console.lines import print_line
 from reports.console.output import need_templates
 from reports.console.selection import interpreter_named
 from reports.inspect.replay import replayed, script_for
@@ -37,7 +37,7 @@ def replay_verb(run_path: Path, cell: str, script: bool, python: str | None = No
         return OK
     recorded = CATALOGUE.get(record.implementation)
     variables = profile_named(record.framework, record.profile).variables()
-    elsewhere = FRAMEWORKS if python else None  # what is installed there, its worker will tell
+    elsewhere = FRAMEWORKS if python else None  # its worker reports what is installed there
     skipped = why_skipped(recorded, variables, elsewhere) if recorded else None
     if skipped:
         say(f"{record.key}: {skipped}")
@@ -48,5 +48,5 @@ def replay_verb(run_path: Path, cell: str, script: bool, python: str | None = No
         say(f"{record.key}: {reason}")
         return INCOMPLETE
     for line in result.text().splitlines():
-        tell(line)
+        print_line(line)
     return OK if result.same else WORSE

@@ -1,8 +1,8 @@
 """A bulk reference against the oracle, element for element.
 
 An element disagrees if the exact value lies outside the interval that the bulk reference states for it, or if the
-rounding that it decides is not the right one.  The oracle raises its precision until it can tell, so there is no third
-answer.
+rounding that it decides is not the right one.  The oracle raises its precision until it can decide, so there is no
+third answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from references.formats import Floats, Format, Integers
 from references.functions import Problem, problem_of
 from references.oracle.certified import Certified, Enclosure, OracleError, certified, rounded_ends
 
-# The working precision that tells for nearly every element is this far beyond the stated error.
+# The working precision that decides nearly every element is this far beyond the stated error.
 _GUARD_BITS = 8
 _LEAST_BITS, _MOST_BITS = 53, 160
 
@@ -36,7 +36,7 @@ class _Stated:
     upper: mpmath.mpf
     bits: int | None
 
-    def tells(self, enclosure: Enclosure) -> bool:
+    def decides(self, enclosure: Enclosure) -> bool:
         """Whether an enclosure lies inside the stated interval or outside of it."""
         outside = enclosure.upper < self.lower or self.upper < enclosure.lower or mpmath.isnan(self.centre)
         return bool(outside) or self.holds(enclosure)
@@ -67,7 +67,7 @@ def disagreements(
 def _complaints(problem: Problem, stated: list[_Stated], start: int, format: Format) -> list[str]:
     """What is wrong with the elements of one row."""
     try:
-        judged = certified(problem, lambda i, enclosure: stated[i].tells(enclosure), start)
+        judged = certified(problem, lambda i, enclosure: stated[i].decides(enclosure), start)
     except OracleError as error:
         return [str(error)]
     found = ((i, _complaint(mine, exact, format)) for i, (mine, exact) in enumerate(zip(stated, judged, strict=True)))

@@ -16,7 +16,7 @@ from suites.worker.self_report import Introduction, Unavailable
 
 
 @dataclass
-class Roster:
+class Availability:
     """``present`` can be measured.  ``refused`` can't, for a reason that is nobody's fault; ``failed`` should have.
 
     ``absent`` are the frameworks that aren't there in any profile.
@@ -59,36 +59,36 @@ def not_installed(profile: Profile) -> str | None:
     return None
 
 
-def roster_of(profiles: Iterable[Profile], engine: Executor) -> Roster:
-    """The roster of some profiles, their workers started side by side, those of the default profiles first."""
-    roster, wanted = Roster(), list(dict.fromkeys(profiles))
+def availability_of(profiles: Iterable[Profile], engine: Executor) -> Availability:
+    """The availability of some profiles, their workers started side by side, those of the default profiles first."""
+    availability, wanted = Availability(), list(dict.fromkeys(profiles))
     for profile in wanted:
         reason = not_installed(profile)
         if reason:
-            roster.refused[profile] = roster.absent[profile.framework] = reason
-    installed = [p for p in wanted if p not in roster.refused]
+            availability.refused[profile] = availability.absent[profile.framework] = reason
+    installed = [p for p in wanted if p not in availability.refused]
     cards = _started((p for p in installed if p.device != "cpu"), engine)
-    first = Roster()
+    first = Availability()
     for profile, introduction in _started((default_of(p) for p in installed if p.device == "cpu"), engine).items():
         first.admit(profile, None, introduction.result)
     others: list[Profile] = []
     for profile in (p for p in installed if p.device == "cpu"):
         default = default_of(profile)
         if default in first.refused:
-            roster.refused[profile] = roster.absent[profile.framework] = first.refused[default]
+            availability.refused[profile] = availability.absent[profile.framework] = first.refused[default]
         elif default in first.failed:
-            roster.failed[profile] = first.failed[default]
+            availability.failed[profile] = first.failed[default]
         elif profile == default:
-            roster.present[profile] = first.present[default]
+            availability.present[profile] = first.present[default]
         else:
             reason = why_not_here(profile, first.present[default])
             if reason:
-                roster.refused[profile] = reason
+                availability.refused[profile] = reason
             else:
                 others.append(profile)
     for profile, introduction in (_started(others, engine) | cards).items():
-        roster.admit(profile, first.present.get(default_of(profile)), introduction.result)
-    return roster
+        availability.admit(profile, first.present.get(default_of(profile)), introduction.result)
+    return availability
 
 
 def _started(profiles: Iterable[Profile], engine: Executor) -> dict[Profile, Future[Introduction]]:
@@ -107,10 +107,10 @@ def admitted(profile: Profile, default: Introduction | None = None) -> Introduct
         reason = why_not_here(profile, default)
     if reason:
         raise Unavailable(reason)
-    roster = Roster()
-    roster.admit(profile, default, lambda: introduction_of(profile))
-    if profile in roster.failed:
-        raise WorkerDied(roster.failed[profile])
-    if profile in roster.refused:
-        raise Unavailable(roster.refused[profile])
-    return roster.present[profile]
+    availability = Availability()
+    availability.admit(profile, default, lambda: introduction_of(profile))
+    if profile in availability.failed:
+        raise WorkerDied(availability.failed[profile])
+    if profile in availability.refused:
+        raise Unavailable(availability.refused[profile])
+    return availability.present[profile]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def reason_of(error: OSError) -> str:
-    """``No space left on device`` and the like; NumPy tells of a full disk by counting numbers, without an errno."""
+    """``No space left on device`` and the like; NumPy reports a full disk by counting numbers, without an errno."""
     return reason_in(error.strerror or str(error))
 
 

@@ -15,7 +15,7 @@ from suites.implementations.profile import Profile as Profile
 from suites.implementations.profile import UnknownProfile as UnknownProfile
 from suites.worker.self_report import Introduction
 
-# How a setting begins that this version of a framework can't tell.
+# How a setting begins that this version of a framework doesn't report.
 NOT_TOLD = "not told by"
 
 

@@ -1,4 +1,4 @@
-"""What workers answer, not believed: lines with the token, fields of the right types, text that can be shown."""
+"""What workers answer, checked: lines with the token, fields of the right types, text that can be shown."""
 
 from __future__ import annotations
 

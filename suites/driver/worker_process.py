@@ -1,7 +1,7 @@
 """One worker process, seen from the driver: started, asked, watched and ended.
 
-Nothing that comes from it is believed: answers bear the token and have the fields that were asked for, a result has the
-format and shape of its input, text is cleaned and bounded.
+Everything that comes from it is checked: answers bear the token and have the fields that were asked for, a result has
+the format and shape of its input, text is cleaned and bounded.
 """
 
 from __future__ import annotations
@@ -291,7 +291,7 @@ class WorkerProcess:
         return Loss(f"the worker was ended by {name}{hint}", signal=name, log=log)
 
     def _put_down(self, reason: str) -> Loss:
-        """End a process that goes on; before it ends it tells where it stands."""
+        """End a process that goes on; before it ends it prints where it stands."""
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             os.killpg(self._process.pid, signal.SIGABRT)
             self._process.wait(timeout=2)

@@ -54,7 +54,7 @@ def why_skipped(
 ) -> str | None:
     """Why a process with these environment variables can't measure an implementation of its framework, or None.
 
-    ``installed`` are the packages of another interpreter than this one.  Imports nothing; ``why_not_measured`` tells of
+    ``installed`` are the packages of another interpreter than this one.  Imports nothing; ``why_not_measured`` says of
     the framework itself.
     """
     for framework in (name for name in implementation.needs if name != COMPILER):
@@ -122,8 +122,8 @@ def user_implementation(where: str, framework: str, operation: str | None) -> Im
     """``FILE.py:NAME``, a callable NAME(x, axis) on arrays of the framework; gradients by its autodiff.
 
     The operation is taken from NAME where it is not given.  The file is not imported: workers alone do that, and
-    ``suites.driver.own_functions.declared`` has one tell what is in it.  Raises UnknownName for a file, framework or
-    name that can't be.
+    ``suites.driver.own_functions.declared`` has a worker report what is in it.  Raises UnknownName for a file,
+    framework or name that can't be.
     """
     file, colon, function = where.rpartition(":")
     if not colon or not file.endswith(".py") or not function.isidentifier():

@@ -1,4 +1,4 @@
-"""The NVIDIA driver of this machine, which no framework tells."""
+"""The NVIDIA driver of this machine, which no framework reports."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _MODULE = Path("/sys/module/nvidia/version")
 
 
 def driver_version() -> str:
-    """``550.54.15``, from the kernel's module or from nvidia-smi; ``unknown`` where neither tells."""
+    """``550.54.15``, from the kernel's module or from nvidia-smi; ``unknown`` where neither says."""
     try:
         return _MODULE.read_text(encoding="ascii").strip()
     except (OSError, UnicodeError):
         pass
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        told = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout.split()
+        answer = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout.split()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return told[0] if told else "unknown"
+    return answer[0] if answer else "unknown"

@@ -194,7 +194,7 @@ def buffer_of(rows: AnyBits, layout: str, role: int = 0) -> Buffer:
 
 
 def place(rows: AnyBits, layout: str) -> AnyBits:
-    """Rows [rows, n] as the view that an implementation gets; ``buffer_of`` also tells what becomes of the memory."""
+    """Rows [rows, n] as the view that an implementation gets; ``buffer_of`` also says what becomes of the memory."""
     return buffer_of(rows, layout).view
 
 

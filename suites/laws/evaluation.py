@@ -29,7 +29,7 @@ _MOST_KEPT = 1 << 22
 class Evaluations:
     """What laws evaluate with; ``tier`` says how many rows they try.
 
-    Workers answer the tasks, or the ``engine`` that is given.  ``introduced`` tells what a profile selected.
+    Workers answer the tasks, or the ``engine`` that is given.  ``introduced`` says what a profile selected.
     """
 
     def __init__(

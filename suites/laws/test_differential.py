@@ -11,20 +11,20 @@ from suites.driver.profiles import DEFAULT, profile_named
 from suites.known_defects import Defect
 from suites.plan.cell import Cell
 from suites.scoring.cell import Measurement
-from suites.session import BelowRequired, LostEvaluation, Session, Teller, failure_text
+from suites.session import BelowRequired, LostEvaluation, Recorder, Session, failure_text
 
 
 def test_cell_reaches_the_required_verdict(
     session: Session,
     cell: Cell,
-    teller: Teller,
+    recorder: Recorder,
     hold_against_baseline: Callable[[Measurement], None],
     request: pytest.FixtureRequest,
 ) -> None:
-    with teller.losses_of(cell):
+    with recorder.losses_of(cell):
         reason = session.missing(cell)
         if reason:
-            teller.missing(cell)
+            recorder.missing(cell)
             pytest.skip(reason)
         try:
             measurement = session.measure(cell)
@@ -33,7 +33,7 @@ def test_cell_reaches_the_required_verdict(
             if defect and defect.crash:
                 request.applymarker(pytest.mark.xfail(raises=LostEvaluation, reason=f"known: {defect.id}"))
             raise
-    teller.measured(measurement)
+    recorder.measured(measurement)
     hold_against_baseline(measurement)
     if not at_least(measurement.judgement.verdict, session.required):
         defect = session.defect(cell)

@@ -19,6 +19,7 @@ from suites.plan.cell import Selection
 from suites.session import Session
 
 _DOCUMENT = Path(__file__).parents[2] / "docs" / "laws.md"
+_DEFECTS = Path(__file__).parents[1] / "known_defects.toml"
 
 
 class BrokenLaw(AssertionError):
@@ -122,6 +123,14 @@ def test_the_document_has_the_laws_of_the_catalogue() -> None:
     written = re.search(r"<!-- laws: begin -->\n(.*)\n<!-- laws: end -->", _DOCUMENT.read_text(), re.DOTALL)
     assert written is not None
     assert written[1].splitlines()[2:] == rows
+
+
+def test_every_code_of_a_law_or_of_a_known_defect_is_defined_once_in_the_document() -> None:
+    text = _DOCUMENT.read_text(encoding="utf-8")
+    _, _, codes = text.partition("| code | asks |")
+    defined = re.findall(r"^\| (P\d+) \|", codes.partition("\n\n")[0], re.MULTILINE)
+    used = set(re.findall(r"\bP\d+\b", text + _DEFECTS.read_text(encoding="utf-8")))
+    assert sorted(defined) == sorted(used)
 
 
 def test_an_unknown_law_is_named_with_those_there_are() -> None:

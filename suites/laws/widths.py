@@ -34,7 +34,7 @@ _LAYOUTS = ("last", "inner", "column")
 # Elements of rows whose references are kept: both operations and their gradients want the same.
 _MOST_KEPT = 1 << 18
 
-_TOLD = 12
+_NAMED = 12
 
 
 class Uncertified(Exact):
@@ -116,7 +116,7 @@ def _is_known(subject: Subject, found: Failing) -> bool:
 def _text(subject: Subject, worst: Failing, failing: list[Failing], tried: int) -> str:
     """The widths, and the worst one's bits, with its exact value by the oracle."""
     widths = [str(found.n) for found in failing]
-    more = f" ... ({len(widths)} in all)" if len(widths) > _TOLD else ""
+    more = f" ... ({len(widths)} in all)" if len(widths) > _NAMED else ""
     (row, column), format = worst.place, subject.format
     certified = Exact(worst.batch)
     certified.reference(subject.operation, subject.quantity)
@@ -124,7 +124,7 @@ def _text(subject: Subject, worst: Failing, failing: list[Failing], tried: int) 
     bits = worst.computed[row, column]
     given = Input(worst.batch.logits, worst.batch.vectors(subject.quantity))
     return (
-        f"{subject.key}: {len(failing)} of {tried} widths are below {REQUIRED}: {', '.join(widths[:_TOLD])}{more}\n"
+        f"{subject.key}: {len(failing)} of {tried} widths are below {REQUIRED}: {', '.join(widths[:_NAMED])}{more}\n"
         f"  width {worst.n} is {worst.verdict}, {worst.ratio:.6g} of the bound at row {row}, element {column}: "
         f"computed {format.hexadecimal(int(bits))} = {float(format.decode(bits[None])[0])!r}, exact {exact}\n"
         + bits_of_row(subject, given, row)

@@ -136,7 +136,7 @@ def in_fours(values: Values, lanes: int) -> Values:
 class Order:
     """An order by name: in words, and its depth for a row of n, so many SIMD lanes, and a tree over the lanes or not.
 
-    The depth is None where the library doesn't tell, or it depends on what is not read back.
+    The depth is None where the library doesn't document it, or it depends on what is not read back.
     """
 
     words: str
@@ -229,7 +229,7 @@ ORDERS: dict[str, Order] = {
     "vector": Order("a sum in each SIMD lane of the loop, then over the lanes", lambda *_: None),
     "warp": Order("a sum in each thread of a warp, then a tree over the warp", lambda n, *_: _warp_deep(n)),
     "block": Order("a sum in each thread, then trees over warps and blocks", lambda *_: None),
-    "library": Order("not told by the library, and not the same on every machine", lambda *_: None),
+    "library": Order("not documented by the library, and not the same on every machine", lambda *_: None),
 }
 
 
@@ -241,7 +241,7 @@ class Probe:
     """Rows of terms that reveal an order: +large at i, -large at j, units elsewhere, for every pair i < j.
 
     Units that are added to +large or -large before those two meet are absorbed.  What is left of the sum counts the
-    units that were not, and so tells how many terms had been added up where i and j met: the whole tree, pair by pair
+    units that were not, and so shows how many terms had been added up where i and j met: the whole tree, pair by pair
     (P. Xie and others, "Revealing Floating-Point Accumulation Orders", arXiv:2411.00442).
     """
 

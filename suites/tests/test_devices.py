@@ -1,4 +1,4 @@
-"""The code for cards, as far as it goes without one: bits through a device, and what a card tells of itself."""
+"""The code for cards, as far as it goes without one: bits through a device, and what a card reports of itself."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def test_a_function_that_changes_the_rounding_loses_its_cell_and_its_process(tmp
 
 
 @pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"), reason="the constants of fesetround are not known")
-def test_a_file_that_changes_it_when_it_is_imported_is_told_and_changes_nothing_here(tmp_path: Path) -> None:
+def test_a_file_that_changes_it_when_it_is_imported_is_reported_and_changes_nothing_here(tmp_path: Path) -> None:
     task = hostile(tmp_path, "return sound(x, axis)", UPWARD)
     own = task.requests[0].own
     assert own is not None

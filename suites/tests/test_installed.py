@@ -149,7 +149,7 @@ def test_the_libraries_that_a_framework_computes_with_on_a_card_count_by_their_o
     assert "nvidious" not in after
 
 
-def test_a_worker_tells_the_content_of_its_own_python() -> None:
+def test_a_worker_shows_the_content_of_its_own_python() -> None:
     try:
         told = content_of(Profile(DEFAULT, "numpy"), ["numpy"], None)
     finally:

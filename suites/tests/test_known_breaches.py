@@ -96,7 +96,7 @@ def test_a_breach_that_is_gone_or_larger_or_another_one_contradicts(tmp_path: Pa
         ('title = "why"', 'reason = "why"', "reason"),
     ],
 )
-def test_a_mistake_is_told_with_the_entry_and_the_file(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_a_mistake_is_reported_with_the_entry_and_the_file(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(DefectError, match=message) as told:
         read(tmp_path, ENTRY.replace(old, new))
     assert "defects.toml: law_defect 'one' is not understood" in str(told.value)

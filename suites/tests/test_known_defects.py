@@ -217,7 +217,7 @@ def test_a_fingerprint_stands_for_a_set_of_cells_in_any_order() -> None:
     assert fingerprint([CELL]) != both
 
 
-def test_a_profile_tells_processor_instruction_set_and_what_is_set() -> None:
+def test_a_profile_shows_processor_instruction_set_and_what_is_set() -> None:
     assert profile_text({"threads": "1", "XLA_FLAGS": ""}, "AVX2", "a processor") == "a processor; AVX2; threads 1"
 
 

@@ -86,7 +86,7 @@ def test_sound_results_keep_the_law(law: Law, format: str) -> None:
 
 
 @each_law
-def test_a_planted_fault_breaks_the_law_and_is_told_with_its_bits(law: Law) -> None:
+def test_a_planted_fault_breaks_the_law_and_is_reported_with_its_bits(law: Law) -> None:
     for subject in subjects(law, "binary32"):
         breach = law.check(subject, Faulty(subject, fault_of(law, subject)))
         assert breach is not None

@@ -327,7 +327,7 @@ def test_a_sequential_sum_in_a_narrow_format_is_caught(format: str, family: str,
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_kernel_that_reduces_the_last_axis_whatever_it_is_told_is_caught(layout: str) -> None:
+def test_a_kernel_that_reduces_the_last_axis_whatever_is_asked_is_caught(layout: str) -> None:
     def last_axis(x: Floats, axis: int) -> Floats:
         return np.asarray(shifted(x, -1))
 
@@ -544,7 +544,7 @@ def test_measuring_is_deterministic(family: str) -> None:
     np.testing.assert_equal(dataclasses.asdict(again), dataclasses.asdict(first))
 
 
-def test_a_measurement_tells_its_worst_element_in_bits_and_thirty_digits() -> None:
+def test_a_measurement_shows_its_worst_element_in_bits_and_thirty_digits() -> None:
     cell = cell_of(n=2)
     # softmax([1, 0])[1] = 1 / (1 + e) = 9024176.635 * 2**-25 = 0x89b2b0.a * 2**-25; the answer is an ulp above the
     # nearest number.
@@ -584,7 +584,7 @@ def test_an_output_of_another_shape_is_refused() -> None:
         judged(cell_of(), lambda call: call.logits[:, 0])
 
 
-def test_rows_that_the_oracle_judged_are_told() -> None:
+def test_rows_that_the_oracle_judged_are_reported() -> None:
     assert judged(cell_of(), exactly).oracle == "binary64"
     assert judged(cell_of(format="binary64"), exactly).oracle == "double-double"
     # g - G / 9 vanishes in the seven rows with a constant cotangent, which no bound relative to it can meet.

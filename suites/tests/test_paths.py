@@ -284,7 +284,7 @@ def test_every_order_adds_each_term_once(name: str) -> None:
         assert summation.in_fours(terms.copy(), 8).tolist() == [terms.sum()]
 
 
-def test_a_probe_tells_the_tree_of_a_sum() -> None:
+def test_a_probe_shows_the_tree_of_a_sum() -> None:
     probe = summation.probe(4, large=2.0**60, unit=1.0)
     assert probe.pairs == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
     assert probe.meetings(summation.sequential(probe.terms)).tolist() == [2, 3, 4, 3, 4, 4]
@@ -346,7 +346,7 @@ def test_the_depth_of_a_long_row_is_that_of_its_terms_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("name", list(summation.ORDERS))
-def test_the_depth_of_the_longest_row_there_can_be_is_told_without_counting_to_it(name: str) -> None:
+def test_the_depth_of_the_longest_row_there_can_be_is_found_without_counting_to_it(name: str) -> None:
     depth = summation.ORDERS[name].depth(2**60 + 7, 16, True)
     assert depth is None or 60 <= depth <= 2**60 + 6
 
@@ -395,7 +395,7 @@ def row_by_row(rows: int, inner: int, lanes: int, threads: int) -> tuple[list[ra
 
 @pytest.mark.parametrize("lanes", [4, 8, 16])
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
-def test_what_is_told_at_once_is_what_the_kernels_loop_does_row_by_row(lanes: int, threads: int) -> None:
+def test_ranges_computed_at_once_are_those_of_the_kernels_loop_row_by_row(lanes: int, threads: int) -> None:
     for inner in (1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 33, 40):
         for outer in (1, 2, 3, 5, 8, 21, 50):
             place = Place.contiguous((outer, 5, inner), 1)

@@ -82,7 +82,7 @@ def test_the_serial_backward_kernel_fuses_the_last_products() -> None:
     assert observed_torch.the_last_products_of_softmax_backward() == []
 
 
-def test_the_backward_kernels_of_log_softmax_fuse_and_take_the_exponential_of_the_registry() -> None:
+def test_log_softmax_backward_kernels_fuse_and_take_the_exponential_of_the_registry() -> None:
     assert observed_torch.exponentials_of_log_softmax_backward() == []
 
 

@@ -220,7 +220,7 @@ def test_the_smoke_tier_has_the_default_profile_and_the_longer_ones_have_all() -
     assert of_profiles("standard").keys() == of_profiles("deep").keys() == EVERY_PROFILE
 
 
-def test_other_profiles_have_few_cells_in_the_standard_tier_on_inputs_that_the_default_one_has_too() -> None:
+def test_other_profiles_have_few_standard_cells_on_inputs_of_the_default_profile() -> None:
     inputs = {(c.family, c.format, c.row_length) for c in plan("standard") if c.profile == DEFAULT}
     for (_, name), chosen in of_profiles("standard").items():
         if name not in (DEFAULT, "array-api"):
@@ -238,7 +238,7 @@ def test_instruction_sets_meet_rows_on_both_sides_of_their_registers_in_every_fo
         assert {lanes - 1, lanes, lanes + 1} <= lengths
 
 
-def test_the_deep_tier_has_every_call_quantity_and_length_in_every_profile_that_has_its_format() -> None:
+def test_the_deep_tier_has_every_call_quantity_and_length_in_every_profile() -> None:
     deep = of_profiles("deep")
     for (framework, name), chosen in deep.items():
         if name == "array-api":

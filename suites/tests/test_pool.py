@@ -139,7 +139,7 @@ def test_a_users_function_that_raises_has_failed_whatever_it_raises(kernels: Pat
         (ValueError("no"), False),
     ],
 )
-def test_what_a_version_does_not_have_is_told_from_what_fails(error: Exception, expected: bool) -> None:
+def test_what_a_version_does_not_have_is_distinguished_from_what_fails(error: Exception, expected: bool) -> None:
     assert is_unsupported(error) is expected
 
 
@@ -240,7 +240,7 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("numbers", [10_000, 100_000])
-def test_a_full_disk_is_told_whoever_fills_it(
+def test_a_full_disk_is_reported_whoever_fills_it(
     kernels: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, numbers: int
 ) -> None:
     """Of 10,000 numbers there is room for what goes in, and not beside it for what comes out."""
@@ -302,7 +302,7 @@ def shaped(profile: Profile, rows: int, columns: int, format: str = "binary32") 
     return Task(profile, format, np.zeros((rows, columns), np.uint32), {}, ())
 
 
-def test_a_framework_that_compiles_has_a_worker_for_each_of_two_processors_and_a_shape_has_one() -> None:
+def test_a_framework_that_compiles_has_a_worker_for_each_processor_and_a_shape_one() -> None:
     jax = profile_named("jax", DEFAULT)
     shapes = [(rows, columns) for rows in (5, 18, 33) for columns in range(1, 20)]
     with WorkerPool(2):
@@ -414,7 +414,7 @@ def test_bits_come_back_as_unsigned_integers_of_the_format(kernels: Path) -> Non
     assert answer.seconds > 0
 
 
-def test_a_thread_of_the_pool_that_fails_itself_is_told_to_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_of_the_pool_that_fails_itself_is_reported_to_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(self: WorkerPool) -> None:
         if self._waiting:
             raise MemoryError("no room for another task")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from suites.driver.availability import admitted, roster_of
+from suites.driver.availability import admitted, availability_of
 from suites.driver.pool import WorkerPool, stop_workers
 from suites.driver.profiles import (
     DEFAULT,
@@ -189,7 +189,7 @@ def test_a_profile_that_would_be_a_duplicate_or_is_beyond_the_processor_is_not_a
         (JAX, "no-x64", {"x64": "True"}, "did not take effect: x64 is True, not False"),
     ],
 )
-def test_a_profile_that_did_not_take_effect_is_told_from_one_that_did(
+def test_a_profile_that_did_not_take_effect_is_distinguished_from_one_that_did(
     default: Introduction, name: str, selected: dict[str, str], reason: str | None
 ) -> None:
     mine = replace(default, settings={**default.settings, **selected})
@@ -231,21 +231,21 @@ def test_profiles_take_effect_here_or_say_why_they_can_not(framework: str, names
         pytest.skip(f"{framework} is not installed")
     profiles = [profile_named(framework, name) for name in (DEFAULT, *names)]
     with WorkerPool() as pool:
-        roster = roster_of(profiles, pool)
-    assert roster.failed == {}
-    assert roster.present.keys() | roster.refused.keys() == set(profiles)
-    assert profiles[0] in roster.present
-    for profile, found in roster.present.items():
-        assert contradiction(profile, roster.present[profiles[0]], found) is None
-    for reason in roster.refused.values():
+        availability = availability_of(profiles, pool)
+    assert availability.failed == {}
+    assert availability.present.keys() | availability.refused.keys() == set(profiles)
+    assert profiles[0] in availability.present
+    for profile, found in availability.present.items():
+        assert contradiction(profile, availability.present[profiles[0]], found) is None
+    for reason in availability.refused.values():
         assert reason.startswith("not available here: ")
     if framework == "jax":
-        assert roster.present[profile_named("jax", "no-x64")].settings["x64"] == "False"
+        assert availability.present[profile_named("jax", "no-x64")].settings["x64"] == "False"
         if processors() > 1:
-            assert roster.present[profile_named("jax", "one-cpu")].settings["CPU count"] == "1"
+            assert availability.present[profile_named("jax", "one-cpu")].settings["CPU count"] == "1"
     if framework == "torch":
-        assert roster.present[profile_named("torch", "threads-2")].settings["threads"] == "2"
-        assert roster.present[profile_named("torch", "aten-default")].settings["cpu capability"] == "DEFAULT"
+        assert availability.present[profile_named("torch", "threads-2")].settings["threads"] == "2"
+        assert availability.present[profile_named("torch", "aten-default")].settings["cpu capability"] == "DEFAULT"
 
 
 def test_a_profile_that_is_asked_for_and_silently_ignored_fails(no_worker_left: None) -> None:
@@ -253,9 +253,9 @@ def test_a_profile_that_is_asked_for_and_silently_ignored_fails(no_worker_left: 
     with pytest.raises(WorkerDied, match="did not take effect: exp f is .*, as in the default profile"):
         admitted(ignored)
     with WorkerPool(2) as pool:
-        roster = roster_of([NUMPY, ignored], pool)
-    assert list(roster.present) == [NUMPY]
-    assert roster.failed[ignored].reason.startswith("did not take effect")
+        availability = availability_of([NUMPY, ignored], pool)
+    assert list(availability.present) == [NUMPY]
+    assert availability.failed[ignored].reason.startswith("did not take effect")
 
 
 def test_a_card_that_is_not_there_refuses_with_the_reason(no_worker_left: None) -> None:
@@ -269,8 +269,8 @@ def test_a_card_that_is_not_there_refuses_with_the_reason(no_worker_left: None) 
 def test_a_framework_that_is_not_installed_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
     with WorkerPool(1) as pool:
-        roster = roster_of(cpu_profiles("jax"), pool)
-    assert set(roster.refused.values()) == {"jax is not installed"}
+        availability = availability_of(cpu_profiles("jax"), pool)
+    assert set(availability.refused.values()) == {"jax is not installed"}
     with pytest.raises(Unavailable, match="jax is not installed"):
         admitted(cpu_profiles("jax")[0])
 
@@ -280,11 +280,11 @@ def test_a_framework_whose_worker_dies_at_its_start_fails_in_every_profile(tmp_p
     broken.write_text("#!/bin/sh\nkill -SEGV $$\n", encoding="utf-8")
     broken.chmod(0o755)
     with WorkerPool(1) as pool:
-        roster = roster_of(cpu_profiles("numpy", str(broken)), pool)
-    assert not roster.present
-    assert not roster.refused
-    assert {loss.signal for loss in roster.failed.values()} == {"SIGSEGV"}
-    assert len(roster.failed) == len(cpu_profiles("numpy"))
+        availability = availability_of(cpu_profiles("numpy", str(broken)), pool)
+    assert not availability.present
+    assert not availability.refused
+    assert {loss.signal for loss in availability.failed.values()} == {"SIGSEGV"}
+    assert len(availability.failed) == len(cpu_profiles("numpy"))
 
 
 def test_a_flag_that_this_release_does_not_know_makes_a_profile_unavailable(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a worker sends is not believed: programs that are no worker, answers without sense, results of another shape."""
+"""What a worker sends is checked: programs that are no worker, answers without sense, results of another shape."""
 
 from __future__ import annotations
 

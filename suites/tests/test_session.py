@@ -52,7 +52,7 @@ def test_a_cell_of_another_profile_is_evaluated_by_a_worker_of_it(numpy: Session
     assert numpy.measured == {CELL.key: None, HERE.key: None}
 
 
-def test_what_a_profile_selected_is_told_for_its_records(numpy: Session) -> None:
+def test_what_a_profile_selected_is_reported_for_its_records(numpy: Session) -> None:
     assert not {"X86_V4", "X86_V3"} & set(numpy.introduction(CELL).selected.values())
     assert numpy.introduction(HERE) == introduction_of(profile_named("numpy", DEFAULT))
 
@@ -141,18 +141,18 @@ def test_a_roster_is_made_with_no_other_worker_than_that_of_the_default_profile(
         return WorkerProcess(profile)
 
     monkeypatch.setattr("suites.driver.pool.WorkerProcess", counted)
-    roster = session_of("numpy/shifted").roster()
-    assert started == list(roster.present) == [profile_named("numpy", DEFAULT)]
-    assert roster.failed == {}
+    availability = session_of("numpy/shifted").availability()
+    assert started == list(availability.present) == [profile_named("numpy", DEFAULT)]
+    assert availability.failed == {}
 
 
-def test_an_implementation_that_can_not_run_here_does_not_refuse_the_profile_of_the_others(
+def test_an_implementation_that_can_not_run_here_leaves_the_profile_to_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     pytest.importorskip("torch")
-    roster = session_of("torch/compile", "torch/eager").roster()
-    assert profile_named("torch", DEFAULT) in roster.present
+    availability = session_of("torch/compile", "torch/eager").availability()
+    assert profile_named("torch", DEFAULT) in availability.present
 
 
 def test_a_default_profile_that_can_not_be_started_is_a_failure_and_no_reason_to_skip(
@@ -162,13 +162,13 @@ def test_a_default_profile_that_can_not_be_started_is_a_failure_and_no_reason_to
     session = session_of("numpy/shifted")
     with pytest.raises(WorkerDied, match="can't be started: the worker exited with 1"):
         session.missing(HERE)
-    assert list(session.roster().failed) == session.lanes
+    assert list(session.availability().failed) == session.lanes
 
 
 # -- what profiles selected, from process to process -------------------------------------------------------------------
 
 
-def test_what_one_process_was_told_another_need_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_one_process_has_asked_another_need_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     default, other = profile_named("numpy", DEFAULT), profile_named("numpy", CELL.profile)
     one = Introductions()
     one.gather([default, other])

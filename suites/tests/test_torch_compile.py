@@ -61,7 +61,7 @@ def test_the_number_of_shapes_has_no_small_limit() -> None:
     assert min(limits) >= 1 << 20
 
 
-def test_compiled_bfloat16_is_computed_in_binary32_throughout_which_eager_log_softmax_is_not() -> None:
+def test_compiled_bfloat16_is_computed_in_binary32_unlike_eager_log_softmax() -> None:
     batch = batch_of("gauss1", "bfloat16", 33, 33)
     given = "log_softmax", "forward", "bfloat16", "last", batch.logits
     compiled, eager = (evaluate_rows(evaluator_of(CATALOGUE[f"torch/{n}"]), *given) for n in ("compile", "eager"))

@@ -1,4 +1,4 @@
-"""Which widths are tried, that a fault at one of them is found and told, and what is left to the known defects."""
+"""Which widths are tried, that a fault at one of them is found and reported, and what is left to the known defects."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class WrongAt(Evaluations):
 
 
 @pytest.mark.parametrize("quantity", ["forward", "vjp"])
-def test_a_fault_at_one_width_is_found_and_told_with_the_width_and_the_bits(quantity: str) -> None:
+def test_a_fault_at_one_width_is_found_and_reported_with_the_width_and_the_bits(quantity: str) -> None:
     chosen = subject("numpy/shifted", quantity=quantity)
     tried = widths_of(chosen, "smoke", Evaluations().settings(chosen))
     assert every_width(chosen, WrongAt(0)) is None

@@ -141,7 +141,7 @@ def test_a_worker_runs_with_numpy_alone(bare: Profile, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("framework", ["torch", "jax", "scipy"])
-def test_a_framework_that_its_python_has_not_is_told(bare: Profile, framework: str) -> None:
+def test_a_framework_that_its_python_has_not_is_reported(bare: Profile, framework: str) -> None:
     with pytest.raises(Exception, match=f"{framework} (is not installed|can't be imported)"):
         introduction_of(replace(bare, framework=framework))
 
@@ -208,7 +208,7 @@ def test_a_process_that_computes_otherwise_from_its_start_says_so(
 
 
 @pytest.mark.parametrize("framework", ["numpy", "torch", "scipy"])
-def test_every_framework_is_probed_for_flushing_and_none_is_excused_that_does_not_declare_it(
+def test_every_framework_is_probed_for_flushing_and_excused_only_if_it_declares_it(
     framework: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     if importlib.util.find_spec(framework) is None or importlib.util.find_spec("torch") is None:

@@ -74,7 +74,7 @@ def commit_of(folder: Path) -> str | None:
     if _git(folder, "rev-parse", "--show-prefix") != "":
         return None
     commit = _git(folder, "describe", "--always", "--abbrev=12")
-    # describe --dirty rewrites the index, whatever it is told of locks.
+    # describe --dirty rewrites the index, whatever it is asked about locks.
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return f"{commit}-dirty" if commit and changes != "" else commit or None
 
@@ -83,7 +83,7 @@ def _git(folder: Path, *words: str) -> str | None:
     """What git says; None where it can't.  It takes no lock there, and a hook's own variables don't lead it away."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        told = subprocess.run(
+        answer = subprocess.run(
             ["git", "-C", str(folder), *words],
             env={**variables, "GIT_OPTIONAL_LOCKS": "0"},
             stdin=subprocess.DEVNULL,
@@ -95,7 +95,7 @@ def _git(folder: Path, *words: str) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip()
+    return answer.stdout.strip()
 
 
 def profile_text(settings: dict[str, str], isa: str, processor: str) -> str:

@@ -28,8 +28,8 @@ class Reading:
     """The files that are opened to be read from now on: those below ``folder``, and while it is ``loading`` others too,
     but for those of Python, of packages, of the system, and below ``but``.
 
-    Python tells of every file that is opened by way of it: modules and data, whenever they are wanted, and libraries.
-    What a library opens by itself, and another process, it doesn't tell.  A file that the function makes is none that
+    Python reports every file that is opened by way of it: modules and data, whenever they are wanted, and libraries.
+    What a library opens by itself, and another process, it doesn't report.  A file that the function makes is none that
     it rests on.
     """
 
@@ -42,7 +42,7 @@ class Reading:
         self._seen: dict[str, str] = {}
         self._made: set[str] = set()
         self._updated: set[str] = set()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._listening, self.loading = True, False
         sys.addaudithook(self._hear)
         sys.meta_path.append(_Missed(self))
@@ -111,8 +111,8 @@ class Reading:
     def news(self) -> dict[str, str]:
         """The content of what was read since this was asked last: by the path from the folder on, or the whole path."""
         found = {}
-        for path in [p for p in self._seen if p not in self._told]:
-            self._told.add(path)
+        for path in [p for p in self._seen if p not in self._reported]:
+            self._reported.add(path)
             now = digest_of(path) or MISSING
             if path in self._made or (path in self._updated and now != self._seen[path]):
                 continue
@@ -121,8 +121,8 @@ class Reading:
         return found
 
     def known(self, paths: Iterable[str]) -> None:
-        """Leave out files that are told by another name."""
-        self._told.update(os.path.abspath(path) for path in paths)
+        """Leave out files that are reported under another name."""
+        self._reported.update(os.path.abspath(path) for path in paths)
 
 
 class _Missed:

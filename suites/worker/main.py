@@ -113,7 +113,7 @@ class Evaluations:
         self._log = moved(2)
 
     def declare(self, to: int, own: list[str]) -> None:
-        """Import a user's file, and tell what it consists of and what importing it has changed."""
+        """Import a user's file, and report what it consists of and what importing it has changed."""
         from suites.implementations.catalogue import UnknownName
         from suites.worker.own_content import ContentChanged
 

@@ -65,7 +65,7 @@ def check_unchanged(file: str, declared: Mapping[str, str], loaded: Mapping[str,
 
 
 def mapped_libraries() -> set[str]:
-    """The paths of the files that this process has mapped to run; none where the system doesn't tell."""
+    """The paths of the files that this process has mapped to run; none where the system doesn't list them."""
     try:
         lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:

@@ -33,7 +33,7 @@ class Unavailable(Exception):
 class Introduction:
     """One framework in one process.
 
-    ``settings`` can change the bits; ``details`` tell more of the same kind.  ``features`` are the processor's,
+    ``settings`` can change the bits; ``details`` say more of the same kind.  ``features`` are the processor's,
     ``card`` names the GPU with its driver.
     """
 

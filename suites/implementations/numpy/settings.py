@@ -9,7 +9,7 @@ from suites.implementations.placement import HERE
 
 
 def settings() -> dict[str, str]:
-    """The target of exp and log per format, where this NumPy tells; the buffer of a sum, empty for whole rows."""
+    """The target of exp and log per format, where this NumPy reports it; the buffer of a sum, empty for whole rows."""
     return {**_targets(), "sum buffer": _sum_buffer()}
 
 
@@ -30,8 +30,8 @@ def _targets() -> dict[str, str]:
 def _sum_buffer() -> str:
     """The terms that a sum takes at a time (before NumPy 2.3), or nothing where it takes whole rows.
 
-    Seen rather than told: a large number at the start of the buffer and its negative at the end absorb the ones in
-    between, and leave those behind the buffer only if these are added later.
+    Observed, since NumPy doesn't report it: a large number at the start of the buffer and its negative at the end
+    absorb the ones in between, and leave those behind the buffer only if these are added later.
     """
     size = np.getbufsize()
     row = np.ones(size + 8, np.float32)
@@ -44,8 +44,8 @@ def _features() -> str:
     from numpy.core import _multiarray_umath
 
     enabled: dict[str, bool] = getattr(_multiarray_umath, "__cpu_features__", {})
-    told = ("SSE42", "AVX2", "FMA3", "AVX512F", "AVX512_SKX", "NEON", "ASIMD", "VSX", "VX")
-    return " ".join(name for name in told if enabled.get(name)) or "not told by this NumPy"
+    shown = ("SSE42", "AVX2", "FMA3", "AVX512F", "AVX512_SKX", "NEON", "ASIMD", "VSX", "VX")
+    return " ".join(name for name in shown if enabled.get(name)) or "not told by this NumPy"
 
 
 def flushes() -> bool:

@@ -23,7 +23,7 @@ def details() -> dict[str, str]:
 
 
 def _takes_other_arrays() -> str:
-    """Whether SciPy took SCIPY_ARRAY_API to heart when it was imported, where this version tells."""
+    """Whether SciPy obeyed SCIPY_ARRAY_API when it was imported, where this version reports it."""
     for name in ("scipy._lib._array_api_override", "scipy._lib._array_api"):
         try:
             flag = importlib.import_module(name).SCIPY_ARRAY_API
