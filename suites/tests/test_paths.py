@@ -77,7 +77,7 @@ def _ids_of(name: str) -> tuple[frozenset[str], tuple[str, ...]]:
     """The paths that an implementation takes somewhere, and the cells that the registry has none for."""
     implementation, found, without = CATALOGUE[name], set(), []
     for cell in _cells(implementation):
-        for settings in PROFILES[implementation.framework]:
+        for settings in PROFILES.get(implementation.framework, [registry().assumed[implementation.framework]]):
             ids = path_ids(cell, implementation, settings)
             found |= set(ids)
             if not ids:
