@@ -11,11 +11,8 @@ from references.bounds.conditioning import conditioning_limit
 from references.bounds.of_function import Shifted
 from references.formats import Floats, Format, Mask, compute_format
 from references.verdict.errors import Errors, outcome_is
-
-NOT_APPLICABLE = "n/a"
-
-# Worst first.  A better word is given only when every worse test is passed.
-VERDICTS = ("wrong", "unstable", "storage-stable", "stable", "accurate", "faithful", "correctly rounded")
+from references.vocabulary import NOT_APPLICABLE as NOT_APPLICABLE
+from references.vocabulary import VERDICTS as VERDICTS
 
 ALWAYS_WRONG = ("out_of_range", "nonzero_for_zero", "finite_for_infinite", "finite_for_nan", "nan_for_number")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from reports.audit.environments import EnvironmentFailed, environment_of, installed_in
 from reports.audit.interpreters import Interpreter, interpreter_at
 from reports.audit.requirements import Requirements, requirements_of
-from reports.console.usage import UsageError, one_of
+from reports.console.usage import UsageError
 from reports.measure.messages import Say
 from suites.driver.pool import introduction_of, stop_workers
 from suites.driver.profiles import DEFAULT, profile_named
@@ -80,7 +80,7 @@ def _given(path: str, option: str) -> _Given:
 
 def _common(old: Requirements | _Given, new: Requirements | _Given, wanted: tuple[str, ...]) -> tuple[str, ...]:
     common = tuple(f for f in old.frameworks if f in new.frameworks)
-    for framework in one_of("framework", wanted, FRAMEWORKS):
+    for framework in wanted:
         for side in (old, new):
             if framework not in side.frameworks:
                 raise UsageError(f"--framework {framework}: {side.text!r} has none; name it there, or another one here")

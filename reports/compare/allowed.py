@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from references.verdict.ladder import VERDICTS, at_least
+from references.verdict.ladder import at_least
+from references.vocabulary import VERDICTS
 from reports.compare.evidence import Drift
 from reports.compare.judgement import BROKEN, CHANGED, IMPROVED, NOT_COMPARABLE, REMOVED, WORSE, Change
 from reports.console.usage import UsageError

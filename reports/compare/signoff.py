@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from references.formats import FORMATS
-from references.functions import OPERATIONS
+from references.vocabulary import OPERATIONS
 from reports.compare.demand import Demand
 from reports.compare.evidence import Drift
 from reports.compare.judgement import COMPARED, DIFFERENT, IDENTICAL, WORDS, Change

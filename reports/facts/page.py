@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from references.verdict.ladder import VERDICTS
+from references.vocabulary import VERDICTS
 from reports.facts.implemented import Implemented, implemented_of
 from reports.facts.matrix import Matrix, matrices_of
 from reports.facts.observations import Change, changes_of

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from references.formats import FORMATS
-from references.functions import QUANTITIES
+from references.vocabulary import QUANTITIES
 from reports.facts.sentences import Sentence, listed, together
 from reports.facts.tally import BELOW_STABLE, FAILED, GRADIENTS, LADDER, Tally, entry_of, main_profile, rank
 from reports.run.records import Record, Run
 from reports.wording import count, lengths, listing, whole
 from suites.implementations.catalogue import CATALOGUE
 from suites.inputs import special
-from suites.inputs.layouts import LAYOUTS
+from suites.vocabulary import LAYOUTS
 
 _MOST_FAMILIES = 4
 _ANY = ("any format measured",)

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from references.formats import FORMATS
-from references.functions import OPERATIONS, QUANTITIES
-from references.verdict.ladder import NOT_APPLICABLE, VERDICTS
+from references.vocabulary import NOT_APPLICABLE, OPERATIONS, QUANTITIES, VERDICTS
 from reports.run.records import Record, Run
 from suites.driver.profiles import DEFAULT
 from suites.inputs import special

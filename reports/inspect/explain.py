@@ -14,8 +14,9 @@ from rich.text import Text
 
 from references.bulk.exact_pairs import as_pair
 from references.formats import Bits, Floats, Format, FormatError, format_named
-from references.functions import OPERATIONS, Problem
+from references.functions import Problem
 from references.oracle.certified import Certified, accurate
+from references.vocabulary import OPERATIONS
 from reports.console.tables import plain
 from reports.inspect.measurable import measurable
 from reports.run.records import Unmeasured
@@ -23,8 +24,8 @@ from reports.wording import shortened
 from suites.implementations.call import Call
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs.special import OwnAnswer, logit_class, own_answer
-from suites.plan.cell import FORMATS
 from suites.scoring.cell import evaluator_of
+from suites.vocabulary import FORMATS
 
 # The accuracy in bits asked of the oracle for an exact value.
 _BITS = 110

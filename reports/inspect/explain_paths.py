@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from references.formats import FormatError
-from references.functions import OPERATIONS
+from references.vocabulary import OPERATIONS
 from reports.console.tables import plain
 from reports.inspect.explain import ExplainError
 from suites.implementations.catalogue import CATALOGUE, Implementation, settings_of, versions_of, why_not_measured
@@ -22,7 +22,7 @@ from suites.paths.places import Place
 from suites.paths.registry import Path, registry
 from suites.paths.summation import ORDERS
 from suites.paths.taken import NoPath, Settings, Step, path_of, quantities_of
-from suites.plan.cell import FORMATS
+from suites.vocabulary import FORMATS
 
 # What is explained where no quantity is asked for.
 _USUAL = ("forward", "vjp")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from references.formats import BFLOAT16, BINARY32
-from references.verdict.ladder import VERDICTS
+from references.vocabulary import VERDICTS
 from reports import html, markdown
 from reports.facts.implemented import implemented_of
 from reports.facts.page import Page, page_of

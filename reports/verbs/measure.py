@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from references.oracle.certified import OracleError
-from references.verdict.ladder import VERDICTS
+from references.vocabulary import VERDICTS
 from reports.console.destinations import check_run_directory
 from reports.console.lines import tell
 from reports.console.selection import interpreter_named, no_cell, selection_of
@@ -17,7 +17,6 @@ from reports.measure.messages import cell_progress, foretell, say
 from reports.measure.run import run_measurements
 from reports.run.reader import read_run
 from reports.run.records import Record, Run, RunError
-from reports.vocabulary import known
 from suites.implementations.catalogue import (
     OWN_FRAMEWORKS,
     Implementation,
@@ -44,8 +43,6 @@ def measure_verb(
     """Measure into a run directory, say what came out and where the time went, and hold it to what is required."""
     check_run_directory(out)
     selection = selection_of(tier, device, **filters)
-    if require is not None:
-        known("verdict", (require,))
     implementations = _implementations(frameworks, implementation, selection.operations)
     if not cells(implementations, selection):
         raise no_cell()

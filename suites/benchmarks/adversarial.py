@@ -15,8 +15,9 @@ from references.formats import Bits, Floats, Format
 from references.ieee import doubledouble as dd
 from references.ieee import elementary
 from suites.inputs.cotangents import KINDS, vectors_of
-from suites.inputs.families import FAMILIES, logits_of, underflow_depth
+from suites.inputs.families import logits_of, underflow_depth
 from suites.inputs.integers import below, draws, gauss, seed_of, uniform
+from suites.vocabulary import FAMILIES
 
 # Short rows, so that most elements see exponentials of their own.
 LENGTHS = (1, 2, 3, 4, 5, 7, 8, 11, 16, 23, 33)

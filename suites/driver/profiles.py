@@ -9,8 +9,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
-from suites.worker.self_report import Introduction
+from suites.vocabulary import is_card
+
+if TYPE_CHECKING:  # what a worker says of itself is read there; names of profiles are listed without NumPy
+    from suites.worker.self_report import Introduction
 
 DEFAULT = "default"
 
@@ -229,19 +233,6 @@ def profile_named(framework: str, name: str, interpreter: str = sys.executable) 
             return profile
     known = ", ".join(profile.name for profile in cpu_profiles(framework))
     raise UnknownProfile(f"{framework} has no profile {name!r}; it has {known}")
-
-
-def devices_of(word: str) -> tuple[str, ...] | None:
-    """The devices that a word on the command line stands for: ``all`` is the CPU and the first card; None if none."""
-    if word == "all":
-        return ("cpu", "cuda")
-    return (word,) if word == "cpu" or is_card(word) else None
-
-
-def is_card(name: str) -> bool:
-    """Whether a word names a CUDA device."""
-    kind, colon, index = name.partition(":")
-    return kind == "cuda" and (index.isdecimal() if colon else True)
 
 
 def why_not_here(profile: Profile, default: Introduction) -> str | None:

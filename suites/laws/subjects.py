@@ -9,13 +9,15 @@ from functools import cache
 import numpy as np
 
 from references.formats import Format, format_named
+from references.vocabulary import QUANTITIES
 from suites.driver.profiles import ARRAY_API, DEFAULT, Profile, profiles_on
 from suites.implementations.catalogue import Implementation
 from suites.implementations.implementation import COMPILER
-from suites.inputs.layouts import LAYOUTS, axis_of, means_something_to, place
+from suites.inputs.layouts import axis_of, means_something_to, place
 from suites.paths.places import Place
 from suites.paths.taken import NoPath, Settings, Step, path_of
-from suites.plan.cell import FORMATS, QUANTITIES, Selection
+from suites.plan.cell import Selection
+from suites.vocabulary import FORMATS, LAYOUTS
 
 # The layouts whose shape is their point; `single` is `last` with another number of rows, which a law asks for itself.
 AXES = ("last", "inner", "column", "middle")

@@ -12,7 +12,7 @@ from typing import Any
 from references.functions import OPERATIONS, QUANTITIES
 from suites.paths.conditions import ConditionError, names_in
 from suites.paths.summation import ORDERS
-from suites.plan.cell import FORMATS
+from suites.vocabulary import FORMATS
 
 FILE = File(__file__).parents[1] / "implementations" / "paths.toml"
 

@@ -11,7 +11,8 @@ from itertools import product
 
 from suites.implementations.implementation import COMPILER, Implementation
 from suites.inputs import special
-from suites.inputs.layouts import LAYOUTS, OFFSETS, means_something_to
+from suites.inputs.layouts import means_something_to
+from suites.vocabulary import LAYOUTS, OFFSETS
 
 Input = tuple[str, str, int]
 

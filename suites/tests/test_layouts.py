@@ -12,18 +12,8 @@ from numpy.lib.stride_tricks import as_strided
 
 import suites
 from references.formats import FORMATS, Format
-from suites.inputs.layouts import (
-    LAYOUTS,
-    OFFSETS,
-    AnyBits,
-    axis_of,
-    buffer_of,
-    means_something_to,
-    nan_of,
-    output_like,
-    place,
-    unplace,
-)
+from suites.inputs.layouts import AnyBits, axis_of, buffer_of, means_something_to, nan_of, output_like, place, unplace
+from suites.vocabulary import LAYOUTS, OFFSETS
 
 every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 

@@ -28,11 +28,11 @@ from suites.implementations.numpy.recipes import (
     x_minus_logsumexp,
 )
 from suites.inputs.batch import Batch, batch_of
-from suites.inputs.layouts import LAYOUTS
 from suites.known_defects import REQUIRED
-from suites.plan.cell import FORMATS, Cell
+from suites.plan.cell import Cell
 from suites.plan.cells import rows_of
 from suites.scoring.cell import Measurement, measure, run_cell, score
+from suites.vocabulary import FORMATS, LAYOUTS
 
 Formula = Callable[..., Any]
 
