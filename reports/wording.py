@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
+from references.bulk.exact_pairs import TIERS
 from references.formats import Format
 
 MEANINGS: dict[str, str] = {
@@ -112,3 +113,15 @@ def vector_text(vector: Any, format: Format) -> str:
         shown = [decimal(int(bits, 16), format) for bits in vector[:8]]
         return f"[{', '.join(shown)}{', …' if len(vector) > 8 else ''}]"
     return f"{vector['length']} elements in rows/{vector['file']}"
+
+
+def main_tier(elements_by_tier: Mapping[str, int]) -> str:
+    """The reference that judged most elements."""
+    return max((tier for tier in TIERS if tier in elements_by_tier), key=lambda tier: elements_by_tier[tier])
+
+
+def judged_by(elements_by_tier: Mapping[str, int]) -> str:
+    """Which reference judged most elements, and how many the others did: "binary64, 3 of 288 elements by mpmath"."""
+    most, elements = main_tier(elements_by_tier), sum(elements_by_tier.values())
+    others = [tier for tier in TIERS if elements_by_tier.get(tier) and tier != most]
+    return ", ".join([most, *(f"{elements_by_tier[tier]} of {elements} elements by {tier}" for tier in others)])

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, GetPydanticSchema, Strict, StringConstraints
 from pydantic_core import core_schema
 
+from references.bulk.exact_pairs import TIERS as REFERENCE_TIERS
 from references.verdict.errors import OUTCOMES
 from references.vocabulary import EVERY_FORMAT, NOT_APPLICABLE, VERDICTS
 from references.vocabulary import OPERATIONS as _OPERATIONS
@@ -59,6 +60,7 @@ Family = Annotated[str, _among(EVERY_FAMILY)]
 Verdict = Annotated[str, _among([*VERDICTS, NOT_APPLICABLE])]
 Evidence = Annotated[str, _among(("exhaustive", "sampled", "searched"))]
 Outcome = Annotated[str, _among([*OUTCOMES, TOUCHED])]
+ReferenceTier = Annotated[str, _among(REFERENCE_TIERS)]
 Tier = Annotated[str, _among(TIERS)]
 
 # A decimal number, or what stands for none; digits and nothing else.

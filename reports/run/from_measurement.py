@@ -12,6 +12,7 @@ from references.formats import Bits, Format, format_named
 from reports.files import replace_file
 from reports.run.records import LONGEST_INLINE, MeasuredProfile, Record, RunError, Worst, finite
 from reports.run.rows import is_whole, name_of
+from reports.wording import judged_by
 from suites.driver.disk import reason_of
 from suites.driver.profiles import Profile
 from suites.scoring.cell import Measurement
@@ -65,7 +66,7 @@ def record_of(measurement: Measurement, call: str, version: str, device: str, ro
         output_sha256=measurement.output_sha256,
         verdict=judgement.verdict,
         evidence="sampled",
-        oracle=measurement.oracle,
+        oracle=judged_by(measurement.elements_by_tier),
         reference_error_ulps=measurement.reference_error_ulps,
         flushes=measurement.flushes,
         worst=Worst(
@@ -84,6 +85,7 @@ def record_of(measurement: Measurement, call: str, version: str, device: str, ro
             attribution=worst.attribution,
         ),
         rows_without_bound=judgement.rows_without_bound,
+        elements_by_tier=measurement.elements_by_tier,
     )
 
 

@@ -61,7 +61,7 @@ class Worst:
 
 @dataclass(frozen=True)
 class Judged:
-    """What is found of an output [rows, n] on a batch."""
+    """What is found of an output [rows, n] on a batch; ``elements_by_tier`` counts what each reference judged."""
 
     rows: int
     statistics: Statistics
@@ -71,7 +71,7 @@ class Judged:
     flushes: bool
     input_sha256: str
     output_sha256: str
-    oracle: str
+    elements_by_tier: dict[str, int]
     reference_error_ulps: float
     worst: Worst
 
@@ -151,7 +151,7 @@ def _judged(
         flushes=flushes,
         input_sha256=batch.sha256,
         output_sha256=sha256,
-        oracle=_judges(reference),
+        elements_by_tier=reference.tier_counts(),
         reference_error_ulps=float(reference.error_ulps(batch.format).max()),
         worst=element(function, exact, errors, ratio, computed, reference, place, flushes),
     )
@@ -169,14 +169,6 @@ def judged(
         operation, quantity, errors, exact.shifted, format, special=exact.special, flushes=flushes, **numbers
     )
     return errors, judgement, ratio
-
-
-def _judges(reference: Reference) -> str:
-    """Which tier judged most elements, and how many came from the others: "binary64, 3 of 288 elements by mpmath"."""
-    counts = reference.tier_counts()
-    most = max(counts, key=lambda tier: counts[tier])
-    rest = [f"{count} of {reference.tier.size} elements by {tier}" for tier, count in counts.items() if tier != most]
-    return ", ".join([most, *rest])
 
 
 def _zero_by_rule(function: Function, exact: Exact) -> Mask:
