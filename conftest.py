@@ -14,7 +14,7 @@ from reports.compare.judgement import BROKEN, WORSE
 from reports.compare.ratchet import Ratchet, Told, WorseThanBaseline, failure
 from reports.console.destinations import check_run_directory
 from reports.console.usage import UsageError
-from reports.run.manifest import version_text
+from reports.run.packages import version_text
 from reports.run.records import RunError
 from reports.session.gathering import HELD, Gathering
 from reports.session.header import header_lines

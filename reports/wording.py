@@ -38,6 +38,9 @@ OUTCOMES: dict[str, str] = {
     "touched_memory": "memory changed that is not the result's",
 }
 
+# The order of a page: frameworks, users' own, and last the formulas written in NumPy.
+PAGE_ORDER = ("torch", "jax", "scipy", "", "numpy")
+
 _LONGEST_EXPONENT = 7
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from reports.causes.finding import BECAUSE, WHERE, Finding
 from reports.causes.view import Part, Place, Seen, View
 from reports.compare.judgement import WORDS, Change
-from reports.facts.tally import FRAMEWORKS
-from reports.wording import count, lengths, listing, whole
+from reports.wording import PAGE_ORDER, count, lengths, listing, whole
 
 # What slices are joined along, one after the other; the framework never is.
 AXES = ("format", "quantity", "operation", "profile", "implementation")
@@ -124,7 +123,7 @@ def _group(box: _Box, view: View) -> Group:
 
 
 def _weight(group: Group) -> tuple[object, ...]:
-    place = FRAMEWORKS.index(group.framework) if group.framework in FRAMEWORKS else len(FRAMEWORKS)
+    place = PAGE_ORDER.index(group.framework) if group.framework in PAGE_ORDER else len(PAGE_ORDER)
     return WORDS.index(group.words[0][0]), -len(group.changes), place, group.description
 
 

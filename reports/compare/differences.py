@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from reports.compare.pairing import Stored
 from reports.run.content import COMPILED_BY, JUDGE, SUITE, changed, described, is_known
+from reports.run.packages import SUBJECTS
 from reports.run.reader import read_lost
 from reports.run.records import Manifest
 from reports.wording import count, listing
@@ -17,9 +18,6 @@ from suites.worker.self_report import is_picked
 
 _NONE = "none"
 _NOT_TOLD = "not told"
-
-# The packages that are under test; the others help to judge them.
-_SUBJECTS = ("torch", "jax", "jaxlib", "numpy", "scipy")
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def _facts(old: Manifest, new: Manifest) -> Iterator[Difference]:
 
     for package in dict.fromkeys([*old.packages, *new.packages]):
         before, after = old.packages.get(package, _NONE), new.packages.get(package, _NONE)
-        yield Difference(package, before, after, subject=package in _SUBJECTS)
+        yield Difference(package, before, after, subject=package in SUBJECTS)
     yield from (found for _, found in contents(old, new))
     yield fact("Python", lambda m: m.python)
     yield fact("platform", lambda m: m.platform)
@@ -104,7 +102,7 @@ def _settings(old: Manifest, new: Manifest) -> Iterator[Difference]:
         for name, values in names.items():
             if lane in defaults or of_default.get(name) != values:
                 changed.setdefault(values, {}).setdefault(lane, []).append(name)
-    moved = any(old.packages.get(package) != new.packages.get(package) for package in _SUBJECTS)
+    moved = any(old.packages.get(package) != new.packages.get(package) for package in SUBJECTS)
     alike_else = old.cpu == new.cpu and old.environment == new.environment
     for values, by_lane in changed.items():
         alike: dict[tuple[str, ...], list[str]] = {}

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from references.formats import FORMATS
+from references.verdict.ladder import rank
 from references.vocabulary import OPERATIONS
 from reports.compare.demand import Demand
 from reports.compare.evidence import Drift
 from reports.compare.judgement import COMPARED, DIFFERENT, IDENTICAL, WORDS, Change
-from reports.facts.tally import FRAMEWORKS, rank
-from reports.wording import count, listing, whole
+from reports.wording import PAGE_ORDER, count, listing, whole
 
 SIGNED_OFF = "signed off"
 NOT_SIGNED_OFF = "not signed off"
@@ -124,7 +124,7 @@ class _Gathered:
 
 def _place(key: GroupKey) -> tuple[int, str, str, int, int]:
     """Frameworks in the order of the pages, NumPy's written-out formulas last."""
-    first = FRAMEWORKS.index(key.framework if key.framework in FRAMEWORKS else "")
+    first = PAGE_ORDER.index(key.framework if key.framework in PAGE_ORDER else "")
     return first, key.framework, key.device, list(FORMATS).index(key.format), OPERATIONS.index(key.operation)
 
 

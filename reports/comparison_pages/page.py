@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from references.verdict.ladder import rank
 from reports.causes.causes import Causes
 from reports.causes.gathering import Group as CauseGroup
 from reports.compare.comparison import Comparison
@@ -28,7 +29,6 @@ from reports.compare.judgement import (
     Change,
 )
 from reports.compare.signoff import Group
-from reports.facts.tally import rank
 from reports.run.records import Manifest
 from reports.wording import OUTCOMES, count, lengths, listing, significant, whole
 from suites.inputs import special

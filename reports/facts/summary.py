@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from references.formats import FORMATS
+from references.verdict.ladder import BELOW_STABLE, FAILED, LADDER, rank
 from references.vocabulary import QUANTITIES
 from reports.facts.sentences import Sentence, listed, together
-from reports.facts.tally import BELOW_STABLE, FAILED, GRADIENTS, LADDER, Tally, entry_of, main_profile, rank
+from reports.facts.tally import GRADIENTS, Tally, entry_of, main_profile
 from reports.run.records import Record, Run
 from reports.wording import count, lengths, listing, whole
 from suites.implementations.catalogue import CATALOGUE

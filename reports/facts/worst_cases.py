@@ -8,7 +8,8 @@ from typing import Any
 
 from references.formats import Format, format_named
 from references.verdict.attribution import described
-from reports.facts.tally import BELOW_STABLE, Entry, Tally, ratio_of, severity
+from references.verdict.ladder import BELOW_STABLE
+from reports.facts.tally import Entry, Tally, ratio_of, severity
 from reports.run.records import Record, Run, RunError
 from reports.wording import OUTCOMES, significant, vector_text
 

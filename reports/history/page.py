@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.facts.tally import LADDER
+from references.verdict.ladder import LADDER
 from reports.history.chart import Panel, panel, sparkline
 from reports.history.timeline import Group, Point, Series, Timeline
 from reports.wording import count, listing, significant, whole

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from packaging.version import InvalidVersion, Version
 
+from references.verdict.ladder import BELOW_STABLE, rank
 from reports.compare.figures import Figures
 from reports.compare.pairing import Stored
-from reports.facts.tally import BELOW_STABLE, FRAMEWORKS, rank
+from reports.wording import PAGE_ORDER
 from suites.plan.cell import Cell
 
 
@@ -140,7 +141,7 @@ def timelines_of(runs: Sequence[Stored]) -> tuple[Timeline, ...]:
 
 
 def _place(framework: str) -> tuple[int, str]:
-    return FRAMEWORKS.index(framework if framework in FRAMEWORKS else ""), framework
+    return PAGE_ORDER.index(framework if framework in PAGE_ORDER else ""), framework
 
 
 def _timeline(

@@ -18,11 +18,11 @@ from references.functions import Problem
 from references.oracle.certified import Certified, accurate
 from references.vocabulary import OPERATIONS
 from reports.console.tables import plain
-from reports.inspect.measurable import measurable
+from reports.facts.pairs import PAIRS
 from reports.run.records import Unmeasured
 from reports.wording import shortened
 from suites.implementations.call import Call
-from suites.implementations.catalogue import CATALOGUE, Implementation
+from suites.implementations.catalogue import CATALOGUE, Implementation, why_not_measured, why_skipped
 from suites.inputs.special import OwnAnswer, logit_class, own_answer
 from suites.scoring.cell import evaluator_of
 from suites.vocabulary import FORMATS
@@ -116,6 +116,19 @@ def explained(texts: tuple[str, ...], format_name: str, element: int | None, *, 
                     answers[key] = _answer(implementation, operation, quantity, format, row, one_hot, exact)
     left_out = 0 if every else sum(not i.main for i in able)
     return Explanation(format, row, chosen, exact, answers, missing, left_out)
+
+
+def measurable(implementations: list[Implementation]) -> tuple[list[Implementation], list[Unmeasured]]:
+    """Those that can be evaluated in this process, and a reason for each framework, or implementation, that can't."""
+    missing = {}
+    for i in implementations:
+        reason = why_not_measured(i.framework)
+        if reason:
+            missing[i.framework] = Unmeasured(i.framework, reason)
+        elif (reason := why_skipped(i)) is not None:
+            missing[i.name] = Unmeasured(i.framework, reason, implementation=i.name)
+    present = [i for i in implementations if i.framework not in missing and i.name not in missing]
+    return present, list(missing.values())
 
 
 def _chosen_element(values: Floats, element: int | None) -> int:
@@ -250,11 +263,7 @@ def _table(explanation: Explanation, operation: str, quantity: str, title: str, 
 def _comparisons(explanation: Explanation) -> list[str]:
     """log(softmax(x)) against log_softmax(x), at the element where they differ most, for each framework."""
     sentences = []
-    for composed, fused in (
-        ("torch/log-of-softmax", "torch/eager"),
-        ("jax/log-of-softmax", "jax/jit"),
-        ("numpy/log-of-softmax", "numpy/shifted"),
-    ):
+    for _, composed, fused in PAIRS:
         for quantity, what in (("forward", "value"), ("vjp", "gradient")):
             answers = [explanation.answers.get(("log_softmax", name, quantity)) for name in (composed, fused)]
             if not all(isinstance(a, Answer) for a in answers):

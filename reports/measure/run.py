@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from references.formats import BINARY32, Bits
@@ -15,8 +15,8 @@ from references.ieee.float_state import require_sound_arithmetic
 from reports.measure.estimate import Cost, Estimate, estimate_of, pilot_of
 from reports.measure.observations import observe
 from reports.run.content import ContentUnknown, content_of_run, files_read
-from reports.run.from_measurement import record_of
-from reports.run.manifest import manifest_of, version_text
+from reports.run.from_measurement import recorded, timing_of
+from reports.run.manifest import manifest_of
 from reports.run.reader import read_run
 from reports.run.records import LostCell, Run, Timing
 from reports.run.resuming import read_before
@@ -310,13 +310,7 @@ class _Measuring:
         introduction = self.roster.present[piece.task.profile]
         measurement = score(cell, implementation, piece.batch, bits, introduction=introduction, touched=answer.touched)
         with WATCH.spent_on("writing"):
-            record = record_of(
-                measurement,
-                implementation.calls[cell.operation],
-                version_text(implementation.framework, introduction.packages),
-                introduction.device,
-                self.writer.rows,
-            )
+            record = recorded(measurement, implementation, introduction, self.writer.rows)
             self.writer.add(record, measurement.row_maxima)
 
     def _lose(self, cell: Cell, batch: Batch, loss: Loss) -> None:
@@ -354,4 +348,4 @@ def _timings(implementations: list[Implementation], roster: Roster, crew: Execut
         for profile in timed:
             with suppress(WorkerDied, Unavailable):  # its cells have told of it
                 ratios += crew.submit(timings_of, profile, batches).result()
-    return [Timing(**{**asdict(ratio), "shape": list(ratio.shape)}) for ratio in ratios]
+    return [timing_of(ratio) for ratio in ratios]

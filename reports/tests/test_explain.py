@@ -245,7 +245,7 @@ def test_a_missing_framework_is_told_and_the_others_are_shown(monkeypatch: pytes
         "reports.inspect.explain.CATALOGUE", {n: CATALOGUE[n] for n in ("torch/eager", "numpy/shifted")}
     )
     monkeypatch.setattr(
-        "reports.inspect.measurable.why_not_measured",
+        "reports.inspect.explain.why_not_measured",
         lambda name: "torch is not installed" if name == "torch" else None,
     )
     explanation = explain(0, 1)

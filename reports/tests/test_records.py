@@ -13,18 +13,21 @@ import pytest
 
 from references.formats import BINARY32, FORMATS
 from reports.files import write_atomically
-from reports.inspect.measurable import measurable
+from reports.inspect.explain import measurable
 from reports.measure.run import run_measurements
-from reports.run.from_measurement import record_of
+from reports.run.from_measurement import record_of, timing_of
+from reports.run.packages import COMPUTES_WITH, DISTRIBUTIONS, SUBJECTS
 from reports.run.reader import read_manifest, read_run
-from reports.run.records import LONGEST_INLINE, SCHEMA, Manifest, Record, Run, RunError
+from reports.run.records import LONGEST_INLINE, SCHEMA, Manifest, Record, Run, RunError, Timing
+from reports.run.strict import made
 from reports.run.writer import RunWriter
 from suites.driver.pool import evaluate
 from suites.driver.tasks import Answer, Task
-from suites.implementations.catalogue import CATALOGUE
+from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS, versions_of
 from suites.inputs.batch import batch_of
 from suites.plan.cell import Cell, Selection
 from suites.scoring.cell import measure
+from suites.worker.timing import TimeRatio
 
 
 def lines_of(run: Run, name: str = "cells.jsonl") -> list[str]:
@@ -500,3 +503,19 @@ def test_an_implementation_that_needs_what_is_not_here_is_unmeasured_and_the_oth
     assert read_run(tmp_path / "run").manifest.unmeasured == outcome.run.manifest.unmeasured
     assert {r.implementation for r in outcome.run.records} == {"torch/out"}
     assert outcome.run.manifest.finished
+
+
+def test_a_recorded_timing_has_the_fields_of_a_measured_one() -> None:
+    ratio = TimeRatio("torch", "eager", "forward", (64, 1000), 2.0, 1.5, 3.0, 40.0)
+    timing = timing_of(ratio)
+    assert [f.name for f in dataclasses.fields(Timing)] == [f.name for f in dataclasses.fields(TimeRatio)]
+    assert dataclasses.asdict(timing) == {**dataclasses.asdict(ratio), "shape": [64, 1000]}
+    assert made(Timing, json.loads(json.dumps(dataclasses.asdict(timing)))) == timing
+
+
+def test_every_framework_says_what_is_installed_and_what_it_computes_with() -> None:
+    assert set(DISTRIBUTIONS) == set(COMPUTES_WITH) == set(FRAMEWORKS)
+    for framework in FRAMEWORKS:
+        assert set(DISTRIBUTIONS[framework]) <= set(COMPUTES_WITH[framework])
+        assert set(versions_of(framework)) <= set(DISTRIBUTIONS[framework])
+    assert set(SUBJECTS) == {"torch", "jax", "jaxlib", "scipy", "numpy"}
