@@ -347,9 +347,9 @@ def audit(requirements: tuple[str, ...], out: Path, tier: str, **options: Any) -
     Exit codes: 0 signed off; 1 worse, or an entry of --allow that is stale; 2 usage, I/O, an environment that
     can't be had; 3 cells are missing or can't be compared; 4 nothing was compared.
     """
-    from reports.verbs.audit import audit_verb
+    from reports.verbs.audit import AuditRequest, audit_verb
 
-    return audit_verb(requirements, out, tier, **options)
+    return audit_verb(AuditRequest(requirements, out, tier, **options))
 
 
 def run() -> int:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reports.compare.allowed import Entry, accepted
+from reports.compare.allowed import AllowedChange, accepted
 from reports.compare.demand import Demand
-from reports.compare.differences import Difference, differences, notes
+from reports.compare.differences import ManifestDifference, differences, notes
 from reports.compare.evidence import Drift, Evidence
 from reports.compare.figures import Figures
 from reports.compare.judgement import (
@@ -28,7 +28,7 @@ from reports.compare.judgement import (
 )
 from reports.compare.pairing import Side, Stored, paired, stored
 from reports.compare.rejudged import other_figure, same_judge
-from reports.compare.signoff import NOT_SIGNED_OFF, OPEN, SIGNED_OFF, Group, GroupKey, groups_of, key_of, overall
+from reports.compare.signoff import NOT_SIGNED_OFF, OPEN, SIGNED_OFF, CellGroup, GroupKey, groups_of, key_of, overall
 from reports.console.exits import INCOMPLETE, NOTHING_COMPARED, OK, WORSE
 from reports.run.records import RunError
 from suites.plan.cell import Cell
@@ -52,11 +52,11 @@ class Comparison:
     old: Stored
     new: Stored
     demand: Demand
-    differences: tuple[Difference, ...]
+    differences: tuple[ManifestDifference, ...]
     notes: tuple[str, ...]
     changes: list[Change]
     drifts: list[Drift]
-    groups: tuple[Group, ...]
+    groups: tuple[CellGroup, ...]
     rejudged: int
     problems: tuple[str, ...]
     same: list[Same]
@@ -116,7 +116,7 @@ def compare_runs(
     new_path: Path,
     demand: Demand | None = None,
     *,
-    allow: list[Entry] | None = None,
+    allow: list[AllowedChange] | None = None,
     wanted: Callable[[Side], bool] = lambda side: True,
     today: datetime.date | None = None,
 ) -> Comparison:

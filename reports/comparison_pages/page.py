@@ -12,9 +12,9 @@ from pathlib import Path
 
 from references.verdict.ladder import rank
 from reports.causes.causes import Causes
-from reports.causes.gathering import Group as CauseGroup
+from reports.causes.gathering import CauseGroup
 from reports.compare.comparison import Comparison
-from reports.compare.differences import Difference
+from reports.compare.differences import ManifestDifference
 from reports.compare.evidence import Drift
 from reports.compare.figures import Figures
 from reports.compare.judgement import (
@@ -28,7 +28,7 @@ from reports.compare.judgement import (
     WORSE,
     Change,
 )
-from reports.compare.signoff import Group
+from reports.compare.signoff import CellGroup
 from reports.run.records import Manifest
 from reports.wording import OUTCOMES, count, lengths, listing, significant, whole
 from suites.inputs import special
@@ -45,7 +45,7 @@ _MEANINGS = {
 
 
 @dataclass(frozen=True)
-class Line:
+class ChangeLine:
     """A changed cell; the figures are texts of the form ``before → after``."""
 
     key: str
@@ -70,7 +70,7 @@ class Section:
     word: str
     meaning: str
     cells: int
-    lines: tuple[Line, ...]
+    lines: tuple[ChangeLine, ...]
     left_out: int
 
 
@@ -103,10 +103,10 @@ class ComparePage:
     status: str
     old: str
     new: str
-    differences: tuple[Difference, ...]
+    differences: tuple[ManifestDifference, ...]
     notes: tuple[str, ...]
     problems: tuple[str, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[CellGroup, ...]
     drifts: tuple[tuple[str, Drift], ...]
     causes: Causes
     causes_shown: tuple[CauseGroup, ...]
@@ -184,10 +184,10 @@ def _factor(old: float | None, new: float | None) -> float:
     return high / low if low else math.inf
 
 
-def line_of(change: Change, comparison: Comparison) -> Line:
+def line_of(change: Change, comparison: Comparison) -> ChangeLine:
     """A cell in words.  Only for one that both runs have."""
     cell, (old, new) = change.cell, change.both
-    return Line(
+    return ChangeLine(
         key=cell.key,
         implementation=cell.implementation,
         cell=f"{cell.operation} {cell.quantity}, {cell.format}",

@@ -8,7 +8,7 @@ from references.bulk.exact_pairs import MPMATH, TIERS
 from references.vocabulary import VERDICTS
 from reports.facts.implemented import Implemented, implemented_of
 from reports.facts.matrix import Matrix, matrices_of
-from reports.facts.observations import Change, changes_of
+from reports.facts.observations import BitsLine, changes_of
 from reports.facts.profiles import Profiles, profiles_of
 from reports.facts.question import Question, question_of
 from reports.facts.special_values import SpecialValues, special_values_of
@@ -34,7 +34,7 @@ class Page:
     question: Question
     implemented: Implemented
     profiles: Profiles
-    changes: tuple[Change, ...]
+    changes: tuple[BitsLine, ...]
     unmeasured: tuple[tuple[str, str], ...]
     environment: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 

@@ -31,7 +31,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CallFinding:
     """What was found of one implementation and operation: the formats with each verdict, best first."""
 
     implementation: str
@@ -50,7 +50,7 @@ class Summary:
     incomplete: bool
     notes: tuple[str, ...]
     headlines: tuple[Sentence, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[CallFinding, ...]
     shares: tuple[Share, ...]
 
 
@@ -193,9 +193,9 @@ def _worth_telling(name: str, records: list[Record]) -> bool:
     return bool(records) and (known is None or known.main or any(r.verdict in FAILED for r in records))
 
 
-def _finding(name: str, operation: str, tally: Tally) -> Finding:
+def _finding(name: str, operation: str, tally: Tally) -> CallFinding:
     records = tally.of(name, operation)
-    return Finding(
+    return CallFinding(
         implementation=name,
         operation=operation,
         call=records[0].call,

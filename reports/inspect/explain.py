@@ -45,7 +45,7 @@ class ExplainError(ValueError):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ExplainedAnswer:
     """One implementation's output for one quantity: its bits, values and ulp errors (infinite where not comparable).
 
     ``own`` is the answer that its framework has settled on for such a row, which it is held to in place of the exact
@@ -69,7 +69,7 @@ class Explanation:
     row: Bits
     element: int
     exact: dict[tuple[str, str], list[Certified]]
-    answers: dict[tuple[str, str, str], Answer | str]
+    answers: dict[tuple[str, str, str], ExplainedAnswer | str]
     unmeasured: list[Unmeasured]
     left_out: int
 
@@ -104,7 +104,7 @@ def explained(texts: tuple[str, ...], format_name: str, element: int | None, *, 
     for operation in OPERATIONS:
         exact[operation, "forward"] = accurate(Problem(operation, "forward", values.tolist()), _BITS)
         exact[operation, "vjp"] = accurate(Problem(operation, "vjp", values.tolist(), one_hot.tolist()), _BITS)
-    answers: dict[tuple[str, str, str], Answer | str] = {}
+    answers: dict[tuple[str, str, str], ExplainedAnswer | str] = {}
     # What draws its numbers in a narrower format takes no arbitrary row.
     able = [i for i in CATALOGUE.values() if format_name not in i.drawn]
     present, missing = measurable([i for i in able if every or i.main])
@@ -148,7 +148,7 @@ def _answer(
     row: Bits,
     one_hot: Floats,
     exact: dict[tuple[str, str], list[Certified]],
-) -> Answer | str:
+) -> ExplainedAnswer | str:
     cotangent = format.round_floats(one_hot)[None, :] if quantity == "vjp" else None
     try:
         output = evaluator_of(implementation)(Call(operation, quantity, format.name, 1, row[None, :], cotangent))
@@ -160,7 +160,7 @@ def _answer(
     settled = [own.answers.get(logit_class(x)) if own else None for x in logits]
     wanted = [c if s is None else Certified(s, 0) for c, s in zip(exact[operation, quantity], settled, strict=True)]
     ulps = [ulp_error(v, w, format) for v, w in zip(values.tolist(), wanted, strict=True)]
-    return Answer(bits, values, ulps, own)
+    return ExplainedAnswer(bits, values, ulps, own)
 
 
 def ulp_error(value: float, exact: Certified, format: Format) -> float:
@@ -187,7 +187,7 @@ def ulp_error(value: float, exact: Certified, format: Format) -> float:
 # -- showing ---------------------------------------------------------------------------------------------------------
 
 
-def _error_text(answer: Answer, exact: list[Certified]) -> Text:
+def _error_text(answer: ExplainedAnswer, exact: list[Certified]) -> Text:
     error = max(answer.ulps)
     if error == math.inf:
         return Text(_kind(answer, exact), style="bold red")
@@ -195,7 +195,7 @@ def _error_text(answer: Answer, exact: list[Certified]) -> Text:
     return Text(f"{error:.3g} ulp{' *' if answer.own else ''}", style=style)
 
 
-def _kind(answer: Answer, exact: list[Certified]) -> str:
+def _kind(answer: ExplainedAnswer, exact: list[Certified]) -> str:
     """What stands where a number should, or a number where none should: NaN if there is one, else the first."""
     bad = [place for place, error in enumerate(answer.ulps) if error == math.inf]
     values = [float(answer.values[place]) for place in bad]
@@ -266,9 +266,9 @@ def _comparisons(explanation: Explanation) -> list[str]:
     for _, composed, fused in PAIRS:
         for quantity, what in (("forward", "value"), ("vjp", "gradient")):
             answers = [explanation.answers.get(("log_softmax", name, quantity)) for name in (composed, fused)]
-            if not all(isinstance(a, Answer) for a in answers):
+            if not all(isinstance(a, ExplainedAnswer) for a in answers):
                 continue
-            one, other = (a for a in answers if isinstance(a, Answer))
+            one, other = (a for a in answers if isinstance(a, ExplainedAnswer))
             i = int(np.argmax(one.ulps))
             if one.ulps[i] <= max(1.0, other.ulps[i]):
                 continue
@@ -281,7 +281,7 @@ def _comparisons(explanation: Explanation) -> list[str]:
 
 def _own_answers(explanation: Explanation) -> list[str]:
     """Which frameworks have settled on another answer for such a row than the exact one, and were held to that."""
-    owns = [a.own for a in explanation.answers.values() if isinstance(a, Answer) and a.own]
+    owns = [a.own for a in explanation.answers.values() if isinstance(a, ExplainedAnswer) and a.own]
     texts = [
         f"* {own.framework} has its own answer for {own.operation} of such a row, and is held to that: {own.reason} "
         "(docs/special-values.md)."
@@ -297,7 +297,7 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
     """
     format = explanation.format
 
-    def of_answer(answer: Answer | str) -> dict[str, Any]:
+    def of_answer(answer: ExplainedAnswer | str) -> dict[str, Any]:
         if isinstance(answer, str):
             return {"error": answer}
         own = {"own_contract": answer.own.reason} if answer.own else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
@@ -94,6 +94,7 @@ def run_measurements(
     selection: Selection,
     progress: Progress,
     *,
+    planned: Sequence[Cell] | None = None,
     timing: bool = True,
     interpreter: str = sys.executable,
     engine: Executor | None = None,
@@ -102,6 +103,7 @@ def run_measurements(
 ) -> Outcome:
     """Measure what is not there yet and finish the run directory.
 
+    ``planned`` are the cells of the selection, for whoever has them already.
     ``interpreter`` is the Python whose frameworks are measured.  ``engine`` runs the functions of suites.driver.pool;
     the workers of this machine do where none is given.  ``foretell`` is called with what the run will take, once some
     cells of each kind have been measured, and ``tell`` where a user's files have changed since the run was begun.
@@ -113,7 +115,7 @@ def run_measurements(
     require_sound_arithmetic()
     WATCH.restart()
     with nullcontext(engine) if engine else WorkerPool() as crew:
-        every = cells(implementations, selection)
+        every = cells(implementations, selection) if planned is None else planned
         by_name = {i.name: i for i in implementations}
         profiles = _profiles(every, by_name, interpreter)
         with WATCH.spent_on("starting"):
@@ -123,13 +125,13 @@ def run_measurements(
             by_name = {i.name: i for i in implementations}
         skipped = _skipped(every, by_name, profiles, roster)
         offered = [c for c in every if profiles[_lane(c, by_name)] not in roster.refused]
-        planned = [c for c in offered if c.implementation not in skipped]
+        chosen = [c for c in offered if c.implementation not in skipped]
         measured = [i for i in implementations if i.name not in skipped]
         with WATCH.spent_on("reading packages"):
             content = content_of_run(measured, roster.present, crew, read_before(path))
-        manifest = manifest_of(implementations, selection, len(planned), roster, skipped, content=content)
-        writer = RunWriter(path, manifest, {cell.key for cell in planned})
-        run = _Measuring(writer, by_name, profiles, roster, progress, planned)
+        manifest = manifest_of(implementations, selection, len(chosen), roster, skipped, content=content)
+        writer = RunWriter(path, manifest, {cell.key for cell in chosen})
+        run = _Measuring(writer, by_name, profiles, roster, progress, chosen)
         try:
             if writer.anew:
                 tell(f"{listing(writer.anew)} changed since {path} was begun: what was found of it is measured anew")
@@ -144,7 +146,7 @@ def run_measurements(
             unsupported = sum(lost.unsupported for lost in run.lost)
             seconds = run.seconds()
             writer.finish(
-                planned=len(planned) - unsupported,
+                planned=len(chosen) - unsupported,
                 finished=unsupported == len(run.lost),
                 timings=timings,
                 seconds=seconds,
@@ -156,7 +158,7 @@ def run_measurements(
 
 def _declared(
     implementations: list[Implementation],
-    profiles: Mapping[_Lane, Profile],
+    profiles: Mapping[_ProfileKey, Profile],
     roster: Roster,
     crew: Executor,
     remarks: list[str],
@@ -189,20 +191,22 @@ def _remarks_on(roster: Roster) -> Iterator[str]:
             )
 
 
-_Lane = tuple[str, str]
+_ProfileKey = tuple[str, str]
 
 
-def _lane(cell: Cell, by_name: dict[str, Implementation]) -> _Lane:
+def _lane(cell: Cell, by_name: dict[str, Implementation]) -> _ProfileKey:
     return by_name[cell.implementation].framework, cell.profile
 
 
-def _profiles(planned: Iterable[Cell], by_name: dict[str, Implementation], interpreter: str) -> dict[_Lane, Profile]:
+def _profiles(
+    planned: Iterable[Cell], by_name: dict[str, Implementation], interpreter: str
+) -> dict[_ProfileKey, Profile]:
     lanes = dict.fromkeys(_lane(cell, by_name) for cell in planned)
     return {(framework, name): profile_named(framework, name, interpreter) for framework, name in lanes}
 
 
 def _skipped(
-    planned: Iterable[Cell], by_name: dict[str, Implementation], profiles: dict[_Lane, Profile], roster: Roster
+    planned: Iterable[Cell], by_name: dict[str, Implementation], profiles: dict[_ProfileKey, Profile], roster: Roster
 ) -> dict[str, str]:
     """Implementations that these profiles can't measure, and why: a compiler or another framework is missing."""
     found = {}
@@ -222,7 +226,7 @@ class _Measuring:
 
     writer: RunWriter
     by_name: dict[str, Implementation]
-    profiles: dict[_Lane, Profile]
+    profiles: dict[_ProfileKey, Profile]
     roster: Roster
     progress: Progress
     planned: list[Cell]
@@ -260,7 +264,7 @@ class _Measuring:
     def _pieces(self, waiting: Iterable[Cell]) -> Iterator[_Piece]:
         """Neighbours on the same input, by profile."""
         for _, group in itertools.groupby(waiting, key=lambda c: (c.row_length, c.format, c.family)):
-            by_input: dict[tuple[_Lane, str | None], list[Cell]] = {}
+            by_input: dict[tuple[_ProfileKey, str | None], list[Cell]] = {}
             for cell in group:
                 drawn = self.by_name[cell.implementation].drawn.get(cell.format)
                 by_input.setdefault((_lane(cell, self.by_name), drawn), []).append(cell)

@@ -21,7 +21,7 @@ def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr("reports.verbs.measure.explained", broken)
+    monkeypatch.setattr("reports.verbs.explain.explained", broken)
 
 
 @pytest.mark.parametrize(

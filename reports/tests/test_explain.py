@@ -16,7 +16,7 @@ from rich.console import Console
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Format, FormatError
 from references.oracle.certified import Certified, Enclosure
 from reports.inspect.explain import (
-    Answer,
+    ExplainedAnswer,
     ExplainError,
     Explanation,
     as_json,
@@ -47,13 +47,13 @@ def explain(*logits: object, format: str = "binary32", element: int | None = Non
 
 def values(explanation: Explanation, operation: str, name: str, quantity: str = "forward") -> list[float]:
     answer = explanation.answers[operation, name, quantity]
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, ExplainedAnswer)
     return [float(v) for v in answer.values]
 
 
 def ulps(explanation: Explanation, operation: str, name: str, quantity: str = "forward") -> list[float]:
     answer = explanation.answers[operation, name, quantity]
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, ExplainedAnswer)
     return answer.ulps
 
 
@@ -390,7 +390,7 @@ def test_a_special_row_is_wrong_here_where_measuring_finds_it_wrong(
     for number, logits in enumerate(batch.values.tolist()):
         found = explained(tuple(map(repr, logits)), format, None, every=True)
         for (operation, name, quantity), answer in found.answers.items():
-            if quantity == "forward" and isinstance(answer, Answer):
+            if quantity == "forward" and isinstance(answer, ExplainedAnswer):
                 tiled = np.tile(answer.bits, (len(batch.values), 1))
                 one = replace(batch, logits=np.tile(batch.logits[number], (len(batch.values), 1)))
                 judged = judged_output(one, operation, quantity, tiled, framework=chosen[name].framework, flushes=False)

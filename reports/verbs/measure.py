@@ -44,7 +44,8 @@ def measure_verb(
     check_run_directory(out)
     selection = selection_of(tier, device, **filters)
     implementations = _implementations(frameworks, implementation, selection.operations)
-    if not cells(implementations, selection):
+    planned = cells(implementations, selection)
+    if not planned:
         raise no_cell()
     with cell_progress() as show:
         try:
@@ -53,6 +54,7 @@ def measure_verb(
                 implementations,
                 selection,
                 show,
+                planned=planned,
                 interpreter=interpreter_named(python),
                 foretell=foretell if tier == "deep" else None,
                 tell=say,

@@ -37,7 +37,7 @@ Function = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Worst:
+class WorstElement:
     """The element that a cell is remembered by: a wrong one, else the one farthest beyond its bound, else by ulps.
 
     Numbers travel as the bits of the cell's format.  ``exact`` has 30 decimal digits; ``ulp_error`` is None where the
@@ -73,7 +73,7 @@ class Judged:
     output_sha256: str
     elements_by_tier: dict[str, int]
     reference_error_ulps: float
-    worst: Worst
+    worst: WorstElement
 
     def marred(self, touched: int) -> Self:
         """The same where ``touched`` elements of memory were changed that are not the result's: wrong."""
@@ -215,7 +215,7 @@ def element(
     reference: Reference,
     place: tuple[int, int],
     flushes: bool,
-) -> Worst:
+) -> WorstElement:
     """What is remembered of the element at a place of an output: ``ratio`` has the bound ratio of each."""
     (row, column), batch, quantity = place, exact.batch, function[1]
     error, relative = float(errors.ulps[place]), float(ratio[place])
@@ -225,7 +225,7 @@ def element(
     if not exact.special[row]:
         numbers, format = exact.numbers(quantity), batch.format
         parts = attribution(function[0], quantity, errors, exact.shifted, format, place, flushes=flushes, **numbers)
-    return Worst(
+    return WorstElement(
         row=row,
         column=column,
         logits=batch.logits[row].copy(),
