@@ -12,8 +12,8 @@ from reports.compare.baseline import conditions, read_baseline
 from reports.compare.figures import figures_of_measurement
 from reports.compare.judgement import BROKEN, WORSE
 from reports.compare.ratchet import Ratchet, SessionSummary, WorseThanBaseline, failure
-from reports.console.destinations import check_run_directory
 from reports.console.usage import UsageError
+from reports.run.destinations import check_run_directory
 from reports.run.packages import version_text
 from reports.run.records import RunError
 from reports.session.gathering import HELD, Gathering

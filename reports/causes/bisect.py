@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from packaging.version import Version
+
 
 class Unmeasurable(Exception):
     """A version that can't be installed, or in which the cell can't be measured; the message is the reason."""
@@ -62,6 +64,14 @@ class Bisection:
     def step(self, version: str) -> BisectionStep:
         """The step of a version that was looked at."""
         return next(step for step in self.steps if step.version == version)
+
+
+def between(versions: tuple[str, ...], old: str, new: str) -> tuple[str, ...]:
+    """The versions from ``old`` to ``new``, in that direction, both among them whether or not they are listed."""
+    low, high = sorted((Version(old), Version(new)))
+    inner = [v for v in versions if low < Version(v) < high]
+    way = [str(v) for v in inner]
+    return (old, *(way if Version(old) == low else way[::-1]), new)
 
 
 # A version -> a step of it.  Raises Unmeasurable.

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reports.audit.released import between
-from reports.causes.bisect import Bisection, BisectionStep, Unmeasurable, bisected
+from reports.causes.bisect import Bisection, BisectionStep, Unmeasurable, between, bisected
 from reports.causes.moved import moved_packages, packages_of
 from reports.causes.programs import Programs, programs_of, same_programs
 from reports.causes.swapping import Build, Unresolvable
 from reports.causes.view import Seen, View, has_other_bits, view_of
-from reports.compare.comparison import Comparison
+from reports.compare.comparison import Comparison, worst_first
 from reports.compare.figures import Figures
 from reports.compare.judgement import WORDS, Change
-from reports.comparison_pages.page import worst_first
 from reports.console.usage import UsageError
 from reports.measure.messages import Say
 from reports.measure.run import run_measurements

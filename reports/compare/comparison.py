@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from references.verdict.ladder import rank
 from reports.compare.allowed import AllowedChange, accepted
 from reports.compare.demand import Demand
 from reports.compare.differences import ManifestDifference, differences, notes
@@ -215,3 +217,18 @@ def _judged(change: Change, rows: Rows | None, allowed: str) -> Change:
         return change
     word, reasons = word_of(change.cell, *change.both, rows, allowed)
     return replace(change, word=word, reasons=reasons, rows=rows)
+
+
+def worst_first(change: Change) -> tuple[object, ...]:
+    """Not accepted before accepted; then by how far the verdict moved, then the worst error against its bound."""
+    old, new = change.both
+    moved = abs(rank(new.verdict) - rank(old.verdict))
+    return change.accepted is not None, -moved, -_factor(old.bound_ratio, new.bound_ratio), change.cell.key
+
+
+def _factor(old: float | None, new: float | None) -> float:
+    """By which factor two ratios differ; 1 where there is nothing to say."""
+    if old is None or new is None or old == new:
+        return 1.0
+    low, high = sorted((old, new))
+    return high / low if low else math.inf

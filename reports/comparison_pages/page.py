@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 from collections import Counter
@@ -10,10 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from references.verdict.ladder import rank
 from reports.causes.causes import Causes
 from reports.causes.gathering import CauseGroup
-from reports.compare.comparison import Comparison
+from reports.compare.comparison import Comparison, worst_first
 from reports.compare.differences import ManifestDifference
 from reports.compare.evidence import Drift
 from reports.compare.figures import Figures
@@ -167,21 +165,6 @@ def _section(word: str, changes: list[Change], comparison: Comparison) -> Sectio
     ordered = sorted(changes, key=worst_first)
     shown = tuple(line_of(change, comparison) for change in ordered[:MOST_SHOWN])
     return Section(word, _MEANINGS[word], len(changes), shown, len(changes) - len(shown))
-
-
-def worst_first(change: Change) -> tuple[object, ...]:
-    """Not accepted before accepted; then by how far the verdict moved, then the worst error against its bound."""
-    old, new = change.both
-    moved = abs(rank(new.verdict) - rank(old.verdict))
-    return change.accepted is not None, -moved, -_factor(old.bound_ratio, new.bound_ratio), change.cell.key
-
-
-def _factor(old: float | None, new: float | None) -> float:
-    """By which factor two ratios differ; 1 where there is nothing to say."""
-    if old is None or new is None or old == new:
-        return 1.0
-    low, high = sorted((old, new))
-    return high / low if low else math.inf
 
 
 def line_of(change: Change, comparison: Comparison) -> ChangeLine:

@@ -16,12 +16,12 @@ import numpy.typing as npt
 from references.formats import Bits, Floats, Format, format_named
 from references.functions import needs_cotangent, needs_tangent
 from references.oracle.golden import golden
-from reports.console.destinations import check_outputs
 from reports.console.exits import OK
 from reports.console.lines import say
 from reports.console.progress import progress_bar
 from reports.files import replaced
 from reports.inspect.golden_header import header_text
+from reports.run.destinations import check_outputs
 from reports.run.regular import Unreadable, opened
 
 SCHEMA = 1

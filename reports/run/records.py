@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from references.formats import Bits, Format
-from reports.run.error import RunError as RunError
+from reports.files import RunError as RunError
 from reports.run.fields import (
     ONLY_KNOWN,
     Count,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from reports.audit.released import between, ordered
-from reports.causes.bisect import Bisection, BisectionStep, Unmeasurable, bisected
+from reports.audit.released import ordered
+from reports.causes.bisect import Bisection, BisectionStep, Unmeasurable, between, bisected
 from reports.causes.first_version import Bisecting, changed_cell, first_version
 from reports.causes.swapping import Unresolvable
 from reports.compare.comparison import Comparison, compare_runs

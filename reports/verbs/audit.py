@@ -13,12 +13,12 @@ from reports.causes.causes import Causes, causes_of
 from reports.compare.allowed import read_entries
 from reports.compare.comparison import Comparison, compare_runs
 from reports.compare.demand import demand_of
-from reports.console.destinations import check_outputs, check_run_directory
 from reports.console.exits import INCOMPLETE
 from reports.console.output import need_templates
 from reports.console.selection import no_cell, selection_of
 from reports.console.usage import UsageError
 from reports.measure.messages import say
+from reports.run.destinations import check_outputs, check_run_directory
 from reports.verbs.compare import told
 from suites.implementations.catalogue import of_frameworks
 from suites.plan.cell import Selection

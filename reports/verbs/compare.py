@@ -12,9 +12,9 @@ from reports.compare.demand import demand_of
 from reports.compare.pairing import Side
 from reports.comparison_pages import terminal
 from reports.comparison_pages.as_json import as_json
-from reports.console.destinations import check_outputs
 from reports.console.lines import say, tell
 from reports.console.output import need_templates, write_page
+from reports.run.destinations import check_outputs
 
 
 def compare_verb(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from references.oracle.certified import OracleError
 from references.vocabulary import VERDICTS
-from reports.console.destinations import check_run_directory
 from reports.console.lines import tell
 from reports.console.selection import interpreter_named, no_cell, selection_of
 from reports.console.usage import UsageError
@@ -15,6 +14,7 @@ from reports.measure.gate import gate, missing_of
 from reports.measure.losses import say_lost
 from reports.measure.messages import cell_progress, foretell, say
 from reports.measure.run import run_measurements
+from reports.run.destinations import check_run_directory
 from reports.run.reader import read_run
 from reports.run.records import Record, Run, RunError
 from suites.implementations.catalogue import (
