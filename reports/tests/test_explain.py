@@ -19,12 +19,11 @@ from reports.inspect.explain import (
     ExplainedAnswer,
     ExplainError,
     Explanation,
-    as_json,
     explained,
     parse_row,
-    tables,
     ulp_error,
 )
+from reports.inspect.explain_shown import as_json, tables
 from suites.implementations.call import Call, Evaluator
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
