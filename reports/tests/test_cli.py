@@ -333,7 +333,7 @@ def test_an_interruption_keeps_finished_cells_and_the_same_command_goes_on(
         return score(cell, *rest, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr("reports.measure.run.score", interrupted)
+        patch.setattr("reports.measure.loop.score", interrupted)
         stopped = command("measure", *TINY, "--out", "run")
     assert stopped.code == INCOMPLETE
     assert stopped.err.count("\n") == 1

@@ -429,7 +429,7 @@ def test_only_what_is_missing_is_measured(copied: Run, monkeypatch: pytest.Monke
         seen.extend(f"{r.implementation} {r.operation} {r.quantity} {r.layout}" for r in task.requests)
         return evaluate(task)
 
-    monkeypatch.setattr("reports.measure.run.evaluate", counted)
+    monkeypatch.setattr("reports.measure.loop.evaluate", counted)
     implementations = [CATALOGUE[name] for name in copied.manifest.implementations]
     selection = Selection(copied.manifest.tier, **{n: tuple(v) for n, v in copied.manifest.selection.items()})
     outcome = run_measurements(copied.path, implementations, selection, lambda *_: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,6 +80,14 @@ def test_every_word_has_what_it_stands_for() -> None:
     for kind, aliases in ALIASES.items():
         assert set(aliases.values()) <= set(WORDS[kind])
         assert not set(aliases) & set(WORDS[kind])
+
+
+@pytest.mark.parametrize("module", ["references/vocabulary.py", "suites/vocabulary.py"])
+def test_words_import_nothing(module: str) -> None:
+    """A worker of any Python, and every module of the project, may have them."""
+    tree = ast.parse((ROOT / module).read_text("utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert [ast.unparse(node) for node in imports] == ["from __future__ import annotations"]
 
 
 @pytest.mark.parametrize("verb", ["", *cli.commands])
