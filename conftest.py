@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, settings
 from reports.compare.baseline import conditions, read_baseline
 from reports.compare.figures import figures_of_measurement
 from reports.compare.judgement import BROKEN, WORSE
-from reports.compare.ratchet import Ratchet, Told, WorseThanBaseline, failure
-from reports.console.destinations import check_run_directory
+from reports.compare.ratchet import Ratchet, SessionSummary, WorseThanBaseline, failure
 from reports.console.usage import UsageError
-from reports.run.manifest import version_text
+from reports.run.destinations import check_run_directory
+from reports.run.packages import version_text
 from reports.run.records import RunError
 from reports.session.gathering import HELD, Gathering
 from reports.session.header import header_lines
@@ -209,7 +209,7 @@ def hold_against_baseline(request: pytest.FixtureRequest) -> Callable[[Measureme
         version = version_text(measurement.framework, introduction.packages)
         figures = figures_of_measurement(measurement, version, introduction.device)
         change = ratchet.held(measurement.cell, figures, measurement.row_maxima)
-        request.node.user_properties.append((HELD, Told.text(change, ratchet)))
+        request.node.user_properties.append((HELD, SessionSummary.text(change, ratchet)))
         if change.word in (WORSE, BROKEN):
             raise WorseThanBaseline(failure(change, ratchet))
 

@@ -26,10 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from references.formats import Floats, Mask
-
-OPERATIONS = ("softmax", "log_softmax")
-QUANTITIES = ("forward", "vjp", "jvp", "hvp")
-
+from references.vocabulary import OPERATIONS as OPERATIONS
+from references.vocabulary import QUANTITIES as QUANTITIES
 
 # The vectors that a quantity takes, in this order.
 _ROLES = {"forward": (), "vjp": ("cotangent",), "jvp": ("tangent",), "hvp": ("cotangent", "tangent")}

@@ -53,7 +53,7 @@ Command = Callable[..., Any]
 
 
 class _Words(click.Option):
-    """An option that takes words of ``reports.vocabulary``, all of which its help names; the verbs check them."""
+    """An option that takes words of ``reports.vocabulary``: its help names all of them, and none else gets through."""
 
     def __init__(self, *names: Any, kind: str, **named: Any) -> None:
         super().__init__(*names, **named)
@@ -64,6 +64,15 @@ class _Words(click.Option):
 
         self.help = f"{self._text}: {', '.join(WORDS[self._kind])}."
         return super().get_help_record(context)
+
+    def type_cast_value(self, context: click.Context, value: Any) -> Any:
+        """Each word as the program names it, friendly names too.  Raises UsageError, with the words that are known."""
+        from reports.vocabulary import known
+
+        words = super().type_cast_value(context, value)
+        if words is None or isinstance(words, tuple):
+            return known(self._kind, words or ()) if words is not None else None
+        return known(self._kind, (words,))[0]
 
 
 def _words(name: str, kind: str, text: str, *variable: str, **named: Any) -> Callable[[Command], Command]:
@@ -91,14 +100,14 @@ _SELECTION = (
     _words("layout", "layout", "Only these axes and arrangements in memory", "layouts", multiple=True),
     _words("family", "family", "Only these families of inputs (docs/families.md)", "families", multiple=True),
     _words("profile", "profile", "Only these (docs/profiles.md); cards are cuda, cuda:N", "profiles", multiple=True),
-    click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:N, or all: the CPU and a card."),
+    _words("device", "device", "Where it is computed; all is the CPU and a card", default="cpu", show_default=True),
 )
 
 # What is demanded of a comparison, and where it is written.
 _COMPARISON = (
     _words(
         "fail-on",
-        "fail-on",
+        "--fail-on",
         "Exit 1 where a cell is this (worse by default), or falls below this verdict",
         multiple=True,
         metavar="WORD",
@@ -339,9 +348,9 @@ def audit(requirements: tuple[str, ...], out: Path, tier: str, **options: Any) -
     Exit codes: 0 signed off; 1 worse, or an entry of --allow that is stale; 2 usage, I/O, an environment that
     can't be made; 3 cells are missing or can't be compared; 4 nothing was compared.
     """
-    from reports.verbs.audit import audit_verb
+    from reports.verbs.audit import AuditRequest, audit_verb
 
-    return audit_verb(requirements, out, tier, **options)
+    return audit_verb(AuditRequest(requirements, out, tier, **options))
 
 
 def run() -> int:

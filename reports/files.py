@@ -17,14 +17,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from reports.run.records import RunError
-
 # The names of descriptors that the process was given: a shell's >(command) is one.
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,6})")
 _STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 # Of a name, so that one with more behind it is no longer than file systems take.
 _LONGEST_NAME = 200
+
+
+class RunError(Exception):
+    """A run directory, or what is made from one, that can't be read or written as asked; one line, with the remedy."""
 
 
 def write_atomically(path: Path, text: str | Iterable[str], *, durable: bool = False) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
+from references.bulk.exact_pairs import TIERS
 from references.formats import Format
+from suites.implementations.frameworks import frameworks
 
 MEANINGS: dict[str, str] = {
     "wrong": "NaN or infinity against a number or the reverse, non-zero where zero is the rule, outside the range of "
@@ -36,6 +38,10 @@ OUTCOMES: dict[str, str] = {
     "nan_for_number": "NaN for a number",
     "touched_memory": "memory changed that is not the result's",
 }
+
+# The order of a page: frameworks, users' own (""), and last those whose implementations are formulas.
+_WRITTEN_OUT = tuple(name for name, framework in frameworks().items() if framework.written_out)
+PAGE_ORDER = (*(name for name in frameworks() if name not in _WRITTEN_OUT), "", *_WRITTEN_OUT)
 
 _LONGEST_EXPONENT = 7
 
@@ -112,3 +118,15 @@ def vector_text(vector: Any, format: Format) -> str:
         shown = [decimal(int(bits, 16), format) for bits in vector[:8]]
         return f"[{', '.join(shown)}{', …' if len(vector) > 8 else ''}]"
     return f"{vector['length']} elements in rows/{vector['file']}"
+
+
+def main_tier(elements_by_tier: Mapping[str, int]) -> str:
+    """The reference that judged most elements."""
+    return max((tier for tier in TIERS if tier in elements_by_tier), key=lambda tier: elements_by_tier[tier])
+
+
+def judged_by(elements_by_tier: Mapping[str, int]) -> str:
+    """Which reference judged most elements, and how many the others did: "binary64, 3 of 288 elements by mpmath"."""
+    most, elements = main_tier(elements_by_tier), sum(elements_by_tier.values())
+    others = [tier for tier in TIERS if elements_by_tier.get(tier) and tier != most]
+    return ", ".join([most, *(f"{elements_by_tier[tier]} of {elements} elements by {tier}" for tier in others)])

@@ -11,11 +11,13 @@ from references.bounds.conditioning import conditioning_limit
 from references.bounds.of_function import Shifted
 from references.formats import Floats, Format, Mask, compute_format
 from references.verdict.errors import Errors, outcome_is
+from references.vocabulary import NOT_APPLICABLE as NOT_APPLICABLE
+from references.vocabulary import VERDICTS as VERDICTS
 
-NOT_APPLICABLE = "n/a"
-
-# Worst first.  A better word is given only when every worse test is passed.
-VERDICTS = ("wrong", "unstable", "storage-stable", "stable", "accurate", "faithful", "correctly rounded")
+# Best last; ``n/a`` is no evidence against.
+LADDER = (*VERDICTS, NOT_APPLICABLE)
+FAILED = ("wrong", "unstable")
+BELOW_STABLE = (*FAILED, "storage-stable")
 
 ALWAYS_WRONG = ("out_of_range", "nonzero_for_zero", "finite_for_infinite", "finite_for_nan", "nan_for_number")
 
@@ -36,6 +38,11 @@ class Judgement:
     order_assumed: bool
     infinite_ratios: int
     rows_without_bound: int
+
+
+def rank(verdict: str) -> int:
+    """A verdict's place on the ladder, the worst one's being 0."""
+    return LADDER.index(verdict)
 
 
 def at_least(verdict: str, required: str) -> bool:

@@ -12,13 +12,13 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from reports.audit.environments import EnvironmentFailed, environment_of
 from reports.audit.released import NotListed, released
-from reports.audit.sides import Side
+from reports.audit.sides import AuditSide
 from reports.causes.bisect import Bisection
 from reports.causes.bits import evaluated
-from reports.causes.causes import Causes, Evidence, causes_of
+from reports.causes.causes import Causes, ExperimentEvidence, causes_of
 from reports.causes.first_version import Bisecting, first_version, measured_cell
 from reports.causes.swapping import Sides, Unresolvable, swapped
-from reports.causes.view import Part, View
+from reports.causes.view import ChangedPart, View
 from reports.compare.comparison import Comparison
 from reports.console.usage import UsageError
 from reports.measure.messages import Say
@@ -29,7 +29,7 @@ class Audited:
     """What an audit has made of requirements: both sides, and how it made them; ``place`` is its directory."""
 
     comparison: Comparison
-    sides: tuple[Side, Side]
+    sides: tuple[AuditSide, AuditSide]
     python: str
     installer: str
     place: Path
@@ -63,7 +63,7 @@ def causes_of_audit(audit: Audited, *, swap: bool = True, bisect: str | None = N
     Raises RunError, UsageError.
     """
 
-    def experiment(view: View, parts: list[Part]) -> Evidence:
+    def experiment(view: View, parts: list[ChangedPart]) -> ExperimentEvidence:
         old, new = (side.interpreter for side in audit.sides)
         return swapped(view, parts, Sides(old, new), audit.build, evaluated, audit.say)
 

@@ -61,11 +61,3 @@ def ordered(versions: list[str]) -> tuple[str, ...]:
         if not version.is_prerelease:
             found[version] = text
     return tuple(found[version] for version in sorted(found))
-
-
-def between(versions: tuple[str, ...], old: str, new: str) -> tuple[str, ...]:
-    """The versions from ``old`` to ``new``, in that direction, both among them whether or not they are listed."""
-    low, high = sorted((Version(old), Version(new)))
-    inner = [v for v in versions if low < Version(v) < high]
-    way = [str(v) for v in inner]
-    return (old, *(way if Version(old) == low else way[::-1]), new)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from reports.audit.environments import is_kept, what_changed
-from reports.audit.sides import Side
+from reports.audit.sides import AuditSide
 from reports.audit.state import LINE, WORDS, Check, Damaged, check_fields, is_packages, of_pattern, read_object
 from reports.files import write_atomically
 from reports.measure.losses import say_lost
@@ -18,13 +19,13 @@ from reports.measure.messages import cell_progress, say, say_estimate
 from reports.measure.run import run_measurements
 from reports.run.records import Run, RunError
 from suites.implementations.catalogue import FRAMEWORKS, Implementation
-from suites.plan.cell import Selection
+from suites.plan.cell import Cell, Selection
 
 SCHEMA = 1
 _MANIFEST = "audit.json"
 
 
-def begin(out: Path, sides: tuple[Side, Side]) -> None:
+def begin(out: Path, sides: tuple[AuditSide, AuditSide]) -> None:
     """Write down what an audit is of; one that was begun goes on if it is of the same.  Raises RunError."""
     file = out / _MANIFEST
     mine = {"schema": SCHEMA, **{side.name: asdict(side) | {"frameworks": list(side.frameworks)} for side in sides}}
@@ -78,9 +79,12 @@ def _told(held: dict[str, Any]) -> str:
     )
 
 
-def measure_side(out: Path, side: Side, implementations: list[Implementation], selection: Selection) -> Path:
+def measure_side(
+    out: Path, side: AuditSide, implementations: list[Implementation], selection: Selection, planned: Sequence[Cell]
+) -> Path:
     """Measure what is not there yet of one side and return its run directory; lost cells are printed.
 
+    ``planned`` are the cells of the selection.
     Raises what run_measurements raises, and RunError where the packages are not what they were: then nobody knows what
     was measured.
     """
@@ -92,6 +96,7 @@ def measure_side(out: Path, side: Side, implementations: list[Implementation], s
             implementations,
             selection,
             show,
+            planned=planned,
             timing=False,
             interpreter=side.interpreter,
             on_estimate=say_estimate if selection.tier == "deep" else None,
@@ -103,7 +108,7 @@ def measure_side(out: Path, side: Side, implementations: list[Implementation], s
     return path
 
 
-def _what_changed(side: Side, run: Run) -> str | None:
+def _what_changed(side: AuditSide, run: Run) -> str | None:
     """How the packages of a side, or those that its workers had, differ from what is audited, in words."""
     python = Path(side.interpreter)
     if not (side.interpreter == side.asked or is_kept(python)):

@@ -8,7 +8,7 @@ from pathlib import Path
 from reports.audit.environments import EnvironmentFailed, environment_of, installed_in
 from reports.audit.interpreters import Interpreter, interpreter_at
 from reports.audit.requirements import Requirements, requirements_of
-from reports.console.usage import UsageError, one_of
+from reports.console.usage import UsageError
 from reports.measure.messages import Say
 from suites.driver.pool import introduction_of, stop_workers
 from suites.driver.profiles import DEFAULT, profile_named
@@ -18,7 +18,7 @@ from suites.worker.self_report import Introduction, Unavailable
 
 
 @dataclass(frozen=True)
-class Side:
+class AuditSide:
     """One side: what it was ``asked`` for by, the Python that is measured, its packages, what is audited of them."""
 
     name: str
@@ -47,7 +47,7 @@ def sides_of(
     installer: str,
     logs: Path,
     say: Say,
-) -> tuple[Side, Side]:
+) -> tuple[AuditSide, AuditSide]:
     """The old side and the new one, their environments at hand.
 
     ``requirements`` are those of the sides for which ``pythons`` has none, in order; ``frameworks`` what is audited of
@@ -80,7 +80,7 @@ def _given(path: str, option: str) -> _Given:
 
 def _common(old: Requirements | _Given, new: Requirements | _Given, wanted: tuple[str, ...]) -> tuple[str, ...]:
     common = tuple(f for f in old.frameworks if f in new.frameworks)
-    for framework in one_of("framework", wanted, FRAMEWORKS):
+    for framework in wanted:
         for side in (old, new):
             if framework not in side.frameworks:
                 raise UsageError(f"--framework {framework}: {side.text!r} has none; name it there, or another one here")
@@ -103,11 +103,11 @@ def _side(
     installer: str,
     log: Path,
     say: Say,
-) -> Side:
+) -> AuditSide:
     if isinstance(asked, _Given):
-        return Side(name, asked.text, asked.text, asked.packages, audited)
+        return AuditSide(name, asked.text, asked.text, asked.packages, audited)
     made = environment_of(asked, python=python, installer=installer, log=log, say=say)
-    return Side(name, asked.text, str(made.interpreter), made.packages, audited)
+    return AuditSide(name, asked.text, str(made.interpreter), made.packages, audited)
 
 
 def _why(failure: Unavailable | WorkerDied) -> str:
@@ -116,7 +116,7 @@ def _why(failure: Unavailable | WorkerDied) -> str:
     return f"{failure}: {printed[-1]}" if printed else str(failure)
 
 
-def introduced(side: Side, device: str) -> list[Introduction]:
+def introduced(side: AuditSide, device: str) -> list[Introduction]:
     """What the workers of a side say of themselves, one for each framework on a device.
 
     Raises EnvironmentFailed for a framework that is not there or can't be imported, and a device that is missing.

@@ -12,7 +12,7 @@ from references.formats import Format, compute_format, format_named
 from references.verdict.attribution import least_shares
 from reports.causes.details import Detail
 from reports.causes.finding import Finding, where
-from reports.causes.view import Part
+from reports.causes.view import ChangedPart
 from reports.compare.figures import Figures
 from reports.compare.judgement import Change
 from reports.run.records import Worst
@@ -28,7 +28,7 @@ COMPUTE, STORAGE, NARROW, BEYOND = range(4)
 _TELLING = 1.0
 
 
-def accumulation(part: Part, details: Mapping[str, Detail]) -> Iterator[Finding]:
+def accumulation(part: ChangedPart, details: Mapping[str, Detail]) -> Iterator[Finding]:
     """Narrow formats: the smallest bound that holds all errors.  Wide ones: errors that only the sum explains."""
     changes = [change for change in part.changes if change.cell.family != special.FAMILY]
     format = format_named(part.slice.format)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from packaging.version import Version
+
 
 class Unmeasurable(Exception):
     """A version that can't be installed, or in which the cell can't be measured; the message is the reason."""
 
 
 @dataclass(frozen=True)
-class Step:
+class BisectionStep:
     """A version that was looked at: the fingerprint of the cell's output and its figures in words, or why not.
 
     ``packages`` are those of its environment.
@@ -37,7 +39,7 @@ class Bisection:
     package: str
     cell: str
     versions: tuple[str, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[BisectionStep, ...]
     last: str
     first: str
     skipped: tuple[str, ...]
@@ -45,7 +47,7 @@ class Bisection:
     because: str = ""
 
     @property
-    def in_order(self) -> tuple[Step, ...]:
+    def in_order(self) -> tuple[BisectionStep, ...]:
         """The steps from the old version to the new one."""
         return tuple(step for version in self.versions for step in self.steps if step.version == version)
 
@@ -59,13 +61,21 @@ class Bisection:
             text += "; they change again after it"
         return f"{text}; {self.because}." if self.because else f"{text}."
 
-    def step(self, version: str) -> Step:
+    def step(self, version: str) -> BisectionStep:
         """The step of a version that was looked at."""
         return next(step for step in self.steps if step.version == version)
 
 
+def between(versions: tuple[str, ...], old: str, new: str) -> tuple[str, ...]:
+    """The versions from ``old`` to ``new``, in that direction, both among them whether or not they are listed."""
+    low, high = sorted((Version(old), Version(new)))
+    inner = [v for v in versions if low < Version(v) < high]
+    way = [str(v) for v in inner]
+    return (old, *(way if Version(old) == low else way[::-1]), new)
+
+
 # A version -> a step of it.  Raises Unmeasurable.
-Measure = Callable[[str], Step]
+Measure = Callable[[str], BisectionStep]
 
 
 def bisected(
@@ -76,9 +86,9 @@ def bisected(
     Of several changes it finds one before which the old bits stand: what was not measured before it is taken to have
     them.  Each version is measured once, and ``say`` prints it.  Raises Unmeasurable for the first or the last.
     """
-    steps: dict[str, Step] = {}
+    steps: dict[str, BisectionStep] = {}
 
-    def taken(version: str) -> Step:
+    def taken(version: str) -> BisectionStep:
         step = measure(version)
         steps[version] = step
         return step
@@ -95,7 +105,7 @@ def bisected(
             step = taken(versions[number])
         except Unmeasurable as reason:
             lost.add(number)
-            steps[versions[number]] = Step(versions[number], None, "", str(reason))
+            steps[versions[number]] = BisectionStep(versions[number], None, "", str(reason))
             say(f"{package} {versions[number]}: not measurable: {reason}")
             continue
         if step.output_sha256 == old.output_sha256:
@@ -123,6 +133,6 @@ def _middle(low: int, high: int, lost: set[int]) -> int | None:
     return min(left, key=lambda number: (abs(2 * number - low - high), number)) if left else None
 
 
-def _told(step: Step, old: Step) -> str:
+def _told(step: BisectionStep, old: BisectionStep) -> str:
     bits = "the old bits" if step.output_sha256 == old.output_sha256 else "other bits"
     return f"{bits} ({step.figures})"

@@ -11,15 +11,15 @@ from reports.causes.bisect import Bisection
 from reports.causes.contrasts import one_kind, one_mode, one_profile, special_alone
 from reports.causes.details import Detail, details_of, largest
 from reports.causes.finding import BECAUSE, WHERE, Finding
-from reports.causes.gathering import Findings, Group, groups_of
+from reports.causes.gathering import CauseGroup, Findings, groups_of
 from reports.causes.moved import candidates
 from reports.causes.routes import another_path, boundary, one_path
 from reports.causes.subnormals import subnormals
-from reports.causes.view import Part, View, view_of
+from reports.causes.view import ChangedPart, View, view_of
 from reports.compare.comparison import Comparison
 from reports.wording import count, whole
 
-_OF_THE_VIEW: tuple[Callable[[Part, View], Iterator[Finding]], ...] = (
+_OF_THE_VIEW: tuple[Callable[[ChangedPart, View], Iterator[Finding]], ...] = (
     another_path,
     one_path,
     boundary,
@@ -28,19 +28,19 @@ _OF_THE_VIEW: tuple[Callable[[Part, View], Iterator[Finding]], ...] = (
     one_kind,
     special_alone,
 )
-_OF_DETAILS: tuple[Callable[[Part, Mapping[str, Detail]], Iterator[Finding]], ...] = (subnormals, accumulation)
+_OF_DETAILS: tuple[Callable[[ChangedPart, Mapping[str, Detail]], Iterator[Finding]], ...] = (subnormals, accumulation)
 
 
-class Evidence(Protocol):
+class ExperimentEvidence(Protocol):
     """What an experiment has shown, in place of what the two runs alone can say of what moved a part."""
 
     notes: list[str]
 
-    def findings(self, part: Part, view: View) -> Iterator[Finding]:
+    def findings(self, part: ChangedPart, view: View) -> Iterator[Finding]:
         """What it says of a part; nothing where it says nothing."""
 
 
-Experiment = Callable[[View, list[Part]], Evidence]
+Experiment = Callable[[View, list[ChangedPart]], ExperimentEvidence]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Causes:
     ``notes`` say how far an experiment went; ``bisection`` is of one cell, where it was asked for.
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[CauseGroup, ...]
     notes: tuple[str, ...] = ()
     bisection: Bisection | None = None
 
@@ -70,7 +70,7 @@ class Causes:
         )
 
 
-def _told(groups: tuple[Group, ...], side: str) -> int:
+def _told(groups: tuple[CauseGroup, ...], side: str) -> int:
     """How many changed cells have evidence that explains one side."""
     return sum(len(g.changes) for g in groups if any(f.explains and f.side == side for f in g.findings))
 
@@ -88,7 +88,9 @@ def causes_of(comparison: Comparison, experiment: Experiment | None = None) -> C
     return Causes(groups, tuple(shown.notes) if shown else ())
 
 
-def _findings(part: Part, view: View, details: Mapping[str, Detail], shown: Evidence | None) -> Findings:
+def _findings(
+    part: ChangedPart, view: View, details: Mapping[str, Detail], shown: ExperimentEvidence | None
+) -> Findings:
     found: list[Finding] = list(shown.findings(part, view)) if shown else []
     if not any(finding.side == BECAUSE for finding in found):
         found += candidates(view, part.slice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reports.causes.finding import Finding, enough, where
-from reports.causes.view import Part, Place, Seen, Slice, View
+from reports.causes.view import CellPlace, ChangedPart, Seen, Slice, View
 from reports.wording import listing
 from suites.implementations.catalogue import CATALOGUE
 from suites.inputs import special
@@ -17,7 +17,7 @@ _EAGER = {i.name: i.eager for i in CATALOGUE.values() if i.eager}
 _INSTRUCTIONS = ("cpu capability", "exp ", "log ", "dispatch")
 
 
-def one_mode(part: Part, view: View) -> Iterator[Finding]:
+def one_mode(part: ChangedPart, view: View) -> Iterator[Finding]:
     """The compiled twin of an eager implementation, or the eager one of a compiled, has the same bits."""
     mine = part.slice.implementation
     others = {_EAGER[mine]: "compiled"} if mine in _EAGER else {c: "eager" for c, e in _EAGER.items() if e == mine}
@@ -26,7 +26,7 @@ def one_mode(part: Part, view: View) -> Iterator[Finding]:
             yield where("mode", f"{mode} alone: {twin} kept the bits of the same cells")
 
 
-def one_profile(part: Part, view: View) -> Iterator[Finding]:
+def one_profile(part: ChangedPart, view: View) -> Iterator[Finding]:
     """Another profile has the same bits: what the two selected differently chooses what has changed."""
     of = part.slice
     names = {s.profile for s in view.slices if s.framework == of.framework and s.profile != of.profile}
@@ -56,7 +56,7 @@ def _in_words(differing: dict[str, tuple[str, str]]) -> str:
     return ""
 
 
-def one_kind(part: Part, view: View) -> Iterator[Finding]:
+def one_kind(part: ChangedPart, view: View) -> Iterator[Finding]:
     """Every other format, quantity or operation that has the same cells has the same bits there."""
     of = part.slice
     for axis in ("format", "quantity", "operation"):
@@ -68,7 +68,7 @@ def one_kind(part: Part, view: View) -> Iterator[Finding]:
             yield where(axis, f"{mine} alone: {rest} kept the bits of the same cells")
 
 
-def special_alone(part: Part, view: View) -> Iterator[Finding]:
+def special_alone(part: ChangedPart, view: View) -> Iterator[Finding]:
     """Only rows with NaN, infinities and extreme numbers have changed."""
     changed, same = view.split(part.slice)
     if all(s.cell.family == special.FAMILY for s in changed):
@@ -77,14 +77,14 @@ def special_alone(part: Part, view: View) -> Iterator[Finding]:
             yield where("special values", "special rows alone: every row of finite numbers kept its bits")
 
 
-def _kept(part: Part, view: View, other: Slice) -> bool:
+def _kept(part: ChangedPart, view: View, other: Slice) -> bool:
     """Whether enough of the changed cells are in another slice, and all those have the same bits there."""
     found = _shared(part, view, other)
     return enough(len(found), len(part.changes)) and all(seen.change is None for seen in found)
 
 
-def _shared(part: Part, view: View, other: Slice) -> list[Seen]:
+def _shared(part: ChangedPart, view: View, other: Slice) -> list[Seen]:
     """The cells of another slice in the places of the changed ones."""
     there = view.slices.get(other, {})
-    places = [Place(c.cell.layout, c.cell.family, c.cell.row_length) for c in part.changes]
+    places = [CellPlace(c.cell.layout, c.cell.family, c.cell.row_length) for c in part.changes]
     return [there[place] for place in places if place in there]

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reports.audit.released import between
-from reports.causes.bisect import Bisection, Step, Unmeasurable, bisected
+from reports.causes.bisect import Bisection, BisectionStep, Unmeasurable, between, bisected
 from reports.causes.moved import moved_packages, packages_of
 from reports.causes.programs import Programs, programs_of, same_programs
 from reports.causes.swapping import Build, Unresolvable
 from reports.causes.view import Seen, View, has_other_bits, view_of
-from reports.compare.comparison import Comparison
+from reports.compare.comparison import Comparison, worst_first
 from reports.compare.figures import Figures
 from reports.compare.judgement import WORDS, Change
-from reports.comparison_pages.page import worst_first
 from reports.console.usage import UsageError
 from reports.measure.messages import Say
 from reports.measure.run import run_measurements
@@ -67,7 +65,7 @@ def first_version(word: str, audit: Bisecting) -> Bisection:
             package: str = package,
             company: Mapping[str, str] = company,
             ends: tuple[str, str] = ends,
-        ) -> Step:
+        ) -> BisectionStep:
             if not company and version in ends:  # the audit has measured it
                 side = ends.index(version)
                 packages = view.packages(change.side.framework, change.cell.profile)[side]
@@ -123,7 +121,7 @@ def _with(company: Mapping[str, str]) -> str:
     return f" with {' '.join(f'{n}=={v}' for n, v in company.items())}" if company else ""
 
 
-def _measured(cell: Cell, versions: Mapping[str, str], version: str, audit: Bisecting) -> Step:
+def _measured(cell: Cell, versions: Mapping[str, str], version: str, audit: Bisecting) -> BisectionStep:
     try:
         interpreter = audit.build(versions)
     except Unresolvable as reason:
@@ -132,9 +130,9 @@ def _measured(cell: Cell, versions: Mapping[str, str], version: str, audit: Bise
     return _step_of(version, *audit.measure(cell, interpreter, audit.place / name))
 
 
-def _step_of(version: str, found: Record | Figures, packages: dict[str, str]) -> Step:
+def _step_of(version: str, found: Record | Figures, packages: dict[str, str]) -> BisectionStep:
     errors = f"max {significant(found.max_ulp)} ulp, {significant(found.bound_ratio)} of the bound"
-    return Step(version, found.output_sha256, f"{errors}, {found.verdict}", packages=packages)
+    return BisectionStep(version, found.output_sha256, f"{errors}, {found.verdict}", packages=packages)
 
 
 def _told_apart(found: Bisection, change: Change, kept: Mapping[str, str], audit: Bisecting) -> str:

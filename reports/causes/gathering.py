@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reports.causes.finding import BECAUSE, WHERE, Finding
-from reports.causes.view import Part, Place, Seen, View
+from reports.causes.view import CellPlace, ChangedPart, Seen, View
 from reports.compare.judgement import WORDS, Change
-from reports.facts.tally import FRAMEWORKS
-from reports.wording import count, lengths, listing, whole
+from reports.wording import PAGE_ORDER, count, lengths, listing, whole
 
 # What slices are joined along, one after the other; the framework never is.
 AXES = ("format", "quantity", "operation", "profile", "implementation")
@@ -20,7 +19,7 @@ Findings = frozenset[Finding]
 
 
 @dataclass(frozen=True)
-class Group:
+class CauseGroup:
     """Changed cells with the same evidence: every combination of what ``axes`` name, each of which has some.
 
     ``paths`` are those of the newer run.  ``compared`` counts the cells of these slices, changed or not.
@@ -68,16 +67,16 @@ class _Box:
     framework: str
     axes: Mapping[str, frozenset[str]]
     findings: Findings
-    parts: tuple[Part, ...]
+    parts: tuple[ChangedPart, ...]
 
 
-def groups_of(view: View, evidence: Iterable[tuple[Part, Findings]]) -> tuple[Group, ...]:
+def groups_of(view: View, evidence: Iterable[tuple[ChangedPart, Findings]]) -> tuple[CauseGroup, ...]:
     """The groups, the largest first within the worst words."""
     boxes = _joined([_box(part, findings) for part, findings in evidence])
     return tuple(sorted((_group(box, view) for box in boxes), key=_weight))
 
 
-def _box(part: Part, findings: Findings) -> _Box:
+def _box(part: ChangedPart, findings: Findings) -> _Box:
     axes = {axis: frozenset([getattr(part.slice, axis)]) for axis in AXES}
     return _Box(part.slice.framework, axes, findings, (part,))
 
@@ -106,13 +105,13 @@ def _joined_along(boxes: list[_Box], axis: str | None) -> list[_Box]:
     return list(alike.values())
 
 
-def _group(box: _Box, view: View) -> Group:
+def _group(box: _Box, view: View) -> CauseGroup:
     changes = tuple(sorted((c for part in box.parts for c in part.changes), key=lambda c: c.cell.key))
     slices = list(dict.fromkeys(part.slice for part in box.parts))
     cells = [seen for of in slices for seen in view.slices[of].values()]
     paths = tuple(dict.fromkeys(p for part in box.parts for p in part.after))
     axes = {axis: tuple(sorted(box.axes[axis])) for axis in AXES}
-    return Group(
+    return CauseGroup(
         framework=box.framework,
         axes=axes,
         paths=paths,
@@ -123,8 +122,8 @@ def _group(box: _Box, view: View) -> Group:
     )
 
 
-def _weight(group: Group) -> tuple[object, ...]:
-    place = FRAMEWORKS.index(group.framework) if group.framework in FRAMEWORKS else len(FRAMEWORKS)
+def _weight(group: CauseGroup) -> tuple[object, ...]:
+    place = PAGE_ORDER.index(group.framework) if group.framework in PAGE_ORDER else len(PAGE_ORDER)
     return WORDS.index(group.words[0][0]), -len(group.changes), place, group.description
 
 
@@ -152,7 +151,7 @@ def _description(
     text = ", ".join(parts)
     changed = {change.cell.key for change in changes}
     same = [seen.place for seen in cells if seen.cell.key not in changed]
-    found = [Place(c.cell.layout, c.cell.family, c.cell.row_length) for c in changes]
+    found = [CellPlace(c.cell.layout, c.cell.family, c.cell.row_length) for c in changes]
     extent = [
         words for words in (_lengths(found, same), _few(found, same, "layout"), _few(found, same, "family")) if words
     ]
@@ -167,7 +166,7 @@ def _implementations(chosen: tuple[str, ...], known: set[str], framework: str) -
     return listing(chosen)
 
 
-def _lengths(changed: list[Place], same: list[Place]) -> str:
+def _lengths(changed: list[CellPlace], same: list[CellPlace]) -> str:
     mine, others = ({p.row_length for p in places} for places in (changed, same))
     if others and max(others) < min(mine):
         return f"n ≥ {min(mine)}"
@@ -176,7 +175,7 @@ def _lengths(changed: list[Place], same: list[Place]) -> str:
     return lengths(mine)
 
 
-def _few(changed: list[Place], same: list[Place], field: str) -> str:
+def _few(changed: list[CellPlace], same: list[CellPlace], field: str) -> str:
     """The layouts or families, where some others were compared and none of those changed."""
     mine, others = ({str(getattr(p, field)) for p in places} for places in (changed, same))
     if not others - mine:

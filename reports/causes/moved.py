@@ -9,18 +9,12 @@ from reports.causes.finding import Finding, because
 from reports.causes.view import Slice, View
 from reports.compare.differences import contents, suites_differ, told_suite
 from reports.run.content import COMPILED_BY, OWN
+from reports.run.packages import COMPUTES_WITH
 from reports.wording import listing
 from suites.implementations.catalogue import CATALOGUE
+from suites.implementations.implementation import COMPILER
 from suites.worker.installed import START
 from suites.worker.self_report import is_picked
-
-# What a framework computes with.  PyTorch's worker uses NumPy to carry bits, and nothing of it to compute.
-_USES: dict[str, tuple[str, ...]] = {
-    "torch": ("torch",),
-    "jax": ("jax", "jaxlib", "ml_dtypes", "numpy"),
-    "scipy": ("scipy", "numpy"),
-    "numpy": ("numpy",),
-}
 
 # Facts about what was selected that follow from it, and are no choice of anyone's.
 CONSEQUENCES = ("XLA options", "flushes subnormals")
@@ -50,8 +44,8 @@ class Moved(NamedTuple):
 def packages_of(framework: str, implementation: str) -> tuple[str, ...]:
     """The packages that an implementation computes with."""
     needs = CATALOGUE[implementation].needs if implementation in CATALOGUE else ()
-    used = _USES.get(framework, (framework,))
-    return tuple(dict.fromkeys([*used, *(p for name in needs for p in _USES.get(name, ()))]))
+    frameworks = (framework, *(name for name in needs if name != COMPILER))
+    return tuple(dict.fromkeys(package for name in frameworks for package in COMPUTES_WITH[name]))
 
 
 def moved_packages(view: View, of: Slice) -> list[Moved]:

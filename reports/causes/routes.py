@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reports.causes.finding import Finding, enough, where
-from reports.causes.view import Part, Seen, Slice, View
+from reports.causes.view import ChangedPart, Seen, Slice, View
 from suites.inputs import special
 from suites.paths.conditions import ConditionError, evaluate
 from suites.paths.registry import Boundary, RegistryError, registry
 from suites.paths.taken import place_of, quantities_of
 
 
-def another_path(part: Part, view: View) -> Iterator[Finding]:
+def another_path(part: ChangedPart, view: View) -> Iterator[Finding]:
     """The registry says that other kernels run now.  It can't say so where one version reports fewer settings."""
     known = part.before and part.after and view.told_alike(part.slice.framework, part.slice.profile)
     if known and part.before != part.after:
@@ -21,7 +21,7 @@ def another_path(part: Part, view: View) -> Iterator[Finding]:
         yield where("another path", f"another path: {', '.join(gone) or 'none'} → {', '.join(come) or 'none'}")
 
 
-def one_path(part: Part, view: View) -> Iterator[Finding]:
+def one_path(part: ChangedPart, view: View) -> Iterator[Finding]:
     """Every changed cell takes a path, and whatever doesn't take it has the same bits: in the slice, or else in all
     slices of the implementation and profile."""
     of = part.slice
@@ -33,7 +33,7 @@ def one_path(part: Part, view: View) -> Iterator[Finding]:
             return
 
 
-def _one_path(part: Part, view: View, scope: list[Slice]) -> Iterator[Finding]:
+def _one_path(part: ChangedPart, view: View, scope: list[Slice]) -> Iterator[Finding]:
     split = [view.split(of) for of in scope]
     changed, same = ([seen for pair in split for seen in pair[side]] for side in (0, 1))
     for path in (p for p in dict.fromkeys(part.after) if all(p in seen.path for seen in changed)):
@@ -42,7 +42,7 @@ def _one_path(part: Part, view: View, scope: list[Slice]) -> Iterator[Finding]:
             yield where("one path", f"only on {path}: cells on other paths kept their bits")
 
 
-def boundary(part: Part, view: View) -> Iterator[Finding]:
+def boundary(part: ChangedPart, view: View) -> Iterator[Finding]:
     """All changed rows are longer, or all shorter, than those that stayed, and one boundary of the path is between."""
     changed, same = ([s for s in found if s.cell.family != special.FAMILY] for found in view.split(part.slice))
     if not changed or not same:
@@ -59,7 +59,7 @@ def _length(seen: Seen) -> int:
     return seen.cell.row_length
 
 
-def _crossed(part: Part, view: View, last: Seen, first: Seen) -> Iterator[str]:
+def _crossed(part: ChangedPart, view: View, last: Seen, first: Seen) -> Iterator[str]:
     """The boundaries of the part's paths between two cells, in words."""
     settings = view.selected(part.slice.framework, part.slice.profile)[1]
     for id in part.after:

@@ -9,7 +9,7 @@ import numpy as np
 from references.formats import Mask, format_named
 from reports.causes.details import Detail
 from reports.causes.finding import Finding, where
-from reports.causes.view import Part
+from reports.causes.view import ChangedPart
 from reports.compare.judgement import Change
 from reports.compare.pairing import Maxima
 from suites.inputs import special
@@ -18,7 +18,7 @@ from suites.scoring.cell import input_of
 from suites.scoring.certified_batch import exact_of
 
 
-def subnormals(part: Part, details: Mapping[str, Detail]) -> Iterator[Finding]:
+def subnormals(part: ChangedPart, details: Mapping[str, Detail]) -> Iterator[Finding]:
     """What a flush to zero, or its end, would leave behind; nothing where no count of zeros has changed."""
     flushes = {(change.both[0].flushes, change.both[1].flushes) for change in part.changes}
     for before, after in sorted(flushes):
@@ -31,7 +31,7 @@ def subnormals(part: Part, details: Mapping[str, Detail]) -> Iterator[Finding]:
         yield where("subnormal rows", text)
 
 
-def is_candidate(part: Part) -> bool:
+def is_candidate(part: ChangedPart) -> bool:
     """Whether every changed cell has more zeros for numbers than before, or fewer."""
     ordinary = [change for change in part.changes if change.cell.family != special.FAMILY]
     return bool(ordinary) and all(map(_zeros_moved, ordinary))
@@ -42,7 +42,7 @@ def _zeros_moved(change: Change) -> bool:
     return old.outcomes.get("underflow", 0) != new.outcomes.get("underflow", 0)
 
 
-def _row_by_row(part: Part, details: Mapping[str, Detail]) -> bool:
+def _row_by_row(part: ChangedPart, details: Mapping[str, Detail]) -> bool:
     """Whether rows moved only where the exact result has subnormal numbers, and rows without were there to compare."""
     moved_any = still_any = False
     for change in part.changes:

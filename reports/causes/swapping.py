@@ -17,7 +17,7 @@ from reports.causes.finding import Finding, because
 from reports.causes.moved import Moved, moved_packages, packages_of
 from reports.causes.programs import Programs, programs_of, same_programs
 from reports.causes.subnormals import is_candidate
-from reports.causes.view import Part, View
+from reports.causes.view import ChangedPart, View
 from reports.compare.judgement import Change
 from reports.wording import count, listing
 from suites.implementations.catalogue import framework_named
@@ -51,15 +51,15 @@ class Sides:
 class Swaps:
     """The outcomes: for each environment between old and new, which bits each cell has there."""
 
-    sampled: dict[Part, list[Change]]
+    sampled: dict[ChangedPart, list[Change]]
     before: Mapping[str, Bits] = field(default_factory=dict)
     after: Mapping[str, Bits] = field(default_factory=dict)
     outcomes: dict[Names, dict[str, str]] = field(default_factory=dict)
     refused: dict[Names, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    same_programs: dict[Part, bool] = field(default_factory=dict)
+    same_programs: dict[ChangedPart, bool] = field(default_factory=dict)
 
-    def findings(self, part: Part, view: View) -> Iterator[Finding]:
+    def findings(self, part: ChangedPart, view: View) -> Iterator[Finding]:
         """What the experiment says of a part."""
         moved, sampled = moved_packages(view, part.slice), self.sampled.get(part, [])
         changes = [c for c in sampled if self.is_reproduced(c)]
@@ -76,7 +76,7 @@ class Swaps:
         pairs = ((c, self.before[c.cell.key], self.after[c.cell.key]) for c in changes)
         yield from element_by_element(pairs)
 
-    def _by_programs(self, part: Part, moved: list[Moved]) -> Finding | None:
+    def _by_programs(self, part: ChangedPart, moved: list[Moved]) -> Finding | None:
         """That a framework hands its compiler the same programs as before: it is the compiler that moved the bits."""
         framework = framework_named(part.slice.framework)
         compilers = [m for m in moved if framework.compiler and m.name == framework.compiler.package]
@@ -132,7 +132,7 @@ def _leave(every: Mapping[str, Moved]) -> str:
 
 def swapped(
     view: View,
-    parts: Iterable[Part],
+    parts: Iterable[ChangedPart],
     sides: Sides,
     build: Build,
     evaluate: Evaluate,
@@ -182,7 +182,7 @@ def _compare_programs(result: Swaps, view: View, sides: Sides, programs: Program
     result.same_programs = {part: cell.key in same for part, cell in cells.items()}
 
 
-def _sampled(view: View, parts: list[Part]) -> dict[Part, list[Change]]:
+def _sampled(view: View, parts: list[ChangedPart]) -> dict[ChangedPart, list[Change]]:
     """A few cells of each part of which the two runs leave something open, those with the largest errors."""
     found, left = {}, MOST_CELLS
     for part in (p for p in parts if len(moved_packages(view, p.slice)) > 1 or is_candidate(p)):
@@ -192,10 +192,10 @@ def _sampled(view: View, parts: list[Part]) -> dict[Part, list[Change]]:
 
 
 def _experiments(
-    view: View, sampled: Mapping[Part, list[Change]]
+    view: View, sampled: Mapping[ChangedPart, list[Change]]
 ) -> Iterator[tuple[dict[str, str], list[Change], Names]]:
     """Versions, the cells that they may matter to, and which packages are the new ones: each alone, all but each."""
-    alike: dict[tuple[Moved, ...], list[Part]] = {}
+    alike: dict[tuple[Moved, ...], list[ChangedPart]] = {}
     for part in sampled:
         alike.setdefault(tuple(moved_packages(view, part.slice)), []).append(part)
     for moved, parts in alike.items():
@@ -207,7 +207,7 @@ def _experiments(
             yield versions, list(itertools.chain.from_iterable(sampled[p] for p in parts)), new
 
 
-def _versions(view: View, part: Part, chosen: Mapping[str, str]) -> dict[str, str]:
+def _versions(view: View, part: ChangedPart, chosen: Mapping[str, str]) -> dict[str, str]:
     """One version of each package that is computed with; none of what one side lacks."""
     of = part.slice
     old = view.packages(of.framework, of.profile)[0]
@@ -224,7 +224,7 @@ def _word(bits: Bits, change: Change) -> str:
     return {new.output_sha256: NEW, old.output_sha256: OLD}.get(fingerprint, OTHER)
 
 
-def _compiler_is_stuck(part: Part, result: Swaps, view: View) -> bool:
+def _compiler_is_stuck(part: ChangedPart, result: Swaps, view: View) -> bool:
     compiler = framework_named(part.slice.framework).compiler
     if compiler is None:
         return False

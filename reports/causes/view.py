@@ -26,7 +26,7 @@ class Slice(NamedTuple):
     format: str
 
 
-class Place(NamedTuple):
+class CellPlace(NamedTuple):
     """Where a cell lies in its slice."""
 
     layout: str
@@ -49,12 +49,12 @@ class Seen:
         return Slice(self.framework, cell.implementation, cell.profile, cell.operation, cell.quantity, cell.format)
 
     @property
-    def place(self) -> Place:
-        return Place(self.cell.layout, self.cell.family, self.cell.row_length)
+    def place(self) -> CellPlace:
+        return CellPlace(self.cell.layout, self.cell.family, self.cell.row_length)
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class ChangedPart:
     """The changed cells of a slice that took the same paths before, and the same ones after."""
 
     slice: Slice
@@ -69,9 +69,9 @@ class View:
 
     old: Manifest
     new: Manifest
-    slices: dict[Slice, dict[Place, Seen]] = field(default_factory=dict)
+    slices: dict[Slice, dict[CellPlace, Seen]] = field(default_factory=dict)
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[ChangedPart]:
         """The changed cells, slice by slice."""
         for of, places in self.slices.items():
             parts: dict[tuple[Paths, Paths], list[Change]] = {}
@@ -80,7 +80,7 @@ class View:
                     old, new = seen.change.both
                     parts.setdefault((old.path, new.path), []).append(seen.change)
             for (before, after), changes in parts.items():
-                yield Part(of, before, after, tuple(changes))
+                yield ChangedPart(of, before, after, tuple(changes))
 
     def split(self, of: Slice) -> tuple[list[Seen], list[Seen]]:
         """The changed cells of a slice, and those with the same bits."""

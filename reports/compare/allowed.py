@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from references.verdict.ladder import VERDICTS, at_least
+from references.verdict.ladder import at_least
+from references.vocabulary import VERDICTS
 from reports.compare.evidence import Drift
 from reports.compare.judgement import BROKEN, CHANGED, IMPROVED, NOT_COMPARABLE, REMOVED, WORSE, Change
 from reports.console.usage import UsageError
@@ -28,7 +29,7 @@ _OTHERS = ("change", "reason", "expires", "verdict")
 
 
 @dataclass(frozen=True)
-class Entry:
+class AllowedChange:
     """One entry.  ``verdict`` is the lowest verdict that it accepts; ``expires`` is its last day."""
 
     name: str
@@ -63,7 +64,9 @@ class Accepted:
     problems: tuple[str, ...]
 
 
-def accepted(entries: list[Entry], changes: list[Change], drifts: list[Drift], today: datetime.date) -> Accepted:
+def accepted(
+    entries: list[AllowedChange], changes: list[Change], drifts: list[Drift], today: datetime.date
+) -> Accepted:
     """Hold the entries against what was found.  One that has expired accepts nothing, and is a problem; so is one that
     matches nothing."""
     met: Counter[str] = Counter()
@@ -87,7 +90,7 @@ def accepted(entries: list[Entry], changes: list[Change], drifts: list[Drift], t
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_entries(file: Path) -> list[Entry]:
+def read_entries(file: Path) -> list[AllowedChange]:
     """The entries of a file.  Raises UsageError."""
     try:
         data = tomllib.loads(content_of(file, most=_MOST_BYTES).decode("utf-8"))
@@ -103,7 +106,7 @@ def read_entries(file: Path) -> list[Entry]:
     return [_entry(entry, f"{file.name}, entry {number}") for number, entry in enumerate(entries, start=1)]
 
 
-def _entry(entry: dict[str, Any], name: str) -> Entry:
+def _entry(entry: dict[str, Any], name: str) -> AllowedChange:
     unknown = [key for key in entry if key not in _SELECTORS + _OTHERS]
     if unknown:
         raise UsageError(f"{name}: unknown field {unknown[0]!r}; known are {', '.join(_SELECTORS + _OTHERS)}")
@@ -125,7 +128,7 @@ def _entry(entry: dict[str, Any], name: str) -> Entry:
         raise UsageError(f"{name} needs a date on which it expires, such as expires = 2030-01-31")
     if not {"framework", "implementation"} & set(selectors):
         raise UsageError(f"{name} needs a framework or an implementation")
-    return Entry(name, change, " ".join(reason.split()), expires, verdict, selectors)
+    return AllowedChange(name, change, " ".join(reason.split()), expires, verdict, selectors)
 
 
 def _words(value: Any, name: str) -> tuple[str, ...]:

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from references.verdict.ladder import BELOW_STABLE
 from reports.compare.figures import Figures
 from reports.compare.pairing import Side, Stored, stored
-from reports.facts.tally import BELOW_STABLE
 from reports.run.baseline_lines import CELL, CellNames, Cells, Head, Inputs
 from reports.run.records import Manifest, RunError
 from reports.run.regular import Unreadable, lines_in

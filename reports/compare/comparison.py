@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reports.compare.allowed import Entry, accepted
+from references.verdict.ladder import rank
+from reports.compare.allowed import AllowedChange, accepted
 from reports.compare.demand import Demand
-from reports.compare.differences import Difference, differences, notes
+from reports.compare.differences import ManifestDifference, differences, notes
 from reports.compare.evidence import Drift, Evidence
 from reports.compare.figures import Figures
 from reports.compare.judgement import (
@@ -28,7 +30,7 @@ from reports.compare.judgement import (
 )
 from reports.compare.pairing import Side, Stored, paired, stored
 from reports.compare.rejudged import other_figure, same_judge
-from reports.compare.signoff import NOT_SIGNED_OFF, OPEN, SIGNED_OFF, Group, GroupKey, groups_of, key_of, overall
+from reports.compare.signoff import NOT_SIGNED_OFF, OPEN, SIGNED_OFF, CellGroup, GroupKey, groups_of, key_of, overall
 from reports.console.exits import INCOMPLETE, NOTHING_COMPARED, OK, WORSE
 from reports.run.records import RunError
 from suites.plan.cell import Cell
@@ -52,11 +54,11 @@ class Comparison:
     old: Stored
     new: Stored
     demand: Demand
-    differences: tuple[Difference, ...]
+    differences: tuple[ManifestDifference, ...]
     notes: tuple[str, ...]
     changes: list[Change]
     drifts: list[Drift]
-    groups: tuple[Group, ...]
+    groups: tuple[CellGroup, ...]
     rejudged: int
     problems: tuple[str, ...]
     same: list[Same]
@@ -116,7 +118,7 @@ def compare_runs(
     new_path: Path,
     demand: Demand | None = None,
     *,
-    allow: list[Entry] | None = None,
+    allow: list[AllowedChange] | None = None,
     wanted: Callable[[Side], bool] = lambda side: True,
     today: datetime.date | None = None,
 ) -> Comparison:
@@ -215,3 +217,18 @@ def _judged(change: Change, rows: Rows | None, allowed: str) -> Change:
         return change
     word, reasons = word_of(change.cell, *change.both, rows, allowed)
     return replace(change, word=word, reasons=reasons, rows=rows)
+
+
+def worst_first(change: Change) -> tuple[object, ...]:
+    """Not accepted before accepted; then by how far the verdict moved, then the worst error against its bound."""
+    old, new = change.both
+    moved = abs(rank(new.verdict) - rank(old.verdict))
+    return change.accepted is not None, -moved, -_factor(old.bound_ratio, new.bound_ratio), change.cell.key
+
+
+def _factor(old: float | None, new: float | None) -> float:
+    """By which factor two ratios differ; 1 where there is nothing to say."""
+    if old is None or new is None or old == new:
+        return 1.0
+    low, high = sorted((old, new))
+    return high / low if low else math.inf

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from references.verdict.ladder import VERDICTS
+from references.vocabulary import VERDICTS
 from reports.compare.evidence import Drift
 from reports.compare.judgement import BROKEN, CHANGED, DIFFERENT, NOT_COMPARABLE, REMOVED, WORSE, Change
-from reports.console.usage import UsageError
+from reports.vocabulary import LEVELS, known
 from suites.known_defects import REQUIRED
 
 # From the strictest; each fails on what the next ones fail on, too.
 _FAILING: dict[str, tuple[str, ...]] = {CHANGED: DIFFERENT, WORSE: (WORSE, BROKEN), BROKEN: (BROKEN,)}
-LEVELS = tuple(_FAILING)
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,7 @@ def demand_of(words: Iterable[str]) -> Demand:
 
     A verdict alone fails only where a cell falls below it, or off its contract.  Raises UsageError.
     """
-    words = tuple(words)
-    for word in words:
-        if word not in LEVELS + VERDICTS:
-            raise UsageError(f"unknown --fail-on {word!r}; known are {', '.join(LEVELS + VERDICTS)}")
+    words = known("--fail-on", words)
     levels = [word for word in words if word in LEVELS]
     verdicts = [word for word in words if word in VERDICTS]
     usual = BROKEN if verdicts else WORSE

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from reports.compare.pairing import Stored
 from reports.run.content import COMPILED_BY, JUDGE, SUITE, changed, described, is_known
+from reports.run.packages import SUBJECTS
 from reports.run.reader import read_lost
 from reports.run.records import Manifest
 from reports.wording import count, listing
@@ -18,12 +19,9 @@ from suites.worker.self_report import is_picked
 _NONE = "none"
 _NOT_REPORTED = "not reported"
 
-# The packages that are under test; the others help to judge them.
-_SUBJECTS = ("torch", "jax", "jaxlib", "numpy", "scipy")
-
 
 @dataclass(frozen=True)
-class Difference:
+class ManifestDifference:
     """A fact of the manifests, before and after.  ``subject``: a package under test, whose change is the question."""
 
     what: str
@@ -32,17 +30,17 @@ class Difference:
     subject: bool = False
 
 
-def differences(old: Manifest, new: Manifest) -> tuple[Difference, ...]:
+def differences(old: Manifest, new: Manifest) -> tuple[ManifestDifference, ...]:
     return tuple(d for d in _facts(old, new) if d.old != d.new)
 
 
-def _facts(old: Manifest, new: Manifest) -> Iterator[Difference]:
-    def fact(what: str, of: Callable[[Manifest], str | None]) -> Difference:
-        return Difference(what, of(old) or _NONE, of(new) or _NONE)
+def _facts(old: Manifest, new: Manifest) -> Iterator[ManifestDifference]:
+    def fact(what: str, of: Callable[[Manifest], str | None]) -> ManifestDifference:
+        return ManifestDifference(what, of(old) or _NONE, of(new) or _NONE)
 
     for package in dict.fromkeys([*old.packages, *new.packages]):
         before, after = old.packages.get(package, _NONE), new.packages.get(package, _NONE)
-        yield Difference(package, before, after, subject=package in _SUBJECTS)
+        yield ManifestDifference(package, before, after, subject=package in SUBJECTS)
     yield from (found for _, found in contents(old, new))
     yield fact("Python", lambda m: m.python)
     yield fact("platform", lambda m: m.platform)
@@ -50,14 +48,14 @@ def _facts(old: Manifest, new: Manifest) -> Iterator[Difference]:
     yield fact("GPU", lambda m: m.gpu)
     yield from _settings(old, new)
     for flag in sorted(old.environment | new.environment):
-        yield Difference(flag, old.environment.get(flag, _NONE), new.environment.get(flag, _NONE))
+        yield ManifestDifference(flag, old.environment.get(flag, _NONE), new.environment.get(flag, _NONE))
     yield fact("tier", lambda m: m.tier)
     yield fact("selection", _selection)
     suite = told_suite(old), told_suite(new)
-    yield Difference("this suite", *(suite if suites_differ(old, new) else ("", "")))
+    yield ManifestDifference("this suite", *(suite if suites_differ(old, new) else ("", "")))
 
 
-def contents(old: Manifest, new: Manifest) -> Iterator[tuple[str, Difference]]:
+def contents(old: Manifest, new: Manifest) -> Iterator[tuple[str, ManifestDifference]]:
     """What has other files on each side though its version is the same, by the name of its content.
 
     The suite itself is left out, and everything where one side doesn't say.
@@ -69,7 +67,7 @@ def contents(old: Manifest, new: Manifest) -> Iterator[tuple[str, Difference]]:
         if name != SUITE and not renewed:
             subject = not name.startswith(JUDGE) and name not in (START, COMPILED_BY)
             what = described(name, new.packages)
-            yield name, Difference(what, short(before.get(name)), short(after.get(name)), subject)
+            yield name, ManifestDifference(what, short(before.get(name)), short(after.get(name)), subject)
 
 
 def short(sha256: str | None) -> str:
@@ -93,7 +91,7 @@ def told_suite(manifest: Manifest) -> str:
 _Values = tuple[str, str]
 
 
-def _settings(old: Manifest, new: Manifest) -> Iterator[Difference]:
+def _settings(old: Manifest, new: Manifest) -> Iterator[ManifestDifference]:
     """Settings of frameworks and their profiles; those that changed alike, such as an instruction set in many places,
     as one.  What a setting is called may change with a version, and so may what is picked on the same processor under
     the same variables: such a one is no difference beside the package's."""
@@ -104,7 +102,7 @@ def _settings(old: Manifest, new: Manifest) -> Iterator[Difference]:
         for name, values in names.items():
             if lane in defaults or of_default.get(name) != values:
                 changed.setdefault(values, {}).setdefault(lane, []).append(name)
-    moved = any(old.packages.get(package) != new.packages.get(package) for package in _SUBJECTS)
+    moved = any(old.packages.get(package) != new.packages.get(package) for package in SUBJECTS)
     alike_else = old.cpu == new.cpu and old.environment == new.environment
     for values, by_lane in changed.items():
         alike: dict[tuple[str, ...], list[str]] = {}
@@ -113,7 +111,7 @@ def _settings(old: Manifest, new: Manifest) -> Iterator[Difference]:
         for settings_alike, lanes in alike.items():
             what = f"{listing(settings_alike)} of {listing(lanes)}"
             follows = _NOT_REPORTED in values or (alike_else and all(map(is_picked, settings_alike)))
-            yield Difference(what, *values, subject=moved and follows)
+            yield ManifestDifference(what, *values, subject=moved and follows)
 
 
 def _changed(old: dict[str, dict[str, str]], new: dict[str, dict[str, str]]) -> dict[str, dict[str, _Values]]:
@@ -136,7 +134,7 @@ def _selection(manifest: Manifest) -> str:
     return "; ".join(f"{k}: {', '.join(v)}" for k, v in manifest.selection.items() if v) or "everything"
 
 
-def notes(old: Stored, new: Stored, found: tuple[Difference, ...]) -> Iterator[str]:
+def notes(old: Stored, new: Stored, found: tuple[ManifestDifference, ...]) -> Iterator[str]:
     """Sentences on what the differences, and gaps in the runs, mean for the comparison."""
     subjects, others = any(d.subject for d in found), any(not d.subject for d in found)
     if subjects and others:

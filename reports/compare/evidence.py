@@ -29,7 +29,7 @@ ALIKE = ("equal", "near-tie", "geometric", special.FAMILY)
 _CHUNK = 4096
 
 
-class Line(NamedTuple):
+class PooledCells(NamedTuple):
     """Cells that differ in family and row length only.  No input occurs twice in a line, so its rows can be pooled;
     layouts and implementations share theirs."""
 
@@ -43,8 +43,8 @@ class Line(NamedTuple):
     layout: str
 
 
-def line_of(cell: Cell, figures: Figures) -> Line:
-    return Line(
+def line_of(cell: Cell, figures: Figures) -> PooledCells:
+    return PooledCells(
         figures.framework,
         figures.device,
         cell.implementation,
@@ -60,7 +60,7 @@ def line_of(cell: Cell, figures: Figures) -> Line:
 class Drift:
     """A line whose typical row moved: more than half of the rows of its changed cells one way, and not by chance."""
 
-    line: Line
+    line: PooledCells
     cells: int
     rows: Rows
     accepted: str | None = None
@@ -101,10 +101,10 @@ class Evidence:
     """Gathers the rows of changed cells, and says at the end which moved beyond chance."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Line | None, Maxima, Maxima]] = []
+        self._waiting: list[tuple[PooledCells | None, Maxima, Maxima]] = []
         self._counts: list[_Count] = []
         self._tested: list[bool] = []
-        self._lines: dict[Line, _Tally] = {}
+        self._lines: dict[PooledCells, _Tally] = {}
 
     def add(self, cell: Cell, figures: Figures, before: Maxima, after: Maxima) -> int:
         """Take the rows of a cell; returns its number."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from references.verdict.ladder import at_least
+from references.verdict.ladder import BELOW_STABLE, at_least, rank
 from reports.compare.figures import Figures
-from reports.facts.tally import BELOW_STABLE, rank
 from reports.wording import count, significant, whole
 from suites.inputs import special
 from suites.plan.cell import Cell

@@ -117,7 +117,7 @@ def failure(change: Change, ratchet: Ratchet) -> str:
 # -- what is said at the end -----------------------------------------------------------------------------------------
 
 
-class Told:
+class SessionSummary:
     """What the tests of a session said of their cells; it crosses process borders as text."""
 
     def __init__(self) -> None:

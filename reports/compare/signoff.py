@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from references.formats import FORMATS
-from references.functions import OPERATIONS
+from references.verdict.ladder import rank
+from references.vocabulary import OPERATIONS
 from reports.compare.demand import Demand
 from reports.compare.evidence import Drift
 from reports.compare.judgement import COMPARED, DIFFERENT, IDENTICAL, WORDS, Change
-from reports.facts.tally import FRAMEWORKS, rank
-from reports.wording import count, listing, whole
+from reports.wording import PAGE_ORDER, count, listing, whole
 
 SIGNED_OFF = "signed off"
 NOT_SIGNED_OFF = "not signed off"
@@ -28,7 +28,7 @@ class GroupKey(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Group:
+class CellGroup:
     """The cells of one framework, device, format and operation.
 
     ``versions`` are those before and after, None where there are none; ``failing`` counts cells and drifts,
@@ -86,9 +86,9 @@ def groups_of(
     identical: Counter[GroupKey],
     versions: dict[GroupKey, tuple[str | None, str | None]],
     demand: Demand,
-) -> tuple[Group, ...]:
+) -> tuple[CellGroup, ...]:
     """The groups in the order of a report; ``versions`` names them all, ``identical`` counts what is not in changes."""
-    gathered = {key: _Gathered(Counter({IDENTICAL: identical[key]})) for key in versions}
+    gathered = {key: _GroupCells(Counter({IDENTICAL: identical[key]})) for key in versions}
     for change in changes:
         group = gathered[key_of(change)]
         group.counts[change.word] += 1
@@ -106,13 +106,13 @@ def groups_of(
         group.failing += demand.fails_drift(drift)
         group.accepted += drift.accepted is not None
     return tuple(
-        Group(key, versions[key], **{**vars(gathered[key]), "drifts": tuple(gathered[key].drifts)})
+        CellGroup(key, versions[key], **{**vars(gathered[key]), "drifts": tuple(gathered[key].drifts)})
         for key in sorted(versions, key=_place)
     )
 
 
 @dataclass
-class _Gathered:
+class _GroupCells:
     counts: Counter[str]
     failing: int = 0
     unanswered: int = 0
@@ -124,11 +124,11 @@ class _Gathered:
 
 def _place(key: GroupKey) -> tuple[int, str, str, int, int]:
     """Frameworks in the order of the pages, NumPy's written-out formulas last."""
-    first = FRAMEWORKS.index(key.framework if key.framework in FRAMEWORKS else "")
+    first = PAGE_ORDER.index(key.framework if key.framework in PAGE_ORDER else "")
     return first, key.framework, key.device, list(FORMATS).index(key.format), OPERATIONS.index(key.operation)
 
 
-def overall(groups: tuple[Group, ...], status: str) -> str:
+def overall(groups: tuple[CellGroup, ...], status: str) -> str:
     """The sentence over all groups: which versions, the status, how many cells of each kind."""
     total: Counter[str] = Counter()
     for group in groups:

@@ -14,7 +14,7 @@ from reports.compare.evidence import Drift
 from reports.compare.figures import Figures
 from reports.compare.judgement import Change, Rows
 from reports.compare.pairing import Stored
-from reports.compare.signoff import Group
+from reports.compare.signoff import CellGroup
 from reports.comparison_pages import causes as shown
 from reports.comparison_pages.page import replay_line
 from reports.run.records import finite
@@ -52,7 +52,7 @@ def _head(comparison: Comparison, causes: Causes) -> dict[str, Any]:
     }
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _group(group: CellGroup) -> dict[str, Any]:
     return {
         **group.key._asdict(),
         "versions": list(group.versions),

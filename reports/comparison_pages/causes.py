@@ -9,7 +9,7 @@ from typing import Any
 from reports.causes.bisect import Bisection
 from reports.causes.causes import Causes
 from reports.causes.finding import Finding
-from reports.causes.gathering import Group
+from reports.causes.gathering import CauseGroup
 from reports.wording import whole
 
 # Groups that the terminal shows; the pages have more.
@@ -43,7 +43,7 @@ def as_data(causes: Causes) -> dict[str, Any]:
     }
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _group(group: CauseGroup) -> dict[str, Any]:
     return {
         "framework": group.framework,
         **{axis: list(values) for axis, values in group.axes.items()},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 from collections import Counter
@@ -11,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.causes.causes import Causes
-from reports.causes.gathering import Group as CauseGroup
-from reports.compare.comparison import Comparison
-from reports.compare.differences import Difference
+from reports.causes.gathering import CauseGroup
+from reports.compare.comparison import Comparison, worst_first
+from reports.compare.differences import ManifestDifference
 from reports.compare.evidence import Drift
 from reports.compare.figures import Figures
 from reports.compare.judgement import (
@@ -27,8 +26,7 @@ from reports.compare.judgement import (
     WORSE,
     Change,
 )
-from reports.compare.signoff import Group
-from reports.facts.tally import rank
+from reports.compare.signoff import CellGroup
 from reports.run.records import Manifest
 from reports.wording import OUTCOMES, count, lengths, listing, significant, whole
 from suites.inputs import special
@@ -45,7 +43,7 @@ _MEANINGS = {
 
 
 @dataclass(frozen=True)
-class Line:
+class ChangeLine:
     """A changed cell; the figures are texts of the form ``before → after``."""
 
     key: str
@@ -70,7 +68,7 @@ class Section:
     word: str
     meaning: str
     cells: int
-    lines: tuple[Line, ...]
+    lines: tuple[ChangeLine, ...]
     left_out: int
 
 
@@ -103,10 +101,10 @@ class ComparePage:
     status: str
     old: str
     new: str
-    differences: tuple[Difference, ...]
+    differences: tuple[ManifestDifference, ...]
     notes: tuple[str, ...]
     problems: tuple[str, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[CellGroup, ...]
     drifts: tuple[tuple[str, Drift], ...]
     causes: Causes
     causes_shown: tuple[CauseGroup, ...]
@@ -169,25 +167,10 @@ def _section(word: str, changes: list[Change], comparison: Comparison) -> Sectio
     return Section(word, _MEANINGS[word], len(changes), shown, len(changes) - len(shown))
 
 
-def worst_first(change: Change) -> tuple[object, ...]:
-    """Not accepted before accepted; then by how far the verdict moved, then the worst error against its bound."""
-    old, new = change.both
-    moved = abs(rank(new.verdict) - rank(old.verdict))
-    return change.accepted is not None, -moved, -_factor(old.bound_ratio, new.bound_ratio), change.cell.key
-
-
-def _factor(old: float | None, new: float | None) -> float:
-    """By which factor two ratios differ; 1 where there is nothing to say."""
-    if old is None or new is None or old == new:
-        return 1.0
-    low, high = sorted((old, new))
-    return high / low if low else math.inf
-
-
-def line_of(change: Change, comparison: Comparison) -> Line:
+def line_of(change: Change, comparison: Comparison) -> ChangeLine:
     """A cell in words.  Only for one that both runs have."""
     cell, (old, new) = change.cell, change.both
-    return Line(
+    return ChangeLine(
         key=cell.key,
         implementation=cell.implementation,
         cell=f"{cell.operation} {cell.quantity}, {cell.format}",

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 from reports.console.usage import UsageError
-from reports.vocabulary import DEVICES, known
-from suites.driver.profiles import devices_of
 from suites.plan.cell import Selection
+from suites.vocabulary import devices_of
 
 
 def selection_of(
@@ -23,20 +22,9 @@ def selection_of(
     families: tuple[str, ...],
     profiles: tuple[str, ...],
 ) -> Selection:
-    """The selection that these words ask for.  Raises UsageError for one that means nothing."""
-    known("tier", (tier,))
-    devices = devices_of(device)
-    if devices is None:
-        raise UsageError(f"unknown device {device!r}; known are {', '.join(DEVICES)}")
+    """The selection that these words ask for."""
     return Selection(
-        tier,
-        known("operation", operations),
-        known("quantity", quantities),
-        known("format", formats),
-        known("layout", layouts),
-        known("family", families),
-        known("profile", profiles),
-        devices,
+        tier, operations, quantities, formats, layouts, families, profiles, devices=devices_of(device) or ()
     )
 
 

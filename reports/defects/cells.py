@@ -9,7 +9,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from references.verdict.ladder import VERDICTS, at_least
+from references.verdict.ladder import at_least
+from references.vocabulary import VERDICTS
 from reports.console.lines import print_line, say
 from reports.defects.toml import rewritten
 from reports.run.reader import read_run

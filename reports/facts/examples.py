@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from references.formats import FORMATS, format_named
-from reports.facts.tally import BELOW_STABLE, FAILED, rank
+from references.verdict.ladder import BELOW_STABLE, FAILED, rank
 from reports.facts.worst_cases import replay_line
 from reports.run.records import Record, Run
 from reports.wording import outcome_words, shortened, vector_text

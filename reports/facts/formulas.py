@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from references.verdict.ladder import FAILED
 from reports.facts.examples import Example, smallest_failures
 from reports.facts.matrix import Matrix, matrix_of
 from reports.facts.sentences import Sentence
 from reports.facts.summary import families
-from reports.facts.tally import FAILED, GRADIENTS, Tally
+from reports.facts.tally import GRADIENTS, Tally
 from reports.run.records import Record, Run
 from reports.wording import count, whole
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from references.verdict.ladder import FAILED
 from reports.facts.matrix import MatrixCell, cell_of
 from reports.facts.sentences import Sentence
 from reports.facts.summary import families
-from reports.facts.tally import FAILED, Tally, entry_of
+from reports.facts.tally import Tally, entry_of
 from reports.run.records import Record
 from reports.wording import count, whole
 from suites.paths.registry import Path, registry

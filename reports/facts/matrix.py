@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reports.facts.tally import FAILED, Entry, Tally, entry_of
+from references.verdict.ladder import FAILED
+from reports.facts.tally import Entry, Tally, entry_of
 from reports.facts.worst_cases import anchor_of
 from reports.wording import significant, whole
 

@@ -16,7 +16,7 @@ _OF_ELEMENTS, _OF_ROWS = attrgetter("max_ulp"), attrgetter("max_row_ulp")
 
 
 @dataclass(frozen=True)
-class Change:
+class BitsLine:
     """One line: with ``what`` bits may change, of whose results, whether they do, and in which code paths."""
 
     what: str
@@ -26,7 +26,7 @@ class Change:
     paths: str
 
 
-def changes_of(run: Run) -> tuple[Change, ...]:
+def changes_of(run: Run) -> tuple[BitsLine, ...]:
     """A line for each framework's call and each of what its bits may change with.  Raises RunError."""
     groups: dict[tuple[str, str], list[Observation]] = {}
     for seen in read_observations(run.path):
@@ -34,9 +34,9 @@ def changes_of(run: Run) -> tuple[Change, ...]:
     return tuple(_change(*key, found) for key, found in sorted(groups.items()))
 
 
-def _change(what: str, implementation: str, found: list[Observation]) -> Change:
+def _change(what: str, implementation: str, found: list[Observation]) -> BitsLine:
     changed = [o for o in found if o.changed]
-    return Change(what, implementation, _answer(changed), _compared(found, changed), _paths(changed))
+    return BitsLine(what, implementation, _answer(changed), _compared(found, changed), _paths(changed))
 
 
 def _answer(changed: list[Observation]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from references.verdict.ladder import VERDICTS
+from references.bulk.exact_pairs import MPMATH, TIERS
+from references.vocabulary import VERDICTS
 from reports.facts.disagreement import Disagreement, disagreements_of
 from reports.facts.implemented import Implemented, implemented_of
 from reports.facts.matrix import Matrix, matrices_of
-from reports.facts.observations import Change, changes_of
+from reports.facts.observations import BitsLine, changes_of
 from reports.facts.profiles import Profiles, profiles_of
 from reports.facts.question import Question, question_of
 from reports.facts.special_values import SpecialValues, special_values_of
@@ -18,7 +18,7 @@ from reports.facts.tally import ordinary, special_values
 from reports.facts.worst_cases import WorstCases, worst_cases
 from reports.facts.wrong_today import WrongToday, wrong_today
 from reports.run.records import Run
-from reports.wording import MEANINGS, listing, significant, whole
+from reports.wording import MEANINGS, listing, main_tier, significant, whole
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Page:
     disagreements: tuple[Disagreement, ...]
     implemented: Implemented
     profiles: Profiles
-    changes: tuple[Change, ...]
+    changes: tuple[BitsLine, ...]
     unmeasured: tuple[tuple[str, str], ...]
     environment: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
@@ -95,16 +95,13 @@ def _environment(run: Run) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
 
 def _reference(run: Run) -> dict[str, str]:
     """Which reference judged, how far it is off at most, and how many elements only the oracle could decide."""
-    judges = dict.fromkeys(r.oracle.partition(",")[0] for r in run.records)
+    counts = [r.elements_by_tier for r in run.records if r.elements_by_tier is not None]
+    judges = dict.fromkeys(main_tier(c) for c in counts)
+    by_mpmath = whole(sum(c.get(TIERS[MPMATH], 0) for c in counts))
+    unknown = "not counted when this run was made" if run.records else "nothing"
     errors = [r.reference_error_ulps for r in run.records]
     return {
-        "judged by": listing(judges) or "nothing",
+        "judged by": listing(judges) or unknown,
         "largest error bound": f"{significant(max(errors))} ulp of the output format" if errors else "n/a",
-        "elements that fell to mpmath": whole(sum(_by_oracle(r.oracle) for r in run.records)),
+        "elements that fell to mpmath": by_mpmath if len(counts) == len(run.records) else unknown,
     }
-
-
-def _by_oracle(oracle: str) -> int:
-    """``double-double, 12 of 288 elements by mpmath`` -> 12."""
-    found = re.search(r"(\d+) of \d+ elements by mpmath", oracle)
-    return int(found[1]) if found else 0

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from references.verdict.ladder import FAILED, rank
 from reports.facts.examples import Example, smallest_failures
 from reports.facts.formulas import VALUES_AND_GRADIENTS
 from reports.facts.matrix import MatrixCell, cell_of
 from reports.facts.sentences import Sentence, code, listed
-from reports.facts.tally import FAILED, Tally, entry_of, rank
+from reports.facts.tally import Tally, entry_of
 from reports.run.records import Record, Run
 from reports.wording import count, listing, whole
+from suites.implementations.frameworks import frameworks
 
-# framework, the composed call, the fused one
-PAIRS = (
-    ("torch", "torch/log-of-softmax", "torch/eager"),
-    ("jax", "jax/log-of-softmax", "jax/jit"),
-    ("numpy", "numpy/log-of-softmax", "numpy/shifted"),
+# log(softmax(x)) against log_softmax(x): the framework, the composed call, the fused one.
+PAIRS = tuple(
+    (name, framework.log_of_softmax.composed, framework.log_of_softmax.fused)
+    for name, framework in frameworks().items()
+    if framework.log_of_softmax
 )
 
 

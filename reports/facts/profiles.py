@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reports.facts.tally import FAILED, main_profile
+from references.verdict.ladder import FAILED
+from reports.facts.tally import main_profile
 from reports.run.records import MeasuredProfile, Record, Run
 from reports.wording import count, significant, whole
 

@@ -10,7 +10,7 @@ from reports.wording import listing
 _PLACE = "{}"
 
 
-class Part(NamedTuple):
+class SentencePart(NamedTuple):
     """A piece of a sentence; ``code`` is set as such on a page."""
 
     text: str
@@ -23,17 +23,17 @@ class Sentence(str):
     A plain str on a page is data: its backticks are backticks.  So is what str's own methods make of a sentence.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[SentencePart, ...]
 
     def __new__(cls, text: str) -> Sentence:
         """Raises ValueError for a backtick without its partner."""
         pieces = text.split("`")
         if len(pieces) % 2 == 0:
             raise ValueError(f"a backtick has no partner in {text!r}")
-        return cls._of(Part(piece, place % 2 == 1) for place, piece in enumerate(pieces))
+        return cls._of(SentencePart(piece, place % 2 == 1) for place, piece in enumerate(pieces))
 
     @classmethod
-    def _of(cls, parts: Iterable[Part]) -> Sentence:
+    def _of(cls, parts: Iterable[SentencePart]) -> Sentence:
         kept = tuple(part for part in parts if part.text)
         made = super().__new__(cls, "".join(f"`{part.text}`" if part.code else part.text for part in kept))
         made.parts = kept
@@ -51,17 +51,17 @@ class Sentence(str):
         return Sentence._of(part for own in self.parts for part in _filled(own, left))
 
 
-def _filled(own: Part, values: Iterator[str]) -> Iterator[Part]:
+def _filled(own: SentencePart, values: Iterator[str]) -> Iterator[SentencePart]:
     """A part with its places filled; what is filled into code is code."""
     first, *rest = own.text.split(_PLACE)
     if own.code:
-        yield Part("".join([first, *(f"{next(values)}{after}" for after in rest)]), True)
+        yield SentencePart("".join([first, *(f"{next(values)}{after}" for after in rest)]), True)
         return
-    yield Part(first, False)
+    yield SentencePart(first, False)
     for after in rest:
         value = next(values)
-        yield from value.parts if isinstance(value, Sentence) else (Part(value, False),)
-        yield Part(after, False)
+        yield from value.parts if isinstance(value, Sentence) else (SentencePart(value, False),)
+        yield SentencePart(after, False)
 
 
 def code(text: str) -> Sentence:

@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 
 from references.formats import BINARY32, FORMATS, format_named
-from references.functions import OPERATIONS, QUANTITIES, Problem
+from references.functions import Problem
 from references.oracle.certified import correctly_rounded
-from references.verdict.ladder import VERDICTS
+from references.verdict.ladder import FAILED
+from references.vocabulary import OPERATIONS, QUANTITIES, VERDICTS
 from reports.facts.sentences import Sentence, code, listed
-from reports.facts.tally import FAILED, Tally
+from reports.facts.tally import Tally
 from reports.facts.worst_cases import replay_line
 from reports.run.records import Record, Run
 from reports.wording import decimal, lengths, listing, outcome_words, shortened, vector_text

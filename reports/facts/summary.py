@@ -7,15 +7,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from references.formats import FORMATS
-from references.functions import QUANTITIES
+from references.verdict.ladder import BELOW_STABLE, FAILED, LADDER, rank
+from references.vocabulary import QUANTITIES
 from reports.facts.sentences import Sentence, listed, together
-from reports.facts.tally import BELOW_STABLE, FAILED, GRADIENTS, LADDER, Tally, entry_of, main_profile, rank
+from reports.facts.tally import GRADIENTS, Tally, entry_of, main_profile
 from reports.run.records import Record, Run
 from reports.wording import count, lengths, listing, whole
 from suites.implementations.catalogue import CATALOGUE, framework_named
 from suites.implementations.implementation import FORMULA
 from suites.inputs import special
-from suites.inputs.layouts import LAYOUTS
+from suites.vocabulary import LAYOUTS
 
 _MOST_FAMILIES = 4
 _ANY = ("any format measured",)
@@ -31,7 +32,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CallFinding:
     """What was found of one implementation and operation: the formats with each verdict, best first."""
 
     implementation: str
@@ -50,7 +51,7 @@ class Summary:
     incomplete: bool
     notes: tuple[str, ...]
     headlines: tuple[Sentence, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[CallFinding, ...]
     shares: tuple[Share, ...]
 
 
@@ -194,9 +195,9 @@ def _worth_naming(name: str, records: list[Record]) -> bool:
     return bool(records) and (known is None or known.main or any(r.verdict in FAILED for r in records))
 
 
-def _finding(name: str, operation: str, tally: Tally) -> Finding:
+def _finding(name: str, operation: str, tally: Tally) -> CallFinding:
     records = tally.of(name, operation)
-    return Finding(
+    return CallFinding(
         implementation=name,
         operation=operation,
         call=records[0].call,

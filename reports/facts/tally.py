@@ -8,25 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from references.formats import FORMATS
-from references.functions import OPERATIONS, QUANTITIES
-from references.verdict.ladder import NOT_APPLICABLE, VERDICTS
+from references.verdict.ladder import BELOW_STABLE, rank
+from references.vocabulary import OPERATIONS, QUANTITIES
 from reports.run.records import Record, Run
+from reports.wording import PAGE_ORDER
 from suites.driver.profiles import DEFAULT
 from suites.inputs import special
 
-# Best last; ``n/a`` is no evidence against.
-LADDER = (*VERDICTS, NOT_APPLICABLE)
-FAILED = ("wrong", "unstable")
-BELOW_STABLE = (*FAILED, "storage-stable")
-
 GRADIENTS = QUANTITIES[1:]
-
-# The order of the page: frameworks, users' own, and last the formulas written in NumPy.
-FRAMEWORKS = ("torch", "jax", "scipy", "", "numpy")
-
-
-def rank(verdict: str) -> int:
-    return LADDER.index(verdict)
 
 
 def ratio_of(record: Record) -> float | None:
@@ -108,8 +97,8 @@ def _ordered(frameworks: dict[str, str], run: Run) -> list[str]:
     listed = {name: place for place, name in enumerate(run.manifest.implementations)}
 
     def place(name: str) -> tuple[int, int, str]:
-        framework = frameworks[name] if frameworks[name] in FRAMEWORKS else ""
-        return FRAMEWORKS.index(framework), listed.get(name, len(listed)), name
+        framework = frameworks[name] if frameworks[name] in PAGE_ORDER else ""
+        return PAGE_ORDER.index(framework), listed.get(name, len(listed)), name
 
     return sorted(frameworks, key=place)
 

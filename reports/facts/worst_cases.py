@@ -8,7 +8,8 @@ from typing import Any
 
 from references.formats import Format, format_named
 from references.verdict.attribution import described
-from reports.facts.tally import BELOW_STABLE, Entry, Tally, ratio_of, severity
+from references.verdict.ladder import BELOW_STABLE
+from reports.facts.tally import Entry, Tally, ratio_of, severity
 from reports.run.records import Record, Run, RunError
 from reports.wording import OUTCOMES, significant, vector_text
 
@@ -52,7 +53,7 @@ class WorstCase:
 
 
 @dataclass(frozen=True)
-class Group:
+class ImplementationCases:
     """The worst cases of one implementation, worst first."""
 
     implementation: str
@@ -64,8 +65,8 @@ class Group:
 class WorstCases:
     """``shown`` are those below ``stable``, as far as there is room; ``folded`` the rest."""
 
-    shown: tuple[Group, ...]
-    folded: tuple[Group, ...]
+    shown: tuple[ImplementationCases, ...]
+    folded: tuple[ImplementationCases, ...]
     left_out: int
 
 
@@ -85,13 +86,13 @@ def worst_cases(run: Run, tally: Tally) -> WorstCases:
     )
 
 
-def _grouped(run: Run, tally: Tally, entries: list[Entry]) -> tuple[Group, ...]:
+def _grouped(run: Run, tally: Tally, entries: list[Entry]) -> tuple[ImplementationCases, ...]:
     groups = []
     for name in tally.implementations:
         own = sorted((e for e in entries if e.worst.implementation == name), key=lambda e: severity(e.worst))
         calls = dict.fromkeys(entry.worst.call for entry in own)
         if own:
-            groups.append(Group(name, "; ".join(calls), tuple(case_of(run, entry) for entry in own)))
+            groups.append(ImplementationCases(name, "; ".join(calls), tuple(case_of(run, entry) for entry in own)))
     return tuple(groups)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from references.verdict.ladder import VERDICTS, at_least
+from references.verdict.ladder import at_least
+from references.vocabulary import VERDICTS
 from reports.facts.summary import is_written_out
 from reports.run.records import Record, Run
 from reports.wording import count, lengths, listing, significant

@@ -29,7 +29,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Line:
+class ChartLine:
     """One line: its marks, and the pieces between gaps as SVG point lists."""
 
     name: str
@@ -44,7 +44,7 @@ class Panel:
     title: str
     ticks: tuple[tuple[float, str], ...]
     columns: tuple[tuple[float, str], ...]
-    lines: tuple[Line, ...]
+    lines: tuple[ChartLine, ...]
     one: float | None
 
     width, height = WIDTH, HEIGHT
@@ -73,7 +73,7 @@ def panel(title: str, labels: Sequence[str], lines: Sequence[tuple[str, Values]]
     made = []
     for name, values in lines:
         marks = [None if v is None else mark(x, v, label) for x, v, label in zip(columns, values, labels, strict=True)]
-        made.append(Line(name, tuple(m for m in marks if m), tuple(_pieces(marks))))
+        made.append(ChartLine(name, tuple(m for m in marks if m), tuple(_pieces(marks))))
     step = max(1, math.ceil((high - low) / _MOST_TICKS))
     return Panel(
         title=title,

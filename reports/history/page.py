@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.facts.tally import LADDER
+from references.verdict.ladder import LADDER
 from reports.history.chart import Panel, panel, sparkline
-from reports.history.timeline import Group, Point, Series, Timeline
+from reports.history.timeline import Point, Series, SeriesGroup, Timeline
 from reports.wording import count, listing, significant, whole
 
 # Groups of a framework that have a table and a chart, and cells that have a line in them.
@@ -34,7 +34,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Block:
+class GroupTable:
     """A group: its table and its two charts."""
 
     title: str
@@ -60,7 +60,7 @@ class FrameworkPage:
     sentence: str
     labels: tuple[str, ...]
     columns: tuple[Column, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[GroupTable, ...]
     rest: tuple[str, ...]
 
 
@@ -121,7 +121,7 @@ def _column(timeline: Timeline, number: int) -> Column:
     )
 
 
-def _block(group: Group, labels: tuple[str, ...]) -> Block:
+def _block(group: SeriesGroup, labels: tuple[str, ...]) -> GroupTable:
     cells = group.changed[:MOST_CELLS]
     named = [(f"worst of {count(group.shared, 'cell')}", group.worst)] if group.shared else []
     named += [(_name(series), series.points) for series in cells]
@@ -131,7 +131,7 @@ def _block(group: Group, labels: tuple[str, ...]) -> Block:
     if len(group.changed) > len(cells):
         about += f"; the {len(cells)} that moved furthest have lines of their own"
     title = f"{group.implementation} {group.operation} {group.quantity}, {group.format}"
-    return Block(title, about, tuple(_row(name, points) for name, points in named), (ulps, ratios))
+    return GroupTable(title, about, tuple(_row(name, points) for name, points in named), (ulps, ratios))
 
 
 def _ulps(points: Points) -> list[float | None]:
@@ -154,7 +154,7 @@ def _entry(point: Point | None) -> tuple[str, str, str] | None:
     return (point.verdict, significant(point.max_ulp), significant(point.bound_ratio)) if point else None
 
 
-def _rest(timeline: Timeline, moved: list[Group]) -> list[str]:
+def _rest(timeline: Timeline, moved: list[SeriesGroup]) -> list[str]:
     """What has no table of its own, in a sentence for each kind."""
     rest = []
     if len(moved) > MOST_GROUPS:
@@ -171,5 +171,5 @@ def _rest(timeline: Timeline, moved: list[Group]) -> list[str]:
     return rest
 
 
-def _short(group: Group) -> str:
+def _short(group: SeriesGroup) -> str:
     return f"{group.implementation} {group.operation} {group.quantity} {group.format}"

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from packaging.version import InvalidVersion, Version
 
+from references.verdict.ladder import BELOW_STABLE, rank
 from reports.compare.figures import Figures
 from reports.compare.pairing import Stored
-from reports.facts.tally import BELOW_STABLE, FRAMEWORKS, rank
+from reports.wording import PAGE_ORDER
 from suites.plan.cell import Cell
 
 
@@ -73,7 +74,7 @@ def _digits(low: float | None, high: float | None) -> float:
 
 
 @dataclass(frozen=True)
-class Group:
+class SeriesGroup:
     """The cells of one implementation, operation, quantity and format.
 
     ``worst`` has, for each column, the worst verdict and the largest errors over the cells that all columns have.
@@ -105,7 +106,7 @@ class Timeline:
     framework: str
     labels: tuple[str, ...]
     runs: tuple[Stored, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[SeriesGroup, ...]
 
     @property
     def cells(self) -> list[Series]:
@@ -121,30 +122,30 @@ class Timeline:
 
 
 @dataclass
-class _Gathered:
+class _SeriesCells:
     cell: Cell
     figures: dict[int, Figures] = field(default_factory=dict)
 
 
 def timelines_of(runs: Sequence[Stored]) -> tuple[Timeline, ...]:
     """The timelines of the frameworks that the runs have, in the order of a page.  Raises RunError."""
-    found: dict[str, dict[str, _Gathered]] = {}
+    found: dict[str, dict[str, _SeriesCells]] = {}
     versions: dict[str, dict[int, str]] = {}
     for number, run in enumerate(runs):
         for key, side in run.sides():
             framework = side.figures.framework
             cells = found.setdefault(framework, {})
-            cells.setdefault(key, _Gathered(side.cell)).figures[number] = side.figures
+            cells.setdefault(key, _SeriesCells(side.cell)).figures[number] = side.figures
             versions.setdefault(framework, {})[number] = side.figures.version
     return tuple(_timeline(name, found[name], versions[name], runs) for name in sorted(found, key=_place))
 
 
 def _place(framework: str) -> tuple[int, str]:
-    return FRAMEWORKS.index(framework if framework in FRAMEWORKS else ""), framework
+    return PAGE_ORDER.index(framework if framework in PAGE_ORDER else ""), framework
 
 
 def _timeline(
-    framework: str, cells: dict[str, _Gathered], versions: dict[int, str], runs: Sequence[Stored]
+    framework: str, cells: dict[str, _SeriesCells], versions: dict[int, str], runs: Sequence[Stored]
 ) -> Timeline:
     columns = sorted(versions, key=lambda number: (_version(versions[number]), number))
     groups: dict[tuple[str, str, str, str], list[Series]] = {}
@@ -186,11 +187,11 @@ def _points(figures: dict[int, Figures], columns: Sequence[int]) -> tuple[Point 
     )
 
 
-def _group(place: tuple[str, str, str, str], series: list[Series]) -> Group:
+def _group(place: tuple[str, str, str, str], series: list[Series]) -> SeriesGroup:
     shared = [s for s in series if all(s.points)]
     columns = range(len(series[0].points))
     worst = tuple(_worst([p for s in shared if (p := s.points[column])]) for column in columns)
-    return Group(*place, cells=tuple(series), shared=len(shared), worst=worst)
+    return SeriesGroup(*place, cells=tuple(series), shared=len(shared), worst=worst)
 
 
 def _worst(points: list[Point]) -> Point | None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from references.formats import FormatError
-from references.functions import OPERATIONS
+from references.vocabulary import OPERATIONS
 from reports.console.tables import plain
 from reports.inspect.explain import ExplainError
 from suites.implementations.catalogue import CATALOGUE, Implementation, settings_of, versions_of, why_not_measured
@@ -22,7 +22,7 @@ from suites.paths.places import Place
 from suites.paths.registry import Path, registry
 from suites.paths.summation import ORDERS
 from suites.paths.taken import NoPath, Settings, Step, path_of, quantities_of
-from suites.plan.cell import FORMATS
+from suites.vocabulary import FORMATS
 
 # What is explained where no quantity is asked for.
 _USUAL = ("forward", "vjp")
@@ -40,7 +40,7 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Told:
+class PathAtShape:
     """A path with its numbers for the shape: ``depth`` of its sum where it is known, ``boundaries`` with sizes."""
 
     path: Path
@@ -58,7 +58,7 @@ class FrameworkPaths:
     settings: dict[str, str]
     notes: tuple[str, ...]
     calls: tuple[Taken, ...]
-    paths: tuple[Told, ...]
+    paths: tuple[PathAtShape, ...]
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _steps(
         return ()
 
 
-def _told(path: Path, format: str, place: Place, settings: Settings) -> Told:
+def _told(path: Path, format: str, place: Place, settings: Settings) -> PathAtShape:
     known = quantities_of(path.framework, format, place, settings)
     lanes = min(int(known.get("lanes", 1)), int(known.get("float_lanes", 1)))
     tree, order = bool(known.get("tree")), ORDERS.get(path.order)
@@ -152,7 +152,7 @@ def _told(path: Path, format: str, place: Place, settings: Settings) -> Told:
         for b in path.boundaries
     )
     words = order.in_words(tree) if order else ""
-    return Told(path, words, order.depth(place.n, lanes, tree) if order else None, boundaries)
+    return PathAtShape(path, words, order.depth(place.n, lanes, tree) if order else None, boundaries)
 
 
 # -- showing ---------------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def tables(explanation: PathExplanation) -> list[Table | Text]:
     return parts
 
 
-def _paragraph(told: Told) -> Table:
+def _paragraph(told: PathAtShape) -> Table:
     table = Table(
         title=told.path.id, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 2)
     )
@@ -189,7 +189,7 @@ def _paragraph(told: Told) -> Table:
     return table
 
 
-def facts_of(told: Told) -> list[tuple[str, str]]:
+def facts_of(told: PathAtShape) -> list[tuple[str, str]]:
     """What there is to say of a path, as (name, text)."""
     path = told.path
     bound = f" (bound {', '.join(path.bound)})" if path.bound else ""
@@ -213,7 +213,7 @@ def facts_of(told: Told) -> list[tuple[str, str]]:
 def as_json(explanation: PathExplanation) -> dict[str, Any]:
     """The same as plain values."""
 
-    def of_path(told: Told) -> dict[str, Any]:
+    def of_path(told: PathAtShape) -> dict[str, Any]:
         names = ("framework", "device", "runs", "source", "function", "condition", "when", "algorithm", "evidence")
         return {
             **{name: getattr(told.path, name) for name in names},

@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from references.formats import Bits, Floats, Format, format_named
-from references.functions import OPERATIONS, QUANTITIES, needs_cotangent, needs_tangent
+from references.functions import needs_cotangent, needs_tangent
 from references.oracle.golden import golden
-from reports.console.destinations import check_outputs
 from reports.console.exits import OK
 from reports.console.lines import say
 from reports.console.progress import progress_bar
 from reports.files import replaced
 from reports.inspect.golden_header import header_text
+from reports.run.destinations import check_outputs
 from reports.run.regular import Unreadable, opened
 
 SCHEMA = 1
@@ -47,8 +47,6 @@ def golden_verb(
     header: Path | None,
 ) -> int:
     """Write the golden vectors of a file of rows.  Raises GoldenError, FormatError and OracleError."""
-    _known("operation", operation, OPERATIONS)
-    _known("quantity", quantity, QUANTITIES)
     files = {"logits": rows, **_vectors(quantity, cotangent, tangent)}
     written = [out] if header is None else [out, header]
     check_outputs(written, inputs=files.values())
@@ -75,11 +73,6 @@ class _Question:
     format: Format
     numbers: dict[str, Floats]
     bits: dict[str, Bits]
-
-
-def _known(option: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise GoldenError(f"unknown {option} {value!r}; known are {', '.join(known)}")
 
 
 def _vectors(quantity: str, cotangent: Path | None, tangent: Path | None) -> dict[str, Path]:

@@ -12,11 +12,12 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from references.formats import FORMATS, Format, format_named
-from references.functions import OPERATIONS, QUANTITIES, needs_cotangent, needs_tangent
+from references.functions import needs_cotangent, needs_tangent
+from references.vocabulary import OPERATIONS, QUANTITIES
 from reports.run.records import Record, Run, RunError
 from suites.implementations.catalogue import CATALOGUE, Implementation, means_something_to
-from suites.inputs.layouts import LAYOUTS
 from suites.printable import printable
+from suites.vocabulary import LAYOUTS
 
 # More rows, or a longer one, than any machine holds.
 _MOST = 2**40

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from references.verdict.ladder import VERDICTS, at_least
+from references.verdict.ladder import at_least
+from references.vocabulary import VERDICTS
 from reports.console.exits import INCOMPLETE, OK, WORSE
 from reports.measure.messages import say
 from reports.run.records import Record, Unmeasured
 from reports.wording import OUTCOMES, count, significant
-from suites.driver.profiles import is_card
+from suites.vocabulary import is_card
 
 # So many cells that are worse than required are named, the worst first; more are counted.
 _MOST_NAMED = 10

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reports.measure.loop import Lost
 from reports.measure.messages import say
-from reports.measure.run import Lost, Outcome
+from reports.measure.run import Outcome
 from reports.run.reader import read_lost
 from reports.run.records import Record
 from reports.vocabulary import WORDS

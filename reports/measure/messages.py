@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from reports.console.lines import say as say
 from reports.console.progress import progress_bar
 from reports.measure.estimate import Estimate
-from reports.measure.run import Progress as Show
+from reports.measure.loop import Progress as Show
 from suites.plan.cell import Cell
 
 # Prints a line for whoever waits.

@@ -2,55 +2,39 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from references.formats import BINARY32, Bits
+from references.formats import BINARY32
 from references.ieee.float_state import require_sound_arithmetic
-from reports.measure.estimate import Cost, Estimate, estimate_of, pilot_of
+from reports.measure.estimate import Estimate
+from reports.measure.loop import Lost, Measuring, ProfileKey, Progress, profile_key
 from reports.measure.observations import observe
 from reports.run.content import ContentUnknown, content_of_run, files_read
-from reports.run.from_measurement import record_of
-from reports.run.manifest import manifest_of, version_text
+from reports.run.from_measurement import timing_of
+from reports.run.manifest import manifest_of
 from reports.run.reader import read_run
-from reports.run.records import LostCell, Run, Timing
+from reports.run.records import Run, Timing
 from reports.run.resuming import read_before
 from reports.run.writer import RunWriter
 from reports.wording import listing
 from suites.driver.availability import Availability, availability_of
 from suites.driver.own_functions import arithmetic_changed, declared
-from suites.driver.pool import WorkerPool, declaration_of, evaluate, timings_of
+from suites.driver.pool import WorkerPool, declaration_of, timings_of
 from suites.driver.profiles import DEFAULT, Profile, profile_named
-from suites.driver.tasks import Answer, Declaration, Loss, Task, task_of
-from suites.driver.worker_process import WorkerDied, loss_of
+from suites.driver.tasks import Declaration
+from suites.driver.worker_process import WorkerDied
 from suites.implementations.catalogue import Implementation, why_skipped
-from suites.implementations.placement import processors
-from suites.inputs.batch import Batch
 from suites.inputs.families import logits_of
 from suites.plan.cell import Cell, Selection
 from suites.plan.cells import cells
-from suites.scoring.cell import input_of, request_of, score
 from suites.scoring.stopwatch import WATCH
 from suites.worker.self_report import Unavailable
 from suites.worker.timing import SHAPES
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A cell that could not be measured, and why; ``unsupported`` ones are nobody's failure.
-
-    ``refused``: the implementation said by an exception that it doesn't take what it was given.
-    """
-
-    cell: Cell
-    reason: str
-    unsupported: bool = False
-    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,36 +48,13 @@ class Outcome:
     seconds: dict[str, float]
 
 
-# How many inputs are with the workers at most: few enough that their exact results stay shared.
-_INPUTS_AHEAD = 12
-# And how many elements, so that what waits to be judged stays small.
-_ELEMENTS_AHEAD = 1 << 24
-# Evaluations in one task: enough to be worth its way, few enough that judging can begin.
-_MOST_REQUESTS = 24
-
-# Called before each cell with how many are done, how many there are, and the cell.
-Progress = Callable[[int, int, Cell], None]
-
-
-@dataclass(frozen=True, eq=False)
-class _Piece:
-    """Cells of one profile on one input, and the task that evaluates them."""
-
-    cells: tuple[Cell, ...]
-    batch: Batch
-    task: Task
-
-    @property
-    def elements(self) -> int:
-        return self.batch.logits.size * len(self.cells)
-
-
 def run_measurements(
     path: Path,
     implementations: list[Implementation],
     selection: Selection,
     progress: Progress,
     *,
+    planned: Sequence[Cell] | None = None,
     timing: bool = True,
     interpreter: str = sys.executable,
     engine: Executor | None = None,
@@ -102,6 +63,7 @@ def run_measurements(
 ) -> Outcome:
     """Measure what is not there yet and finish the run directory.
 
+    ``planned`` are the cells of the selection, for whoever has them already.
     ``interpreter`` is the Python whose frameworks are measured.  ``engine`` runs the functions of suites.driver.pool;
     the workers of this machine do where none is given.  ``on_estimate`` is called with what the run will take, once
     some cells of each kind have been measured, and ``say`` where a user's files have changed since the run was begun.
@@ -113,7 +75,7 @@ def run_measurements(
     require_sound_arithmetic()
     WATCH.restart()
     with nullcontext(engine) if engine else WorkerPool() as workers:
-        every = cells(implementations, selection)
+        every = cells(implementations, selection) if planned is None else planned
         by_name = {i.name: i for i in implementations}
         profiles = _profiles(every, by_name, interpreter)
         with WATCH.spent_on("starting"):
@@ -122,14 +84,14 @@ def run_measurements(
             implementations = _declared(implementations, profiles, availability, workers, remarks)
             by_name = {i.name: i for i in implementations}
         skipped = _skipped(every, by_name, profiles, availability)
-        offered = [c for c in every if profiles[_lane(c, by_name)] not in availability.refused]
-        planned = [c for c in offered if c.implementation not in skipped]
+        offered = [c for c in every if profiles[profile_key(c, by_name)] not in availability.refused]
+        chosen = [c for c in offered if c.implementation not in skipped]
         measured = [i for i in implementations if i.name not in skipped]
         with WATCH.spent_on("reading packages"):
             content = content_of_run(measured, availability.present, workers, read_before(path))
-        manifest = manifest_of(implementations, selection, len(planned), availability, skipped, content=content)
-        writer = RunWriter(path, manifest, {cell.key for cell in planned})
-        run = _Measuring(writer, by_name, profiles, availability, progress, planned)
+        manifest = manifest_of(implementations, selection, len(chosen), availability, skipped, content=content)
+        writer = RunWriter(path, manifest, {cell.key for cell in chosen})
+        run = Measuring(writer, by_name, profiles, availability, progress, chosen)
         try:
             if writer.anew:
                 say(f"{listing(writer.anew)} changed since {path} was begun: what was found of it is measured anew")
@@ -146,7 +108,7 @@ def run_measurements(
             unsupported = sum(lost.unsupported for lost in run.lost)
             seconds = run.seconds()
             writer.finish(
-                planned=len(planned) - unsupported,
+                planned=len(chosen) - unsupported,
                 finished=unsupported == len(run.lost),
                 timings=timings,
                 seconds=seconds,
@@ -158,7 +120,7 @@ def run_measurements(
 
 def _declared(
     implementations: list[Implementation],
-    profiles: Mapping[_Lane, Profile],
+    profiles: Mapping[ProfileKey, Profile],
     availability: Availability,
     workers: Executor,
     remarks: list[str],
@@ -191,27 +153,22 @@ def _remarks_on(availability: Availability) -> Iterator[str]:
             )
 
 
-_Lane = tuple[str, str]
-
-
-def _lane(cell: Cell, by_name: dict[str, Implementation]) -> _Lane:
-    return by_name[cell.implementation].framework, cell.profile
-
-
-def _profiles(planned: Iterable[Cell], by_name: dict[str, Implementation], interpreter: str) -> dict[_Lane, Profile]:
-    lanes = dict.fromkeys(_lane(cell, by_name) for cell in planned)
+def _profiles(
+    planned: Iterable[Cell], by_name: dict[str, Implementation], interpreter: str
+) -> dict[ProfileKey, Profile]:
+    lanes = dict.fromkeys(profile_key(cell, by_name) for cell in planned)
     return {(framework, name): profile_named(framework, name, interpreter) for framework, name in lanes}
 
 
 def _skipped(
     planned: Iterable[Cell],
     by_name: dict[str, Implementation],
-    profiles: dict[_Lane, Profile],
+    profiles: dict[ProfileKey, Profile],
     availability: Availability,
 ) -> dict[str, str]:
     """Implementations that these profiles can't measure, and why: a compiler or another framework is missing."""
     found = {}
-    for name, lane in dict.fromkeys((c.implementation, _lane(c, by_name)) for c in planned):
+    for name, lane in dict.fromkeys((c.implementation, profile_key(c, by_name)) for c in planned):
         profile = profiles[lane]
         elsewhere = profile.interpreter != sys.executable and profile in availability.present
         installed = availability.present[profile].packages if elsewhere else None
@@ -219,134 +176,6 @@ def _skipped(
         if reason:
             found[name] = reason
     return found
-
-
-@dataclass
-class _Measuring:
-    """The loop: cells to the workers, answers to the judge, records to the writer."""
-
-    writer: RunWriter
-    by_name: dict[str, Implementation]
-    profiles: dict[_Lane, Profile]
-    availability: Availability
-    progress: Progress
-    planned: list[Cell]
-    lost: list[Lost] = field(default_factory=list)
-    evaluating: float = 0.0
-    done: int = 0
-    costs: list[Cost] | None = None
-
-    def measure(self, workers: Executor, on_estimate: Callable[[Estimate], None] | None) -> None:
-        """Measure what is not there yet; where the time is to be estimated, some cells of each kind first."""
-        waiting = [cell for cell in self.planned if cell.key not in self.writer.done]
-        self.done = len(self.planned) - len(waiting)
-        if on_estimate and waiting:
-            first, self.costs = pilot_of(waiting), []
-            self._hand_out(first, workers)
-            on_estimate(estimate_of(waiting, self.costs, processors()))
-            known, self.costs = set(first), None
-            waiting = [cell for cell in waiting if cell not in known]
-        self._hand_out(waiting, workers)
-
-    def _hand_out(self, waiting: list[Cell], workers: Executor) -> None:
-        """Give cells to the workers and judge what comes back, the oldest of it first."""
-        pending: dict[Future[list[Answer]], _Piece] = {}
-        for piece in self._pieces(waiting):
-            failed = self.availability.failed.get(piece.task.profile)
-            if failed:
-                self._judge(piece, [Answer(None, loss=failed)] * len(piece.cells))
-                continue
-            while _is_full(pending.values(), piece):
-                self._take(pending)
-            pending[workers.submit(evaluate, piece.task)] = piece
-        while pending:
-            self._take(pending)
-
-    def _pieces(self, waiting: Iterable[Cell]) -> Iterator[_Piece]:
-        """Neighbours on the same input, by profile."""
-        for _, group in itertools.groupby(waiting, key=lambda c: (c.row_length, c.format, c.family)):
-            by_input: dict[tuple[_Lane, str | None], list[Cell]] = {}
-            for cell in group:
-                drawn = self.by_name[cell.implementation].drawn.get(cell.format)
-                by_input.setdefault((_lane(cell, self.by_name), drawn), []).append(cell)
-            for (lane, _), chosen in by_input.items():
-                for start in range(0, len(chosen), _MOST_REQUESTS):
-                    yield self._piece(self.profiles[lane], tuple(chosen[start : start + _MOST_REQUESTS]))
-
-    def _piece(self, profile: Profile, part: tuple[Cell, ...]) -> _Piece:
-        with WATCH.spent_on("inputs"):
-            batch = input_of(part[0])
-        requests = tuple(request_of(cell, self.by_name[cell.implementation]) for cell in part)
-        return _Piece(part, batch, task_of(profile, batch, requests))
-
-    def _take(self, pending: dict[Future[list[Answer]], _Piece]) -> None:
-        """Judge the oldest piece that is evaluated; wait for one if there is none."""
-        future = next((f for f in pending if f.done()), None)
-        if future is None:
-            with WATCH.spent_on("idle"):
-                wait(pending, return_when=FIRST_COMPLETED)
-            future = next(f for f in pending if f.done())
-        piece = pending.pop(future)
-        try:
-            answers = future.result()
-        except (WorkerDied, Unavailable) as failure:
-            answers = [Answer(None, loss=loss_of(failure))] * len(piece.cells)
-        self._judge(piece, answers)
-
-    def _judge(self, piece: _Piece, answers: list[Answer]) -> None:
-        for cell, answer in zip(piece.cells, answers, strict=True):
-            self.progress(self.done, len(self.planned), cell)
-            self.done += 1
-            self.evaluating += answer.seconds
-            if answer.bits is None:
-                self._lose(cell, piece.batch, answer.loss or Loss("no answer"))
-                continue
-            if answer.read:
-                self.writer.learn(answer.read)
-            before = WATCH.so_far()
-            self._score(cell, piece, answer, answer.bits)
-            if self.costs is not None:
-                spent = {name: seconds - before.get(name, 0.0) for name, seconds in WATCH.so_far().items()}
-                shared = spent.pop("reference", 0.0)
-                self.costs.append(Cost(cell, answer.seconds, sum(spent.values()), shared))
-
-    def _score(self, cell: Cell, piece: _Piece, answer: Answer, bits: Bits) -> None:
-        implementation = self.by_name[cell.implementation]
-        introduction = self.availability.present[piece.task.profile]
-        measurement = score(cell, implementation, piece.batch, bits, introduction=introduction, touched=answer.touched)
-        with WATCH.spent_on("writing"):
-            record = record_of(
-                measurement,
-                implementation.calls[cell.operation],
-                version_text(implementation.framework, introduction.packages),
-                introduction.device,
-                self.writer.rows,
-            )
-            self.writer.add(record, measurement.row_maxima)
-
-    def _lose(self, cell: Cell, batch: Batch, loss: Loss) -> None:
-        self.lost.append(Lost(cell, loss.reason, loss.unsupported, loss.refused))
-        self.writer.lose(LostCell(cell.key, loss.reason, loss.signal, batch.sha256, loss.log, loss.unsupported))
-
-    def answered(self) -> set[str]:
-        """The implementations that did not lose all of their cells."""
-        lost = {lost.cell.key for lost in self.lost}
-        return {cell.implementation for cell in self.planned if cell.key not in lost}
-
-    def seconds(self) -> dict[str, float]:
-        """Where the time went: the driver's by name, that of the workers in calls, and the whole."""
-        spent = WATCH.so_far()
-        found = {"total": sum(spent.values()), "evaluation": self.evaluating, "idle": 0.0, **spent}
-        return {name: round(value, 1) for name, value in found.items()}
-
-
-def _is_full(pending: Iterable[_Piece], piece: _Piece) -> bool:
-    """Whether a piece has to wait for others to be judged."""
-    ahead = list(pending)
-    inputs = {id(p.batch) for p in ahead} | {id(piece.batch)}
-    return bool(ahead) and (
-        len(inputs) > _INPUTS_AHEAD or sum(p.elements for p in ahead) + piece.elements > _ELEMENTS_AHEAD
-    )
 
 
 def _timings(implementations: list[Implementation], availability: Availability, workers: Executor) -> list[Timing]:
@@ -357,6 +186,6 @@ def _timings(implementations: list[Implementation], availability: Availability, 
     ratios = []
     with WATCH.spent_on("timing"):
         for profile in timed:
-            with suppress(WorkerDied, Unavailable):  # its cells say so
+            with suppress(WorkerDied, Unavailable):  # its cells have told of it
                 ratios += workers.submit(timings_of, profile, batches).result()
-    return [Timing(**{**asdict(ratio), "shape": list(ratio.shape)}) for ratio in ratios]
+    return [timing_of(ratio) for ratio in ratios]

@@ -12,6 +12,7 @@ from references.functions import needs_cotangent, needs_tangent
 from references.verdict.attribution import EXCESS
 from references.verdict.possible import CellFigures, possible_verdicts
 from reports.run.records import Record, Worst
+from reports.wording import judged_by
 from suites.implementations.catalogue import FRAMEWORKS
 from suites.scoring.output import TOUCHED
 
@@ -48,6 +49,7 @@ def _of_counts(record: Record, format: Format) -> Iterator[str]:
         yield f"infinite_ratios: {record.infinite_ratios} is more than the {elements} elements"
     if record.infinite_ratios and record.bound_ratio is not None:
         yield "bound_ratio: it is finite, and infinite_ratios says that it is not"
+    yield from _of_tiers(record)
     if record.rows_without_bound is not None and record.rows_without_bound > record.rows:
         yield f"rows_without_bound: {record.rows_without_bound} is more than the {record.rows} rows"
     if record.rows_without_bound == record.rows and largest is not None:
@@ -57,6 +59,16 @@ def _of_counts(record: Record, format: Format) -> Iterator[str]:
             yield f"storage_ratio: {record.format} has none here"
         elif record.storage_ratio > largest:
             yield "storage_ratio: it is larger than bound_ratio"
+
+
+def _of_tiers(record: Record) -> Iterator[str]:
+    counts = record.elements_by_tier
+    if counts is None:
+        return
+    if sum(counts.values()) != record.elements or not all(counts.values()):
+        yield f"elements_by_tier: it doesn't count each of the {record.elements} elements once"
+    elif record.oracle != judged_by(counts):
+        yield f"oracle: it says {record.oracle!r}; elements_by_tier says {judged_by(counts)!r}"
 
 
 def _largest(record: Record) -> float | None:

@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from references.bulk.cache import VARIABLE
+from reports.run.packages import COMPUTES_WITH
 from reports.run.records import Manifest, RunError
 from suites.driver.pool import content_of
 from suites.driver.profiles import DEFAULT, Profile
@@ -34,9 +35,6 @@ SUITE, COMPILED_BY = "suite", "compiler"
 class ContentUnknown(RunError):
     """What a run is made of can't be read, since a worker was lost over it."""
 
-
-# The packages that each framework computes with, or carries arrays with.
-_USES = {"jax": ("jax", "jaxlib", "ml_dtypes", "numpy")}
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _LAYERS = ("references", "suites", "reports")
@@ -109,7 +107,7 @@ def _asked(present: Mapping[Profile, Introduction], implementations: list[Implem
 def _packages(framework: str, implementations: Iterable[Implementation]) -> tuple[str, ...]:
     """The packages that a framework's implementations compute with; NumPy carries the bits of all."""
     needed = [name for i in implementations if i.framework == framework for name in i.needs if name != COMPILER]
-    used = [package for name in (framework, *needed) for package in _USES.get(name, (name,))]
+    used = [package for name in (framework, *needed) for package in COMPUTES_WITH[name]]
     return tuple(sorted({*used, "numpy"}))
 
 

@@ -9,17 +9,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, GetPydanticSchema, Strict, StringConstraints
 from pydantic_core import core_schema
 
-from references.formats import FORMATS
-from references.functions import OPERATIONS as _OPERATIONS
-from references.functions import QUANTITIES as _QUANTITIES
+from references.bulk.exact_pairs import TIERS as REFERENCE_TIERS
 from references.verdict.errors import OUTCOMES
-from references.verdict.ladder import NOT_APPLICABLE, VERDICTS
+from references.vocabulary import EVERY_FORMAT, NOT_APPLICABLE, VERDICTS
+from references.vocabulary import OPERATIONS as _OPERATIONS
+from references.vocabulary import QUANTITIES as _QUANTITIES
 from suites.implementations.catalogue import FRAMEWORKS
-from suites.inputs import special
-from suites.inputs.families import FAMILIES, WIDE
-from suites.inputs.layouts import LAYOUTS
-from suites.plan.cell import TIERS
 from suites.scoring.output import TOUCHED
+from suites.vocabulary import EVERY_FAMILY, LAYOUTS, TIERS
 
 # For __pydantic_config__: a field that isn't known is an error, not something to be left out.
 ONLY_KNOWN = ConfigDict(extra="forbid")
@@ -57,12 +54,13 @@ Date = Annotated[str, AfterValidator(_date)]
 Framework = Annotated[str, _among(FRAMEWORKS)]
 Operation = Annotated[str, _among(_OPERATIONS)]
 Quantity = Annotated[str, _among(_QUANTITIES)]
-FormatName = Annotated[str, _among(FORMATS)]
+FormatName = Annotated[str, _among(EVERY_FORMAT)]
 Layout = Annotated[str, _among(LAYOUTS)]
-Family = Annotated[str, _among([*FAMILIES, *WIDE, special.FAMILY])]
+Family = Annotated[str, _among(EVERY_FAMILY)]
 Verdict = Annotated[str, _among([*VERDICTS, NOT_APPLICABLE])]
 Evidence = Annotated[str, _among(("exhaustive", "sampled", "searched"))]
 Outcome = Annotated[str, _among([*OUTCOMES, TOUCHED])]
+ReferenceTier = Annotated[str, _among(REFERENCE_TIERS)]
 Tier = Annotated[str, _among(TIERS)]
 
 # A decimal number, or what stands for none; digits and nothing else.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,28 @@ import numpy as np
 
 from references.formats import Bits, Format, format_named
 from reports.files import replace_file
-from reports.run.records import LONGEST_INLINE, MeasuredProfile, Record, RunError, Worst, finite
+from reports.run.packages import version_text
+from reports.run.records import LONGEST_INLINE, MeasuredProfile, Record, RunError, Timing, Worst, finite
 from reports.run.rows import is_whole, name_of
+from reports.wording import judged_by
 from suites.driver.disk import reason_of
 from suites.driver.profiles import Profile
+from suites.implementations.catalogue import Implementation
 from suites.scoring.cell import Measurement
 from suites.worker.self_report import Introduction
+from suites.worker.timing import TimeRatio
+
+
+def recorded(
+    measurement: Measurement, implementation: Implementation, introduction: Introduction, rows: Path
+) -> Record:
+    """The record of what an implementation gave in a process; long worst rows are written to ``rows``.
+
+    Raises RunError.
+    """
+    call = implementation.calls[measurement.cell.operation]
+    version = version_text(implementation.framework, introduction.packages)
+    return record_of(measurement, call, version, introduction.device, rows)
 
 
 def record_of(measurement: Measurement, call: str, version: str, device: str, rows: Path) -> Record:
@@ -65,7 +82,7 @@ def record_of(measurement: Measurement, call: str, version: str, device: str, ro
         output_sha256=measurement.output_sha256,
         verdict=judgement.verdict,
         evidence="sampled",
-        oracle=measurement.oracle,
+        oracle=judged_by(measurement.elements_by_tier),
         reference_error_ulps=measurement.reference_error_ulps,
         flushes=measurement.flushes,
         worst=Worst(
@@ -84,6 +101,7 @@ def record_of(measurement: Measurement, call: str, version: str, device: str, ro
             attribution=worst.attribution,
         ),
         rows_without_bound=judgement.rows_without_bound,
+        elements_by_tier=measurement.elements_by_tier,
     )
 
 
@@ -100,6 +118,11 @@ def measured_profile(profile: Profile, introduction: Introduction) -> MeasuredPr
         selected=introduction.selected,
         card=introduction.card,
     )
+
+
+def timing_of(ratio: TimeRatio) -> Timing:
+    """A measured ratio of times as it is recorded: a worker, which has no pydantic, gives it as a plain value."""
+    return Timing(**{**asdict(ratio), "shape": list(ratio.shape)})
 
 
 def _keep_row(bits: Bits, format: Format, rows: Path) -> str:

@@ -18,14 +18,6 @@ from suites.plan.cell import Selection
 from suites.worker import environment
 from suites.worker.self_report import Introduction
 
-_DISTRIBUTIONS = {"jax": ("jax", "jaxlib")}
-
-
-def version_text(framework: str, packages: dict[str, str]) -> str:
-    """The version of a framework, with its library's where that is another."""
-    names = _DISTRIBUTIONS.get(framework, (framework,))
-    return " ".join(dict.fromkeys(packages[name] for name in names if name in packages))
-
 
 def manifest_of(
     implementations: list[Implementation],

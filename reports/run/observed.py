@@ -24,7 +24,7 @@ from suites.laws.observations import Observation
 
 
 @dataclass(frozen=True)
-class _Kept(Observation):
+class _RecordedObservation(Observation):
     """The same fields in the same order, each with what it may hold."""
 
     __pydantic_config__ = ONLY_KNOWN
@@ -47,7 +47,7 @@ class _Kept(Observation):
 
 def observation_of(data: Any) -> Observation:
     """The observation of what a line holds.  Raises ValueError, in one line, which names the first bad field."""
-    found = made(_Kept, data)
+    found = made(_RecordedObservation, data)
     if found.changed > found.elements:
         raise ValueError(f"changed: {found.changed} is more than the {found.elements} elements")
     if not found.changed and (found.max_ulp or found.max_row_ulp):

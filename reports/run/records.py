@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from references.formats import Bits, Format
-from reports.run.error import RunError as RunError
+from reports.files import RunError as RunError
 from reports.run.fields import (
     ONLY_KNOWN,
     Count,
@@ -39,6 +39,7 @@ from reports.run.fields import (
     Operation,
     Outcome,
     Quantity,
+    ReferenceTier,
     Sha256,
     Share,
     Size,
@@ -93,7 +94,8 @@ class Worst:
 class Record:
     """One cell's result; the fields that identify it come first, in the order of its key (framework, version and device
     aside, which the profile implies).  ``path`` has the ids of the code paths in the order in which they ran.
-    ``rows_without_bound`` is None in the records of a version that didn't count them."""
+    ``elements_by_tier`` counts the elements that each reference judged, and ``oracle`` says the same in words.
+    It and ``rows_without_bound`` are None in the records of a version that didn't count them."""
 
     __pydantic_config__ = ONLY_KNOWN
 
@@ -136,6 +138,7 @@ class Record:
     flushes: Truth
     worst: Worst
     rows_without_bound: Count | None = None
+    elements_by_tier: dict[ReferenceTier, Count] | None = None
 
     @property
     def cell(self) -> Cell:

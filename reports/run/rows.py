@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from references.formats import Bits, Format
-from reports.run.error import RunError
+from reports.files import RunError
 from reports.run.regular import Unreadable, content_of
 
 # Hexadecimal digits of the sha256 that a row's file is named by.

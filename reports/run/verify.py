@@ -19,7 +19,7 @@ from suites.inputs import special
 from suites.inputs.batch import Batch
 from suites.scoring.cell import input_of_rows
 from suites.scoring.certified_batch import Exact, exact_of
-from suites.scoring.output import TOUCHED, Function, Worst, element, judged
+from suites.scoring.output import TOUCHED, Function, WorstElement, element, judged
 
 # What the same figure may differ by where another tier of the reference gave it.
 _RELATIVE = 1e-6
@@ -132,7 +132,7 @@ def _of_rows(run: Run, group: Group, records: list[Record]) -> list[str | None]:
 
 def _judged_again(
     exact: Exact, reference: Reference, function: Function, flushes: bool, computed: list[tuple[int, int, int]]
-) -> list[Worst]:
+) -> list[WorstElement]:
     """The judged elements at rows and columns where these bits were computed, in rows that are right elsewhere."""
     format = exact.batch.format
     output, _ = format.round_pairs(reference.hi, reference.lo, reference.exponent)
@@ -174,7 +174,7 @@ def _of_input(record: Record, vectors: tuple[Bits, Bits, Bits]) -> str | None:
     return None
 
 
-def _difference(record: Record, now: Worst) -> str | None:
+def _difference(record: Record, now: WorstElement) -> str | None:
     """The first figure of the worst element that is another now."""
     worst, slack = record.worst, 2 * record.reference_error_ulps
     of_ratio = slack * now.bound_ratio / now.ulp_error if now.bound_ratio and now.ulp_error else 0.0

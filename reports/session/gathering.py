@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from reports.compare.ratchet import Ratchet, Told
+from reports.compare.ratchet import Ratchet, SessionSummary
 from reports.run.records import RunError
 from reports.session.recording import WORDS, Recording
 from suites.plan.cell import Selection
@@ -29,7 +29,7 @@ class Gathering:
         self.unwritten: RunError | None = None
         self.collected: set[str] = set()
         self.reported: set[str] = set()
-        self.told = Told()
+        self.told = SessionSummary()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.collected |= {item.nodeid for item in session.items}

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from references.functions import OPERATIONS
-from references.verdict.ladder import VERDICTS
-from suites.driver.profiles import Limits, UnknownProfile, devices_of, every_name, is_card
+from reports.console.usage import UsageError
+from reports.vocabulary import WORDS, known
+from suites.driver.profiles import Limits, UnknownProfile
 from suites.implementations.catalogue import (
-    FRAMEWORKS,
     OWN_FRAMEWORKS,
     Implementation,
     UnknownName,
@@ -20,19 +19,20 @@ from suites.implementations.catalogue import (
 )
 from suites.known_defects import REQUIRED, DefectError, known_defects
 from suites.laws.known_law_defects import law_defects
-from suites.plan.cell import FORMATS, TIERS, Selection
+from suites.plan.cell import Selection
 from suites.session import Session
+from suites.vocabulary import devices_of
 
-# option -> what it is, the known values, whether it may be given more than once
-_OPTIONS: dict[str, tuple[str, tuple[str, ...] | None, bool]] = {
-    "framework": ("measure only these frameworks", FRAMEWORKS, True),
-    "device": ("measure on cpu (default), cuda, cuda:N or all: the CPU and a card", None, False),
-    "profile": ("only these profiles, for example default or aten-avx2", None, True),
-    "format": ("only these formats", FORMATS, True),
-    "operation": ("only these operations", OPERATIONS, True),
-    "tier": ("smoke, standard (default) or deep", TIERS, False),
+# option -> what it is, the kind of its words (reports/vocabulary.py), whether it may be given more than once
+_OPTIONS: dict[str, tuple[str, str | None, bool]] = {
+    "framework": ("measure only these frameworks", "framework", True),
+    "device": ("where it is computed; all is the CPU and a card; cpu by default", "device", False),
+    "profile": ("only these profiles; cards are cuda, cuda:N", "profile", True),
+    "format": ("only these formats", "format", True),
+    "operation": ("only these operations", "operation", True),
+    "tier": ("how much is measured; standard by default", "tier", False),
     "implementation": ("measure your own FILE.py:NAME, a callable NAME(x, axis); needs one --framework", None, False),
-    "require": (f"the verdict every cell has to reach (default {REQUIRED})", VERDICTS, False),
+    "require": (f"the verdict every cell has to reach; {REQUIRED} by default", "verdict", False),
     "record": ("write what is measured into this run directory", None, False),
     "baseline": ("hold every cell against this run directory or baseline file: none may be worse", None, False),
 }
@@ -40,7 +40,8 @@ _OPTIONS: dict[str, tuple[str, tuple[str, ...] | None, bool]] = {
 
 def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("softmax-accuracy")
-    for name, (text, _, many) in _OPTIONS.items():
+    for name, (text, kind, many) in _OPTIONS.items():
+        text = f"{text}: {', '.join(WORDS[kind])}" if kind else text
         extra: dict[str, Any] = {"action": "append"} if many else {}
         group.addoption(f"--{name}", help=text, **extra)
         if many:
@@ -54,12 +55,14 @@ def add_options(parser: pytest.Parser) -> None:
 
 def option(config: pytest.Config, name: str) -> Any:
     """The value of an option, a tuple of those that may be given more than once.  Raises UsageError."""
-    text, known, many = _OPTIONS[name]
+    _, kind, many = _OPTIONS[name]
     value = config.getoption(f"--{name}") or config.getini(name)
-    for word in (value if many else [value]) if known else []:
-        if word and known and word not in known:
-            raise pytest.UsageError(f"--{name}: unknown {word!r}; known are {', '.join(known)}")
-    return tuple(value) if many else (value or None)
+    given = tuple(value) if many else ((value,) if value else ())
+    try:
+        words = known(kind, given) if kind else given
+    except UsageError as error:
+        raise pytest.UsageError(f"--{name}: {error}") from None
+    return words if many else next(iter(words), None)
 
 
 def session_of(config: pytest.Config) -> Session:
@@ -75,7 +78,7 @@ def session_of(config: pytest.Config) -> Session:
         option(config, "tier") or "standard",
         operations=option(config, "operation"),
         formats=option(config, "format"),
-        profiles=_profiles(config),
+        profiles=option(config, "profile"),
         devices=_devices(config),
     )
     own = option(config, "implementation")
@@ -99,18 +102,7 @@ def _implementations(config: pytest.Config) -> list[Implementation]:
     return [user_implementation(own, frameworks[0], operations[0] if operations else None)]
 
 
-def _profiles(config: pytest.Config) -> tuple[str, ...]:
-    names: tuple[str, ...] = option(config, "profile")
-    for name in names:
-        if name not in every_name() and not is_card(name):
-            raise pytest.UsageError(f"--profile: unknown {name!r}; known are {', '.join(every_name())}, cuda, cuda:N")
-    return names
-
-
 def _devices(config: pytest.Config) -> tuple[str, ...]:
     """Empty for the CPU, which is what a selection means by default."""
     word = option(config, "device") or "cpu"
-    devices = devices_of(word)
-    if devices is None:
-        raise pytest.UsageError(f"--device: unknown {word!r}; known are cpu, cuda, cuda:N, all")
-    return () if devices == ("cpu",) else devices
+    return () if word == "cpu" else devices_of(word) or ()

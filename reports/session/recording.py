@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from reports.run.content import ContentUnknown, content_of_run, files_read
-from reports.run.from_measurement import measured_profile, record_of
-from reports.run.manifest import manifest_of, version_text
-from reports.run.records import LostCell, MeasuredProfile, Record, Worst
+from reports.run.from_measurement import measured_profile, recorded
+from reports.run.manifest import manifest_of
+from reports.run.observed import observation_of
+from reports.run.records import LostCell, MeasuredProfile, Record
 from reports.run.resuming import read_before
+from reports.run.strict import made
 from reports.run.writer import RunWriter
 from suites.driver.worker_process import WorkerDied
 from suites.laws.observations import Observation
@@ -45,11 +47,9 @@ class CellRecorder:
             return
         cell, session = measurement.cell, self._session
         implementation, introduction = session.by_name[cell.implementation], session.introduction(cell)
-        version = version_text(implementation.framework, introduction.packages)
-        call = implementation.calls[cell.operation]
-        made = record_of(measurement, call, version, introduction.device, self._directory / "rows")
+        record = recorded(measurement, implementation, introduction, self._directory / "rows")
         profile = measured_profile(session.profile(cell), introduction)
-        parts = {"record": asdict(made), "maxima": measurement.row_maxima, "profile": asdict(profile)}
+        parts = {"record": asdict(record), "maxima": measurement.row_maxima, "profile": asdict(profile)}
         parts["read"] = session.read
         self._send(_MEASURED, json.dumps(parts))
 
@@ -106,20 +106,20 @@ class Recording:
         """Write what a test has reported.  Raises RunError."""
         data: Any = json.loads(text)
         if word == _MEASURED:
-            record = Record(**{**data["record"], "worst": Worst(**data["record"]["worst"])})
-            self._writer.note(MeasuredProfile(**data["profile"]))
+            record = made(Record, data["record"])
+            self._writer.note(made(MeasuredProfile, data["profile"]))
             self._writer.learn(data["read"])
             self._writer.add(record, data["maxima"])
             self._measured.add(record.key)
         elif word == _LOST:
-            lost = LostCell(**data)
+            lost = made(LostCell, data)
             self._writer.lose(lost)
             if lost.unsupported:
                 self._unsupported.add(lost.key)
         elif word == _MISSING:
             self._missing.add(data)
         else:
-            self._writer.observe(Observation(**data))
+            self._writer.observe(observation_of(data))
 
     def finish(self, *, whole: bool) -> None:
         """Finished is a run whose planned cells were all measured by a session that was ``whole``: one that came to its

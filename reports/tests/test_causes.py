@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from references.vocabulary import QUANTITIES
 from reports.causes.causes import Causes, causes_of
 from reports.causes.finding import Finding
 from reports.causes.subnormals import rows_with_subnormals
@@ -16,8 +17,9 @@ from reports.compare.comparison import compare_runs
 from reports.run.records import MeasuredProfile
 from reports.tests.conftest import Command
 from reports.tests.synthetic import Line, cell, line, write_run
-from suites.plan.cell import FORMATS, QUANTITIES, Cell
+from suites.plan.cell import Cell
 from suites.scoring.cell import input_of
+from suites.vocabulary import FORMATS
 
 NEW_BITS: dict[str, Any] = {"output_sha256": "2" * 64}
 TORCH = {"torch": "2.9.0", "numpy": "2.4.0", "mpmath": "1.3.0"}

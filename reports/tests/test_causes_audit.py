@@ -63,7 +63,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def released(package: str, interpreter: str, log: Path) -> tuple[str, ...]:
         return "0.1", "0.2", "0.25", "0.3", NEW
 
-    for module in ("audit.sides", "causes.of_audit"):
+    for module in ("audit.sides", "audit.experiments"):
         monkeypatch.setattr(f"reports.{module}.environment_of", environment)
     for module in ("audit.session", "causes.first_version"):
         monkeypatch.setattr(f"reports.{module}.run_measurements", measured)

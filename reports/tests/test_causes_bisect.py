@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from reports.audit.released import between, ordered
-from reports.causes.bisect import Bisection, Step, Unmeasurable, bisected
+from reports.audit.released import ordered
+from reports.causes.bisect import Bisection, BisectionStep, Unmeasurable, between, bisected
 from reports.causes.first_version import Bisecting, changed_cell, first_version
 from reports.causes.swapping import Unresolvable
 from reports.compare.comparison import Comparison, compare_runs
@@ -30,12 +30,12 @@ class Measured:
     def __init__(self, bits: Mapping[str, str | None]) -> None:
         self.bits, self.asked = bits, list[str]()
 
-    def __call__(self, version: str) -> Step:
+    def __call__(self, version: str) -> BisectionStep:
         self.asked.append(version)
         found = self.bits[version]
         if found is None:
             raise Unmeasurable("no wheel")
-        return Step(version, found, "max 1 ulp")
+        return BisectionStep(version, found, "max 1 ulp")
 
 
 def halved(bits: Mapping[str, str | None], said: list[str] | None = None) -> tuple[Bisection | None, Measured]:

@@ -11,7 +11,7 @@ import pytest
 from reports.causes.causes import causes_of
 from reports.causes.programs import MOST_COMPARISONS, bare, computes, programs_of, same_programs
 from reports.causes.swapping import Sides, Swaps, Unresolvable, swapped
-from reports.causes.view import Part, View
+from reports.causes.view import ChangedPart, View
 from reports.compare.comparison import compare_runs
 from reports.tests.synthetic import cell, line, write_run
 from suites.driver.pool import stop_workers
@@ -106,7 +106,7 @@ def test_the_same_programs_leave_jaxlib(tmp_path: Path, same: bool) -> None:
     def build(versions: Mapping[str, str]) -> str:
         raise Unresolvable("they conflict")
 
-    def experiment(view: View, parts: list[Part]) -> Swaps:
+    def experiment(view: View, parts: list[ChangedPart]) -> Swaps:
         return swapped(
             view,
             parts,

@@ -14,7 +14,7 @@ from reports.causes.bits import evaluated, sha256_of
 from reports.causes.causes import Causes, causes_of
 from reports.causes.subnormals import elements_subnormal
 from reports.causes.swapping import MOST_CELLS, Sides, Swaps, Unresolvable, swapped
-from reports.causes.view import Part, View
+from reports.causes.view import ChangedPart, View
 from reports.compare.comparison import compare_runs
 from reports.run.records import Run
 from reports.tests.synthetic import cell, line, write_run
@@ -66,7 +66,7 @@ class World:
         return {c.key: bits(self.kernels[c](versions)) for c in chosen}
 
     def causes(self) -> Causes:
-        def experiment(view: View, parts: list[Part]) -> Swaps:
+        def experiment(view: View, parts: list[ChangedPart]) -> Swaps:
             return swapped(view, parts, Sides("old", "new"), self.build, self.evaluate, lambda text: None)
 
         return causes_of(self.comparison, experiment)
@@ -200,7 +200,7 @@ def test_subnormal_elements_alone(tmp_path: Path, normal_too: bool) -> None:
     def evaluate(cells: Iterable[Cell], interpreter: str) -> dict[str, Bits]:
         return {c.key: {"old": before, "new": after}[interpreter] for c in cells}
 
-    def experiment(view: View, parts: list[Part]) -> Swaps:
+    def experiment(view: View, parts: list[ChangedPart]) -> Swaps:
         return swapped(view, parts, Sides("old", "new"), _never, evaluate, lambda text: None)
 
     (group,) = causes_of(compare_runs(paths[0], paths[1]), experiment).groups

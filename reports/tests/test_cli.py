@@ -52,7 +52,7 @@ KERNEL = "def softmax(x, axis):\n    return x\n"
         ("", "Missing command. softmax-accuracy --help says what there is"),
         ("mesure", "No such command 'mesure'."),
         ("measure --framework tensorflow", "unknown framework 'tensorflow'; known are torch, jax, scipy, numpy"),
-        ("measure --format float32", "unknown format 'float32'; known are binary64, binary32, binary16, bfloat16"),
+        ("measure --format binary33", "unknown format 'binary33'; known are binary64, binary32, binary16, bfloat16"),
         ("measure --family gauss7", "unknown family 'gauss7'; known are gauss0.1, "),
         ("measure --tier quick", "unknown tier 'quick'; known are smoke, standard, deep"),
         ("measure --device gpu", "unknown device 'gpu'; known are cpu, cuda, cuda:N, all"),
@@ -106,7 +106,7 @@ KERNEL = "def softmax(x, axis):\n    return x\n"
         (f"explain 1 2 --element {10**30}", f"--element {10**30} is not in a row of 2; count from 0"),
         ("explain --path --shape 2x3 --axis 2", "--axis: axis 2 is not in an array of 2 dimensions"),
         ("explain --path --shape 2x3 --quantity grad", "unknown quantity 'grad'; known are forward, vjp, jvp, hvp"),
-        ("explain --path --shape 2x3 --format float32", "unknown format 'float32'; known are binary64, "),
+        ("explain --path --shape 2x3 --format binary33", "unknown format 'binary33'; known are binary64, "),
         ("explain --path --shape 2x3 --framework mxnet", "unknown framework 'mxnet'; known are torch, "),
         ("explain 1 two", "'two' is no number; write decimals, hexadecimal floats, inf, -inf or nan"),
         ("explain 1 0xg", "'0xg' is no number; "),
@@ -333,7 +333,7 @@ def test_an_interruption_keeps_finished_cells_and_the_same_command_goes_on(
         return score(cell, *rest, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr("reports.measure.run.score", interrupted)
+        patch.setattr("reports.measure.loop.score", interrupted)
         stopped = command("measure", *TINY, "--out", "run")
     assert stopped.code == INCOMPLETE
     assert stopped.err.count("\n") == 1

@@ -16,8 +16,8 @@ from reports.console.exits import INCOMPLETE, NOTHING_COMPARED, OK
 from reports.console.exits import WORSE as EXIT_WORSE
 from reports.run.records import MeasuredProfile, Run, RunError, Unmeasured
 from reports.tests.synthetic import Line, cell, drawn_cells, drawn_lines, line, write_run
-from suites.inputs.families import FAMILIES
 from suites.plan.cell import Cell
+from suites.vocabulary import FAMILIES
 
 NEW_BITS: dict[str, Any] = {"output_sha256": "2" * 64}
 ROWS = [float(n) for n in range(1, 34)]

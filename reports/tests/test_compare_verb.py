@@ -96,7 +96,7 @@ def test_a_removed_cell_is_never_signed_off(command: Command, tmp_path: Path) ->
         ("old", "Missing argument 'NEW'"),
         ("old nowhere", "nowhere is no run directory: "),
         ("old new --fail-on worst", "unknown --fail-on 'worst'; known are changed, worse, broken, wrong, unstable, "),
-        ("old new --format float32", "unknown format 'float32'; known are binary64, "),
+        ("old new --format binary33", "unknown format 'binary33'; known are binary64, "),
         ("old new --family gauss7", "unknown family 'gauss7'; known are "),
         ("old new --allow nowhere.toml", "--allow nowhere.toml can't be read: "),
         ("old new --html nowhere/page.html", "nowhere/page.html can't be written: "),

@@ -110,7 +110,7 @@ def test_a_fault_in_a_thread_of_the_pool_is_a_fault(
     def evaluate(task: object) -> None:
         raise eval(error)
 
-    monkeypatch.setattr("reports.measure.run.evaluate", evaluate)
+    monkeypatch.setattr("reports.measure.loop.evaluate", evaluate)
     chosen = ("--framework", "numpy", "--tier", "smoke", "--family", "gauss1", "--format", "binary32")
     ran = command("measure", *chosen, "--out", "run")
     assert (ran.code, "in evaluate" in ran.err) == (FAULT, True)

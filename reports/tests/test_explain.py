@@ -16,15 +16,14 @@ from rich.console import Console
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Format, FormatError
 from references.oracle.certified import Certified, Enclosure
 from reports.inspect.explain import (
-    Answer,
+    ExplainedAnswer,
     ExplainError,
     Explanation,
-    as_json,
     explained,
     parse_row,
-    tables,
     ulp_error,
 )
+from reports.inspect.explain_shown import as_json, tables
 from suites.implementations.call import Call, Evaluator
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
@@ -47,13 +46,13 @@ def explain(*logits: object, format: str = "binary32", element: int | None = Non
 
 def values(explanation: Explanation, operation: str, name: str, quantity: str = "forward") -> list[float]:
     answer = explanation.answers[operation, name, quantity]
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, ExplainedAnswer)
     return [float(v) for v in answer.values]
 
 
 def ulps(explanation: Explanation, operation: str, name: str, quantity: str = "forward") -> list[float]:
     answer = explanation.answers[operation, name, quantity]
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, ExplainedAnswer)
     return answer.ulps
 
 
@@ -245,7 +244,7 @@ def test_a_missing_framework_is_reported_and_the_others_are_shown(monkeypatch: p
         "reports.inspect.explain.CATALOGUE", {n: CATALOGUE[n] for n in ("torch/eager", "numpy/shifted")}
     )
     monkeypatch.setattr(
-        "reports.inspect.measurable.why_not_measured",
+        "reports.inspect.explain.why_not_measured",
         lambda name: "torch is not installed" if name == "torch" else None,
     )
     explanation = explain(0, 1)
@@ -390,7 +389,7 @@ def test_a_special_row_is_wrong_here_where_measuring_finds_it_wrong(
     for number, logits in enumerate(batch.values.tolist()):
         found = explained(tuple(map(repr, logits)), format, None, every=True)
         for (operation, name, quantity), answer in found.answers.items():
-            if quantity == "forward" and isinstance(answer, Answer):
+            if quantity == "forward" and isinstance(answer, ExplainedAnswer):
                 tiled = np.tile(answer.bits, (len(batch.values), 1))
                 one = replace(batch, logits=np.tile(batch.logits[number], (len(batch.values), 1)))
                 judged = judged_output(one, operation, quantity, tiled, framework=chosen[name].framework, flushes=False)

@@ -65,7 +65,7 @@ FOR_OTHERS = ["3", '"x"', "NaN", '"no"', NESTED, HUGE]
 
 # What can't be noticed in a record alone: free text, and figures that nothing else in it is tied to.  (The largest
 # error of a wrong cell is held against its row maxima where those are read.)
-FREE_TEXT = {"version", "device", "call", "oracle", "profile", "implementation"}
+FREE_TEXT = {"version", "device", "call", "profile", "implementation"}
 FREE_FIGURES = {
     "max_ulp",
     "conditioning_ratio",
@@ -105,6 +105,9 @@ def unnoticed(field: str, value: Any, text: str) -> bool:
         return text == "1.5e300"
     return field in ("vector_kind", "path", "attribution")
 
+
+# Fields that the first records had not.
+ADDED = ("path", "attribution", "rows_without_bound", "elements_by_tier")
 
 MARK = "@@@"
 
@@ -177,6 +180,26 @@ def test_a_line_names_file_number_and_field(run: Path) -> None:
         refused(lambda: read_run(run), f"{run / 'cells.jsonl'}, line 2 is damaged ({told}", "again to complete it")
 
 
+def test_counts_of_tiers_and_the_words_for_them_agree(run: Path) -> None:
+    lines = lines_of(run)
+    elements = lines[0]["elements"]
+    assert sum(lines[0]["elements_by_tier"].values()) == elements
+    told = {"mpmath": 1, "double-double": elements - 1}
+    words = f"double-double, 1 of {elements} elements by mpmath"
+    put(run, lines, 0, json.dumps(lines[0] | {"elements_by_tier": told, "oracle": words}))
+    assert read_run(run).records
+    for counts, complaint in (
+        (told, f"oracle: it says .*; elements_by_tier says '{words}'"),
+        ({"mpmath": elements + 1}, f"elements_by_tier: it doesn't count each of the {elements} elements once"),
+        ({"mpmath": elements, "binary64": 0}, "elements_by_tier: it doesn't count"),
+        ({}, "elements_by_tier: it doesn't count"),
+        ({"gut": elements}, "elements_by_tier"),
+    ):
+        put(run, lines, 0, json.dumps(lines[0] | {"elements_by_tier": counts, "oracle": "double-double"}))
+        with pytest.raises(RunError, match=complaint):
+            read_run(run)
+
+
 def test_fields_that_are_missing_new_or_there_twice(run: Path) -> None:
     lines = lines_of(run)
     for names in fields_of(lines[0]):
@@ -184,7 +207,7 @@ def test_fields_that_are_missing_new_or_there_twice(run: Path) -> None:
         inner = line if len(names) == 1 else line["worst"]
         del inner[names[-1]]
         put(run, lines, 0, json.dumps(line))
-        if names[-1] not in ("path", "attribution", "rows_without_bound"):  # the first records had none
+        if names[-1] not in ADDED:
             refused(lambda: read_run(run), f"{'.'.join(names)} is missing")
         text = json.dumps(lines[0])
         twice = text.replace(f'"{names[-1]}": ', f'"{names[-1]}": 0, "{names[-1]}": ', 1)

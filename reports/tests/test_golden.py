@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from references.formats import BINARY32, FORMATS, Floats
-from references.functions import OPERATIONS, QUANTITIES, needs_cotangent, needs_tangent
+from references.functions import needs_cotangent, needs_tangent
 from references.oracle.golden import golden
+from references.vocabulary import OPERATIONS, QUANTITIES
 from reports.console.exits import INCOMPLETE, OK, USAGE
 from reports.entry import main
 from reports.inspect.golden_header import c_name
@@ -171,7 +172,7 @@ def save_inputs_with_faults() -> None:
         ),
         ("--operation softmax --operation softmin", "unknown operation 'softmin'; known are softmax, log_softmax"),
         ("--quantity forward --quantity grad", "unknown quantity 'grad'; known are forward, vjp, jvp, hvp"),
-        ("--format binary32 --format float32", "unknown format 'float32'; known are binary64, binary32, "),
+        ("--format binary32 --format binary33", "unknown format 'binary33'; known are binary64, binary32, "),
         ("--format binary32 ", "Missing option '--format'."),
         ("--quantity forward --quantity vjp", "vjp needs a cotangent; add --cotangent FILE.npy"),
         ("--quantity forward --quantity hvp --cotangent g.npy", "hvp needs a tangent; add --tangent FILE.npy"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from references.verdict.ladder import VERDICTS
+from references.vocabulary import VERDICTS
 from reports.defects import cells as program
 from reports.defects.toml import rewritten
 from reports.run.records import Run

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+from reports.measure.loop import Lost
 from reports.measure.losses import inabilities
-from reports.measure.run import Lost
 from reports.run.records import Record
 from reports.tests.synthetic import record
 from suites.plan.cell import Cell

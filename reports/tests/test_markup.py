@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from reports import html, markdown
-from reports.causes.bisect import Bisection, Step
+from reports.causes.bisect import Bisection, BisectionStep
 from reports.causes.causes import causes_of
 from reports.compare.allowed import read_entries
 from reports.compare.comparison import compare_runs
@@ -143,7 +143,7 @@ def compare_page(tmp_path: Path) -> Any:
     entry = '[[allow]]\nframework = "torch"\nchange = "{}"\nreason = "known"\nexpires = 2999-01-01\n'
     allow.write_text(entry.format("drift") + entry.format("improved"), encoding="utf-8")
     comparison = compare_runs(*stored_runs(tmp_path), allow=read_entries(allow))
-    step = Step("2.9", "1" * 64, "max 2 ulp", "")
+    step = BisectionStep("2.9", "1" * 64, "max 2 ulp", "")
     bisection = Bisection("torch", "cell", ("2.9", "3.0"), (step, dataclasses.replace(step, version="3.0")), "2.9",
                           "3.0", ("2.95",), True)  # fmt: skip
     causes = dataclasses.replace(causes_of(comparison), notes=("one note",), bisection=bisection)

@@ -18,7 +18,7 @@ from cachetools import LRUCache
 from reports.console.exits import INCOMPLETE, OK, USAGE
 from reports.inspect.replay import replayed
 from reports.measure.run import Outcome, run_measurements
-from reports.run.manifest import version_text
+from reports.run.packages import version_text
 from reports.run.reader import read_lost, read_manifest, read_run
 from reports.run.records import LostCell, Run, RunError
 from reports.run.writer import RunWriter

@@ -341,8 +341,8 @@ def test_places_are_tried_before_the_work(
     def worked(*_: object, **__: object) -> None:
         raise AssertionError("it was too early")
 
-    for work in ("golden.golden", "baseline.stored", "compare.verb.compare_runs", "history.verb.stored", "html.render",
-                 "audit.verb.sides_of"):  # fmt: skip
+    for work in ("inspect.golden.golden", "verbs.baseline.stored", "verbs.compare.compare_runs", "verbs.history.stored",
+                 "html.render", "verbs.audit.sides_of"):  # fmt: skip
         monkeypatch.setattr(f"reports.{work}", worked)
     audit = ("audit", "numpy==1", "numpy==2", "--json")
     for words in (verb, audit):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from references.formats import BFLOAT16, BINARY32
-from references.verdict.ladder import VERDICTS
+from references.vocabulary import VERDICTS
 from reports import html, markdown
 from reports.facts.implemented import implemented_of
 from reports.facts.page import Page, page_of
@@ -299,6 +299,20 @@ def test_every_link_of_the_page_has_its_target() -> None:
 
 
 # -- special values --------------------------------------------------------------------------------------------------
+
+
+def test_the_reference_is_told_from_counts_and_never_from_words() -> None:
+    def told(*records: Record) -> dict[str, str]:
+        return dict(dict(page_of(run_of(*records)).environment)["Reference"])
+
+    new = record(elements_by_tier={"double-double": 1_500, "mpmath": 1_499}, oracle="anything")
+    plain = record(row_length=2, elements_by_tier={"binary64": 4}, oracle="anything")
+    found = told(new, plain)
+    assert (found["judged by"], found["elements that fell to mpmath"]) == ("double-double and binary64", "1,499")
+    old = record(row_length=4, elements_by_tier=None, oracle="double-double, 7 of 9 elements by mpmath")
+    assert told(new, old)["judged by"] == "double-double"
+    for name in ("judged by", "elements that fell to mpmath"):
+        assert told(old)[name] == "not counted when this run was made"
 
 
 def test_the_contract_is_shown_as_the_oracle_rounds_it() -> None:

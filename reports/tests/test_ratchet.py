@@ -13,7 +13,7 @@ import pytest
 from reports.compare.baseline import Baseline, baseline_lines, read_baseline
 from reports.compare.judgement import Change
 from reports.compare.pairing import stored
-from reports.compare.ratchet import Ratchet, Told, failure
+from reports.compare.ratchet import Ratchet, SessionSummary, failure
 from reports.measure.run import run_measurements
 from reports.tests.synthetic import Line, cell, figures_of_line, line, write_run
 from suites.implementations.catalogue import user_implementation
@@ -111,9 +111,9 @@ def test_a_failure_says_what_grew_from_where(tmp_path: Path) -> None:
 
 
 def told(against: Ratchet, *changes: Change, selection: Selection | None = None) -> list[str]:
-    gathered = Told()
+    gathered = SessionSummary()
     for change in changes:
-        gathered.add(Told.text(change, against))
+        gathered.add(SessionSummary.text(change, against))
     return list(gathered.lines(against, selection or Selection()))
 
 

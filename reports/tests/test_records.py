@@ -13,18 +13,21 @@ import pytest
 
 from references.formats import BINARY32, FORMATS
 from reports.files import write_atomically
-from reports.inspect.measurable import measurable
+from reports.inspect.explain import measurable
 from reports.measure.run import run_measurements
-from reports.run.from_measurement import record_of
+from reports.run.from_measurement import record_of, timing_of
+from reports.run.packages import SUBJECTS
 from reports.run.reader import read_manifest, read_run
-from reports.run.records import LONGEST_INLINE, SCHEMA, Manifest, Record, Run, RunError
+from reports.run.records import LONGEST_INLINE, SCHEMA, Manifest, Record, Run, RunError, Timing
+from reports.run.strict import made
 from reports.run.writer import RunWriter
 from suites.driver.pool import evaluate
 from suites.driver.tasks import Answer, Task
-from suites.implementations.catalogue import CATALOGUE
+from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS, framework_named, versions_of
 from suites.inputs.batch import batch_of
 from suites.plan.cell import Cell, Selection
 from suites.scoring.cell import measure
+from suites.worker.timing import TimeRatio
 
 
 def lines_of(run: Run, name: str = "cells.jsonl") -> list[str]:
@@ -426,7 +429,7 @@ def test_only_what_is_missing_is_measured(copied: Run, monkeypatch: pytest.Monke
         seen.extend(f"{r.implementation} {r.operation} {r.quantity} {r.layout}" for r in task.requests)
         return evaluate(task)
 
-    monkeypatch.setattr("reports.measure.run.evaluate", counted)
+    monkeypatch.setattr("reports.measure.loop.evaluate", counted)
     implementations = [CATALOGUE[name] for name in copied.manifest.implementations]
     selection = Selection(copied.manifest.tier, **{n: tuple(v) for n, v in copied.manifest.selection.items()})
     outcome = run_measurements(copied.path, implementations, selection, lambda *_: None)
@@ -500,3 +503,19 @@ def test_an_implementation_that_needs_what_is_not_here_is_alone_unmeasured(
     assert read_run(tmp_path / "run").manifest.unmeasured == outcome.run.manifest.unmeasured
     assert {r.implementation for r in outcome.run.records} == {"torch/out"}
     assert outcome.run.manifest.finished
+
+
+def test_a_recorded_timing_has_the_fields_of_a_measured_one() -> None:
+    ratio = TimeRatio("torch", "eager", "forward", (64, 1000), 2.0, 1.5, 3.0, 40.0)
+    timing = timing_of(ratio)
+    assert [f.name for f in dataclasses.fields(Timing)] == [f.name for f in dataclasses.fields(TimeRatio)]
+    assert dataclasses.asdict(timing) == {**dataclasses.asdict(ratio), "shape": [64, 1000]}
+    assert made(Timing, json.loads(json.dumps(dataclasses.asdict(timing)))) == timing
+
+
+def test_every_framework_says_what_is_installed_and_what_it_computes_with() -> None:
+    for name in FRAMEWORKS:
+        framework = framework_named(name)
+        assert set(framework.distributions) <= set(framework.computes_with)
+        assert set(versions_of(name)) <= set(framework.distributions)
+    assert set(SUBJECTS) >= {"torch", "jax", "jaxlib", "scipy", "numpy"}

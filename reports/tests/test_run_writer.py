@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from reports.audit.session import begin
-from reports.audit.sides import Side
+from reports.audit.sides import AuditSide
 from reports.console.exits import OK, USAGE
 from reports.run.reader import read_manifest, read_observations, read_run
 from reports.run.records import LostCell, Record, Run, RunError
@@ -110,7 +110,7 @@ def test_the_state_of_an_audit_is_read_from_a_plain_file_alone(tmp_path: Path, k
         file.mkdir()
     else:
         file.symlink_to(tmp_path / "elsewhere")
-    side = Side("old", "numpy==2.0", "python", {"numpy": "2.0"}, ("numpy",))
+    side = AuditSide("old", "numpy==2.0", "python", {"numpy": "2.0"}, ("numpy",))
     with pytest.raises(RunError) as error:
         begin(tmp_path, (side, side))
     remedy = f"choose another --out, or remove {tmp_path}"
@@ -414,6 +414,6 @@ def test_a_finished_run_is_on_the_disk_its_manifest_last(copied: Run, synced: li
 
 
 def test_the_state_of_an_audit_is_on_the_disk(tmp_path: Path, synced: list[str]) -> None:
-    side = Side("old", "numpy==2.0", "python", {"numpy": "2.0"}, ("numpy",))
+    side = AuditSide("old", "numpy==2.0", "python", {"numpy": "2.0"}, ("numpy",))
     begin(tmp_path / "out", (side, dataclasses.replace(side, name="new")))
     assert [name.partition(".")[0] for name in synced] == ["audit", "out"]

@@ -15,9 +15,9 @@ from reports.inspect.replay import script_for
 from reports.run.from_measurement import record_of
 from reports.run.records import Record, Run
 from suites.implementations.catalogue import CATALOGUE, means_something_to, versions_of, why_not_measured, why_skipped
-from suites.inputs.layouts import LAYOUTS
 from suites.plan.cell import Cell
 from suites.scoring.cell import evaluator_of, input_of, output_of, score
+from suites.vocabulary import LAYOUTS
 
 
 def recorded(name: str, quantity: str, layout: str, folder: Path, **changes: Any) -> Record:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 
-from references.functions import OPERATIONS, QUANTITIES
+from references import formats
 from reports.cli import _Words, cli
+from reports.compare import demand
 from reports.console.exits import OK
+from reports.console.usage import UsageError
 from reports.run.records import Run
 from reports.tests.conftest import Command
-from reports.vocabulary import WORDS, known
+from reports.vocabulary import ALIASES, LEVELS, WORDS, known
 from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS
-from suites.inputs import special
-from suites.inputs.families import FAMILIES, WIDE
-from suites.inputs.layouts import LAYOUTS
+from suites.inputs import families, layouts
 from suites.plan.cell import Selection
 from suites.plan.cells import cells
+from suites.vocabulary import FAMILIES
 
+ROOT = Path(__file__).parents[2]
 FILTERS = ("framework", "operation", "quantity", "format", "layout", "family")
 
 
@@ -62,9 +68,94 @@ def test_the_vocabulary_has_every_word_of_every_cell() -> None:
             found[name].add(value)
     for name, words in found.items():
         assert words <= set(WORDS[name]), name
-    assert WORDS["family"] == (*FAMILIES, *WIDE, special.FAMILY)
-    assert (WORDS["layout"], WORDS["framework"]) == (LAYOUTS, FRAMEWORKS)
-    assert (WORDS["operation"], WORDS["quantity"]) == (OPERATIONS, QUANTITIES)
+
+
+def test_every_word_has_what_it_stands_for() -> None:
+    assert WORDS["golden format"] == tuple(formats.FORMATS)
+    assert set(WORDS["format"]) < set(formats.FORMATS)
+    assert (*families._FAMILIES, "near-tie") == FAMILIES
+    assert tuple(layouts._BY_NAME) == WORDS["layout"]
+    assert tuple(demand._FAILING) == LEVELS == WORDS["--fail-on"][: len(LEVELS)]
+    assert WORDS["framework"] == FRAMEWORKS
+    for kind, aliases in ALIASES.items():
+        assert set(aliases.values()) <= set(WORDS[kind])
+        assert not set(aliases) & set(WORDS[kind])
+
+
+@pytest.mark.parametrize("module", ["references/vocabulary.py", "suites/vocabulary.py"])
+def test_words_import_nothing(module: str) -> None:
+    """A worker of any Python, and every module of the project, may have them."""
+    tree = ast.parse((ROOT / module).read_text("utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert [ast.unparse(node) for node in imports] == ["from __future__ import annotations"]
+
+
+@pytest.mark.parametrize("verb", ["", *cli.commands])
+def test_help_needs_no_numpy(verb: str) -> None:
+    """A help text is there at once: what takes its time to import stays out of it."""
+    code = (
+        "import sys; from reports.cli import cli; "
+        f"cli.main({[*verb.split(), '--help']}, standalone_mode=False, prog_name='x'); "
+        "heavy = {'numpy', 'mpmath', 'pydantic', 'torch', 'jax'} & set(sys.modules); assert not heavy, heavy"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "named"),
+    [
+        ("format", "float64", "binary64"),
+        ("format", "FP64", "binary64"),
+        ("format", "double", "binary64"),
+        ("format", "float32", "binary32"),
+        ("format", "single", "binary32"),
+        ("format", "fp32", "binary32"),
+        ("format", "Float16", "binary16"),
+        ("format", "half", "binary16"),
+        ("format", "fp16", "binary16"),
+        ("format", "BF16", "bfloat16"),
+        ("format", "BFloat16", "bfloat16"),
+        ("golden format", "half", "binary16"),
+        ("golden format", "float8_e5m2", "float8_e5m2"),
+        ("framework", "PyTorch", "torch"),
+        ("framework", "JAX", "jax"),
+    ],
+)
+def test_friendly_names_are_taken_in_any_case(kind: str, given: str, named: str) -> None:
+    assert known(kind, (given,)) == (named,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "end"),
+    [
+        ("format", "floot32", ", binary16, bfloat16; did you mean float32?"),
+        ("format", "decimal", ", binary16, bfloat16"),
+        ("format", "float8_e5m2", ", binary16, bfloat16"),
+        ("framework", "pytorsh", "torch, jax, scipy, numpy; did you mean pytorch?"),
+        ("layout", "streided", "; did you mean strided?"),
+        ("family", "wide64", "; did you mean wide65?"),
+        ("tier", "Deep", "; did you mean deep?"),
+        ("device", "cuda:N", "known are cpu, cuda, cuda:N, all"),
+        ("profile", "aten-avx3", "; did you mean aten-avx2?"),
+    ],
+)
+def test_another_word_is_refused_with_those_that_are_known_and_the_nearest(kind: str, given: str, end: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        known(kind, (given,))
+    text = str(refused.value)
+    assert text.startswith(f"unknown {kind} {given!r}; known are {WORDS[kind][0]}, ")
+    assert text.endswith(end) or kind == "device"
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("option", [("--format", "float32"), ("--format", "FP32"), ("--framework", "pytorch")])
+def test_a_friendly_name_on_the_command_line_is_the_same_filter(
+    command: Command, finished: Run, option: tuple[str, str]
+) -> None:
+    plain = {"float32": "binary32", "FP32": "binary32", "pytorch": "torch"}[option[1]]
+    friendly, usual = (command("compare", finished.path, finished.path, option[0], w) for w in (option[1], plain))
+    assert (friendly.code, friendly.out, friendly.err) == (usual.code, usual.out, usual.err)
 
 
 @pytest.mark.parametrize("name", FILTERS)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from reports.compare.baseline import baseline_lines
 from reports.compare.pairing import stored
-from reports.console.destinations import check_outputs
 from reports.console.exits import INCOMPLETE, OK
 from reports.console.lines import say
 from reports.console.output import write_page
+from reports.run.destinations import check_outputs
 
 
 def baseline_verb(run_path: Path, out: Path) -> int:

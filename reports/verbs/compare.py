@@ -12,10 +12,9 @@ from reports.compare.demand import demand_of
 from reports.compare.pairing import Side
 from reports.comparison_pages import terminal
 from reports.comparison_pages.as_json import as_json
-from reports.console.destinations import check_outputs
 from reports.console.lines import print_line, say
 from reports.console.output import need_templates, write_page
-from reports.vocabulary import known
+from reports.run.destinations import check_outputs
 
 
 def compare_verb(
@@ -31,7 +30,7 @@ def compare_verb(
 ) -> int:
     """Compare two run directories and write what was asked for; returns the exit code."""
     demand = demand_of(fail_on)
-    wanted = _wanted({name: known(name, words) for name, words in filters.items()})
+    wanted = _wanted(filters)
     entries = read_entries(allow) if allow else []
     check_outputs([html_file, markdown_file, json_file], inputs=[allow], runs=[old, new])
     if html_file or markdown_file:

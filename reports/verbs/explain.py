@@ -6,7 +6,8 @@ import json
 
 from reports.console.exits import OK
 from reports.console.tables import table_console
-from reports.inspect.explain import as_json, explained, tables
+from reports.inspect.explain import explained
+from reports.inspect.explain_shown import as_json, tables
 
 
 def explain_verb(

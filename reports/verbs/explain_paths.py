@@ -10,7 +10,6 @@ from reports.console.tables import table_console
 from reports.console.usage import UsageError
 from reports.inspect.explain import parse_row
 from reports.inspect.explain_paths import as_json, explained_paths, parse_shape, tables
-from reports.vocabulary import known
 
 
 def only_with_path(logits: tuple[str, ...], **options: object) -> None:
@@ -45,9 +44,9 @@ def explain_paths_verb(
         parse_shape(shape) if shape is not None else (1, len(logits)),
         -1 if axis is None else axis,
         format_name,
-        known("quantity", quantity),
-        known("operation", operation),
-        known("framework", framework),
+        quantity,
+        operation,
+        framework,
     )
     if json_wanted:
         print(json.dumps(as_json(explanation), indent=1, allow_nan=False))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from reports.compare.pairing import stored
-from reports.console.destinations import check_outputs
 from reports.console.exits import INCOMPLETE, OK
 from reports.console.lines import say
 from reports.console.output import need_templates, write_page
 from reports.console.usage import UsageError
+from reports.run.destinations import check_outputs
 
 
 def history_verb(run_paths: tuple[Path, ...], html_file: Path | None, markdown_file: Path | None) -> int:

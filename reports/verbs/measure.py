@@ -6,8 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from references.oracle.certified import OracleError
-from references.verdict.ladder import VERDICTS
-from reports.console.destinations import check_run_directory
+from references.vocabulary import VERDICTS
 from reports.console.lines import print_line
 from reports.console.selection import interpreter_named, no_cell, selection_of
 from reports.console.usage import UsageError
@@ -15,9 +14,9 @@ from reports.measure.gate import gate, missing_of
 from reports.measure.losses import say_lost
 from reports.measure.messages import cell_progress, say, say_estimate
 from reports.measure.run import run_measurements
+from reports.run.destinations import check_run_directory
 from reports.run.reader import read_run
 from reports.run.records import Record, Run, RunError
-from reports.vocabulary import known
 from suites.implementations.catalogue import (
     OWN_FRAMEWORKS,
     Implementation,
@@ -44,10 +43,9 @@ def measure_verb(
     """Measure into a run directory, say what came out and where the time went, and hold it to what is required."""
     check_run_directory(out)
     selection = selection_of(tier, device, **filters)
-    if require is not None:
-        known("verdict", (require,))
     implementations = _implementations(frameworks, implementation, selection.operations)
-    if not cells(implementations, selection):
+    planned = cells(implementations, selection)
+    if not planned:
         raise no_cell()
     with cell_progress() as show:
         try:
@@ -56,6 +54,7 @@ def measure_verb(
                 implementations,
                 selection,
                 show,
+                planned=planned,
                 interpreter=interpreter_named(python),
                 on_estimate=say_estimate if tier == "deep" else None,
                 say=say,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reports.console.destinations import check_outputs
 from reports.console.exits import INCOMPLETE, OK
 from reports.console.output import need_templates, write_page
 from reports.console.progress import progress_bar
 from reports.measure.messages import say
 from reports.run.content import described
+from reports.run.destinations import check_outputs
 from reports.run.reader import read_run
 from reports.run.records import Run
 from reports.run.verify import verified

@@ -15,15 +15,16 @@ from references.formats import Bits, Floats, Format
 from references.ieee import doubledouble as dd
 from references.ieee import elementary
 from suites.inputs.cotangents import KINDS, vectors_of
-from suites.inputs.families import FAMILIES, logits_of, underflow_depth
+from suites.inputs.families import logits_of, underflow_depth
 from suites.inputs.integers import below, draws, gauss, seed_of, uniform
+from suites.vocabulary import FAMILIES
 
 # Short rows, so that most elements see exponentials of their own.
 LENGTHS = (1, 2, 3, 4, 5, 7, 8, 11, 16, 23, 33)
 
 
 @dataclass(frozen=True)
-class Block:
+class LogitsBlock:
     """Rows [rows, n] of bit patterns, all their logits of one kind."""
 
     kind: str
@@ -203,7 +204,7 @@ def shape_of(number: int, size: int) -> tuple[int, int]:
     return max(size // max(n, 4), 1) + again, n
 
 
-def block(format: Format, number: int, size: int) -> Block:
+def block(format: Format, number: int, size: int) -> LogitsBlock:
     """The block of that number (see ``shape_of``)."""
     kind = LOGIT_KINDS[number % len(LOGIT_KINDS)]
     rows, n = shape_of(number, size)
@@ -219,4 +220,4 @@ def block(format: Format, number: int, size: int) -> Block:
         _vectors(role, format, values, number + shift, seed + 1000 * (shift + 1))
         for shift, role in enumerate(("cotangent", "tangent"))
     )
-    return Block(kind, logits, cotangent, tangent)
+    return LogitsBlock(kind, logits, cotangent, tangent)

@@ -39,7 +39,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, order=True)
-class Question:
+class CertifiedFunction:
     """What is asked of a million rows."""
 
     format: str
@@ -51,7 +51,7 @@ class Question:
 
 
 @dataclass
-class Tally:
+class CertificationTally:
     """What came of it: counts, the first disagreements in words, and processor seconds."""
 
     elements: int = 0
@@ -62,12 +62,12 @@ class Tally:
     reference_seconds: float = 0.0
     oracle_seconds: float = 0.0
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: CertificationTally) -> None:
         for name, value in asdict(other).items():
             setattr(self, name, getattr(self, name) + value)
         del self.shown[_SHOWN:]
 
-    def line(self, question: Question) -> str:
+    def line(self, question: CertifiedFunction) -> str:
         share = 100 * self.by_oracle / max(self.elements, 1)
         return (
             f"{question!s:36} {self.elements:9,} elements  {self.disagreements} disagreements  "
@@ -77,9 +77,9 @@ class Tally:
         )
 
 
-def certify(question: Question, numbers: Iterable[int], size: int = _SIZE) -> Tally:
+def certify(question: CertifiedFunction, numbers: Iterable[int], size: int = _SIZE) -> CertificationTally:
     """Judge the blocks of those numbers."""
-    format, tally = format_named(question.format), Tally()
+    format, tally = format_named(question.format), CertificationTally()
     for number in numbers:
         rows = block(format, number, size)
         operation, quantity, logits = question.operation, question.quantity, format.decode(rows.logits)
@@ -92,7 +92,7 @@ def certify(question: Question, numbers: Iterable[int], size: int = _SIZE) -> Ta
         found = reference(operation, quantity, logits, format, **vectors)
         middle = time.process_time()
         wrong = disagreements(operation, quantity, format, found, logits, list(vectors.values()))
-        counts = Tally(logits.size, len(logits), int(found.by_oracle.sum()), len(wrong))
+        counts = CertificationTally(logits.size, len(logits), int(found.by_oracle.sum()), len(wrong))
         counts.shown = [f"{question}, {rows.kind}, block {number} of {size}: {text}" for text in wrong[:_SHOWN]]
         counts.reference_seconds, counts.oracle_seconds = middle - start, time.process_time() - middle
         tally.add(counts)
@@ -112,8 +112,8 @@ def numbers_for(elements: int, size: int = _SIZE) -> range:
 
 
 def run(
-    questions: list[Question], elements: int, jobs: int, keep: Path | None, say: Callable[[str], None]
-) -> dict[Question, Tally]:
+    questions: list[CertifiedFunction], elements: int, jobs: int, keep: Path | None, say: Callable[[str], None]
+) -> dict[CertifiedFunction, CertificationTally]:
     """The tally of every question; those that are answered in ``keep`` are not asked again."""
     code = fingerprint(Path(batches.__file__).parents[1])
     answered = _answered(keep, elements, code)
@@ -129,7 +129,7 @@ def run(
     return {question: answered[question] for question in questions}
 
 
-def _answered(keep: Path | None, elements: int, code: str) -> dict[Question, Tally]:
+def _answered(keep: Path | None, elements: int, code: str) -> dict[CertifiedFunction, CertificationTally]:
     """What an earlier call has kept, of the same code and as many elements; a cut line is left out."""
     found = {}
     for line in keep.read_text(encoding="utf-8").splitlines() if keep is not None and keep.exists() else ():
@@ -138,11 +138,13 @@ def _answered(keep: Path | None, elements: int, code: str) -> dict[Question, Tal
         except ValueError:
             continue
         if data["code"] == code and data["asked"] >= elements:
-            found[Question(**data["question"])] = Tally(**data["tally"])
+            found[CertifiedFunction(**data["question"])] = CertificationTally(**data["tally"])
     return found
 
 
-def _tallies(questions: list[Question], elements: int, jobs: int) -> Iterator[tuple[Question, Tally]]:
+def _tallies(
+    questions: list[CertifiedFunction], elements: int, jobs: int
+) -> Iterator[tuple[CertifiedFunction, CertificationTally]]:
     """Each question with its tally, in order; processes that wait for the last blocks of one begin with the next."""
     numbers = numbers_for(elements)
     if jobs == 1:
@@ -150,7 +152,7 @@ def _tallies(questions: list[Question], elements: int, jobs: int) -> Iterator[tu
         return
     parts = [numbers[start : start + _BLOCKS] for start in range(0, len(numbers), _BLOCKS)]
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as executor:
-        waiting: deque[tuple[Question, list[Future[Tally]]]] = deque()
+        waiting: deque[tuple[CertifiedFunction, list[Future[CertificationTally]]]] = deque()
         for question in questions:
             waiting.append((question, [executor.submit(certify, question, part) for part in parts]))
             if len(waiting) > 1:
@@ -159,21 +161,23 @@ def _tallies(questions: list[Question], elements: int, jobs: int) -> Iterator[tu
             yield _summed(*waiting.popleft())
 
 
-def _summed(question: Question, futures: list[Future[Tally]]) -> tuple[Question, Tally]:
-    tally = Tally()
+def _summed(
+    question: CertifiedFunction, futures: list[Future[CertificationTally]]
+) -> tuple[CertifiedFunction, CertificationTally]:
+    tally = CertificationTally()
     for future in futures:
         tally.add(future.result())
     return question, tally
 
 
-def table(answered: dict[Question, Tally]) -> str:
+def table(answered: dict[CertifiedFunction, CertificationTally]) -> str:
     """Disagreements / elements: a line for each format, a column for each function."""
     asked = {(q.operation, q.quantity) for q in answered}
     columns = [pair for pair in product(OPERATIONS, QUANTITIES) if pair in asked]
     formats = list(dict.fromkeys(q.format for q in answered))
     lines = [" " * 14 + "".join(f"{' '.join(column):>21}" for column in columns)]
     for format in formats:
-        cells = [answered.get(Question(format, *column)) for column in columns]
+        cells = [answered.get(CertifiedFunction(format, *column)) for column in columns]
         words = [f"{cell.disagreements} / {cell.elements:,}" if cell else "" for cell in cells]
         lines.append(f"{format:14}" + "".join(f"{word:>21}" for word in words))
     return "\n".join(lines)
@@ -196,9 +200,9 @@ def main(
 ) -> None:
     """Certify the bulk reference on adversarial rows; exit 3 where it disagrees with the oracle."""
     asked = product(formats or FORMATS, operations or OPERATIONS, quantities or QUANTITIES)
-    questions = [Question(*words) for words in asked]
+    questions = [CertifiedFunction(*words) for words in asked]
     answered = run(questions, elements, jobs, keep, click.echo)
-    total = Tally()
+    total = CertificationTally()
     for tally in answered.values():
         total.add(tally)
     click.echo(f"\ndisagreements / elements, judged by mpmath:\n{table(answered)}\n")

@@ -6,6 +6,7 @@ import re
 import sys
 from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 from suites.implementations.catalogue import framework_named, frameworks
 from suites.implementations.profile import CALL_SECONDS as CALL_SECONDS
@@ -13,7 +14,10 @@ from suites.implementations.profile import DEFAULT as DEFAULT
 from suites.implementations.profile import Limits as Limits
 from suites.implementations.profile import Profile as Profile
 from suites.implementations.profile import UnknownProfile as UnknownProfile
-from suites.worker.self_report import Introduction
+from suites.vocabulary import is_card
+
+if TYPE_CHECKING:  # what a worker says of itself is read there; names of profiles are listed without NumPy
+    from suites.worker.self_report import Introduction
 
 # How a setting begins that this version of a framework doesn't report.
 NOT_TOLD = "not told by"
@@ -61,19 +65,6 @@ def profile_named(framework: str, name: str, interpreter: str = sys.executable) 
             return profile
     known = ", ".join(profile.name for profile in cpu_profiles(framework))
     raise UnknownProfile(f"{framework} has no profile {name!r}; it has {known}")
-
-
-def devices_of(word: str) -> tuple[str, ...] | None:
-    """The devices that a word on the command line stands for: ``all`` is the CPU and the first card; None if none."""
-    if word == "all":
-        return ("cpu", "cuda")
-    return (word,) if word == "cpu" or is_card(word) else None
-
-
-def is_card(name: str) -> bool:
-    """Whether a word names a CUDA device."""
-    kind, colon, index = name.partition(":")
-    return kind == "cuda" and (index.isdecimal() if colon else True)
 
 
 def why_not_here(profile: Profile, default: Introduction) -> str | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-AnyBits = npt.NDArray[np.unsignedinteger[Any]]
+    AnyBits = npt.NDArray[np.unsignedinteger[Any]]
+else:
+    AnyBits = Any  # the catalogue is listed without NumPy
 
 
 @dataclass(frozen=True)

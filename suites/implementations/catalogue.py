@@ -22,7 +22,7 @@ from suites.implementations.implementation import COMPILER
 from suites.implementations.implementation import Implementation as Implementation
 from suites.implementations.user_files import UnknownName as UnknownName
 from suites.implementations.user_files import found_file, load_function
-from suites.inputs.layouts import LAYOUTS, layout_named
+from suites.vocabulary import LAYOUTS
 
 CATALOGUE: dict[str, Implementation] = {i.name: i for f in frameworks().values() for i in f.implementations}
 FRAMEWORKS = tuple(frameworks())
@@ -75,6 +75,8 @@ def cxx_compiler() -> str:
 
 def means_something_to(framework: str, layout: str) -> bool:
     """Whether a framework sees a layout at all: some copy their arguments, some have no negative strides."""
+    from suites.inputs.layouts import layout_named  # with NumPy, which names alone don't need
+
     found = layout_named(layout)
     return framework_named(framework).sees(found.shape, found.negative)
 

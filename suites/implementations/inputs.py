@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from suites.inputs.layouts import OFFSETS
+from suites.vocabulary import OFFSETS
 
 Input = tuple[str, str, int]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from references.formats import Bits, Floats, Format
 from suites.inputs.integers import below, gauss, seed_of, uniform
+from suites.vocabulary import WIDE
 
 _LN2 = 0.6931471805599453
 
@@ -75,6 +76,7 @@ def _long(format: Format, rows: int, n: int, seed: int) -> Floats:
     return logits
 
 
+# near-tie is made of bit patterns, these of numbers that are then rounded to the format.
 _FAMILIES: dict[str, Callable[[Format, int, int, int], Floats]] = {
     "gauss0.1": _gauss(0.1),
     "gauss1": _gauss(1.0),
@@ -87,12 +89,6 @@ _FAMILIES: dict[str, Callable[[Format, int, int, int], Floats]] = {
     "masked": _masked,
     "long": _long,
 }
-
-# gauss1 in so many rows that, laid out along the inner axis, they pass the widths at which spatial kernels change.
-WIDE = {"wide65": 65, "wide1025": 1025}
-
-# near-tie is made of bit patterns, the others of numbers that are then rounded to the format.
-FAMILIES = (*_FAMILIES, "near-tie")
 
 
 def logits_of(family: str, format: Format, rows: int, n: int) -> Bits:

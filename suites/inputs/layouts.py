@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 
+from suites.vocabulary import OFFSETS
+
 AnyBits = npt.NDArray[np.unsignedinteger[Any]]
 
 # NaN elements on either side of a view: a cache line of the narrowest format, and more of the others.
@@ -27,8 +29,6 @@ _ALIGNMENT = 64
 # How often `broadcast` repeats a row, and the NaN columns on either side of a row in `padded`: odd, to shift the rows.
 _COPIES = 3
 _MARGIN = 3
-
-OFFSETS = tuple(range(1, 16))
 
 
 class TouchedMemory(RuntimeError):
@@ -174,8 +174,6 @@ _ALL = (
     *(Layout(f"offset-{k}", 1, f"(rows, n), {k} elements past a 64-byte boundary", _offset(k)) for k in OFFSETS),
 )
 _BY_NAME = {layout.name: layout for layout in _ALL}
-
-LAYOUTS = tuple(_BY_NAME)
 
 
 def layout_named(name: str) -> Layout:

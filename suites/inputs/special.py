@@ -14,8 +14,9 @@ import numpy as np
 
 from references.bulk.exact_pairs import Reference
 from references.formats import BINARY32, Bits, Floats, Format
+from suites.vocabulary import SPECIAL
 
-FAMILY = "special"
+FAMILY = SPECIAL
 
 
 @dataclass(frozen=True)

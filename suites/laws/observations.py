@@ -67,7 +67,7 @@ class Observation:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class ObservedPair:
     """Two evaluations of the same rows: ``rows`` are those of the usual result that the other one has, in its order."""
 
     what: str
@@ -113,7 +113,7 @@ class Comparison:
 
 def comparisons_of(
     implementation: Implementation, selection: Selection, interpreter: str = sys.executable
-) -> Iterator[Comparison]:
+) -> Iterator[ObservedPair]:
     """What is compared of an implementation, on the CPU; in the smoke tier within the default profile alone."""
     usual = implementation.own or is_usual(implementation)
     on_cpu = not selection.devices or "cpu" in selection.devices
@@ -154,28 +154,28 @@ def _selected(subject: Subject, selection: Selection) -> bool:
     return all(not wanted or value in wanted for wanted, value in filters)
 
 
-def _within_a_profile(usual: Subject, tier: str) -> Iterator[Comparison]:
+def _within_a_profile(usual: Subject, tier: str) -> Iterator[ObservedPair]:
     n = lengths_of(usual, tier)[-1]
     given = input_of(usual, n)
-    yield Comparison(POSITION, usual, usual, given, np.roll(_ALL_ROWS, 7))
+    yield ObservedPair(POSITION, usual, usual, given, np.roll(_ALL_ROWS, 7))
     if usual.layout == "inner":
-        yield Comparison(AXIS, replace(usual, layout="last"), usual, given, _ALL_ROWS)
+        yield ObservedPair(AXIS, replace(usual, layout="last"), usual, given, _ALL_ROWS)
     if usual.layout == "last":
-        yield Comparison(BATCH, usual, usual, given, _ALL_ROWS[:1])
+        yield ObservedPair(BATCH, usual, usual, given, _ALL_ROWS[:1])
         for layout in ("transposed", "strided", "offset-1"):
             if layout in memory_layouts(usual):
-                yield Comparison(LAYOUT, usual, replace(usual, layout=layout), given, _ALL_ROWS)
+                yield ObservedPair(LAYOUT, usual, replace(usual, layout=layout), given, _ALL_ROWS)
 
 
-def _compiled(usual: Subject, tier: str) -> Iterator[Comparison]:
+def _compiled(usual: Subject, tier: str) -> Iterator[ObservedPair]:
     eager = replace(usual, implementation=CATALOGUE[usual.implementation.eager or ""])
     if usual.layout == "last":
-        yield Comparison(COMPILER_USED, eager, usual, input_of(usual, lengths_of(usual, tier)[-1]), _ALL_ROWS)
+        yield ObservedPair(COMPILER_USED, eager, usual, input_of(usual, lengths_of(usual, tier)[-1]), _ALL_ROWS)
 
 
-def _between_profiles(usual: Subject, profiles: tuple[Profile, ...], selection: Selection) -> Iterator[Comparison]:
+def _between_profiles(usual: Subject, profiles: tuple[Profile, ...], selection: Selection) -> Iterator[ObservedPair]:
     given = given_of(batch_of("gauss10", usual.format_name, _MANY_ROWS, _MANY), usual)
     for profile in profiles:
         offered = not profile.formats or usual.format_name in profile.formats
         if offered and profile.varies and (not selection.profiles or profile.name in selection.profiles):
-            yield Comparison(profile.varies, usual, replace(usual, profile=profile), given, np.arange(_MANY_ROWS))
+            yield ObservedPair(profile.varies, usual, replace(usual, profile=profile), given, np.arange(_MANY_ROWS))

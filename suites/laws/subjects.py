@@ -9,13 +9,15 @@ from functools import cache
 import numpy as np
 
 from references.formats import Format, format_named
+from references.vocabulary import QUANTITIES
 from suites.driver.profiles import Profile, profiles_on
 from suites.implementations.catalogue import Implementation, framework_named, layouts_of
 from suites.implementations.implementation import COMPILER, FORMULA
 from suites.inputs.layouts import axis_of, place
 from suites.paths.places import Place
 from suites.paths.taken import NoPath, Settings, Step, path_of
-from suites.plan.cell import FORMATS, QUANTITIES, Selection
+from suites.plan.cell import Selection
+from suites.vocabulary import FORMATS
 
 # The layouts whose shape is their point; `single` is `last` with another number of rows, which a law asks for itself.
 AXES = ("last", "inner", "column", "middle")

@@ -13,10 +13,11 @@ from suites.driver.tasks import task_of
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special, strategies
 from suites.inputs.batch import Batch
-from suites.plan.cell import FORMATS, Cell
+from suites.plan.cell import Cell
 from suites.plan.cells import PROFILE
 from suites.scoring.cell import request_of, score
 from suites.session import BelowRequired, Session, answer_of, failure_text
+from suites.vocabulary import FORMATS
 
 _IMPLEMENTATIONS = ("torch/eager", "jax/jit", "scipy", "numpy/shifted")
 

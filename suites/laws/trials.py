@@ -13,7 +13,7 @@ from suites.implementations.catalogue import Implementation, why_skipped
 from suites.laws.catalogue import LAWS, law_named
 from suites.laws.evaluation import Evaluations
 from suites.laws.law import LOST, Breach, Law
-from suites.laws.observations import Comparison, comparisons_of
+from suites.laws.observations import ObservedPair, comparisons_of
 from suites.laws.subjects import Subject, subjects_of
 from suites.plan.cell import Selection
 from suites.session import LostEvaluation
@@ -97,7 +97,7 @@ class Trials:
         pairs = ((i.name, c.what) for i in self.implementations for c in comparisons_of(i, self.selection))
         return list(dict.fromkeys(pairs))
 
-    def comparisons(self, implementation: str, what: str) -> list[Comparison]:
+    def comparisons(self, implementation: str, what: str) -> list[ObservedPair]:
         """What is compared of a watched pair."""
         every = comparisons_of(self.by_name[implementation], self.selection)
         return [comparison for comparison in every if comparison.what == what]

@@ -50,7 +50,7 @@ class Uncertified(Exact):
 
 
 @dataclass(frozen=True)
-class Failing:
+class FailingWidth:
     """A width whose verdict is not good enough: the worst element, and by how much its bound is exceeded."""
 
     n: int
@@ -72,7 +72,7 @@ def every_width(subject: Subject, on: Evaluations) -> Breach | None:
     return Breach(subject.key, worst.ratio, "of the bound", _text(subject, worst, new, len(widths)))
 
 
-def _failing(subject: Subject, on: Evaluations, n: int) -> Failing | None:
+def _failing(subject: Subject, on: Evaluations, n: int) -> FailingWidth | None:
     exact, flushes = _exact(subject.format_name, subject.layout, n), on.flushes(subject)
     batch = exact.batch
     computed = on.fresh(subject, Input(batch.logits, batch.vectors(subject.quantity)))
@@ -82,7 +82,7 @@ def _failing(subject: Subject, on: Evaluations, n: int) -> Failing | None:
         return None
     place = worst_place(errors, judgement, ratios)
     ratio = np.inf if judgement.bound_ratio is None else judgement.bound_ratio
-    return Failing(n, judgement.verdict, ratio, place, batch, computed)
+    return FailingWidth(n, judgement.verdict, ratio, place, batch, computed)
 
 
 _kept: LRUCache[tuple[str, int, int], Uncertified] = LRUCache(_MOST_KEPT, getsizeof=lambda e: e.batch.logits.size)
@@ -98,7 +98,7 @@ def _exact(format_name: str, layout: str, n: int) -> Uncertified:
     return _kept[key]
 
 
-def _is_known(subject: Subject, found: Failing) -> bool:
+def _is_known(subject: Subject, found: FailingWidth) -> bool:
     """Whether a [[defect]] selects the cell that this width would be, with a verdict that is no better.
 
     Its own test says which cells fail, and how badly; a width adds nothing to that.  Rows shorter than the cells of
@@ -113,7 +113,7 @@ def _is_known(subject: Subject, found: Failing) -> bool:
     return defect is not None and at_least(found.verdict, defect.verdict)
 
 
-def _text(subject: Subject, worst: Failing, failing: list[Failing], tried: int) -> str:
+def _text(subject: Subject, worst: FailingWidth, failing: list[FailingWidth], tried: int) -> str:
     """The widths, and the worst one's bits, with its exact value by the oracle."""
     widths = [str(found.n) for found in failing]
     more = f" ... ({len(widths)} in all)" if len(widths) > _NAMED else ""

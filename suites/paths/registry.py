@@ -16,7 +16,7 @@ from references.functions import OPERATIONS, QUANTITIES
 from suites.implementations.frameworks import folder_of, framework_named, frameworks
 from suites.paths.conditions import ConditionError, names_in
 from suites.paths.summation import ORDERS
-from suites.plan.cell import FORMATS
+from suites.vocabulary import FORMATS
 
 # The parts of an array that a loop can be confined to; suites/paths/taken.py computes which rows or elements they are.
 PARTS = ("threads-vector", "threads-scalar", "blocks-vector", "blocks-scalar", "row-body", "row-tail")

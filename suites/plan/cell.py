@@ -5,10 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-TIERS = ("smoke", "standard", "deep")
-FORMATS = ("binary64", "binary32", "binary16", "bfloat16")
-QUANTITIES = ("forward", "vjp", "jvp", "hvp")
-
 
 @dataclass(frozen=True, order=True)
 class Cell:

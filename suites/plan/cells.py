@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from references.vocabulary import QUANTITIES
 from suites.driver.profiles import DEFAULT, Profile, profiles_on
 from suites.implementations.catalogue import Implementation, framework_named, layouts_of
 from suites.implementations.inputs import Input
 from suites.inputs import special
-from suites.inputs.families import WIDE
-from suites.plan.cell import FORMATS, QUANTITIES, Cell, Selection
+from suites.plan.cell import Cell, Selection
 from suites.plan.sampling import affordable, sampled, worth_compiling
 from suites.plan.tiers import cpu_inputs, cuda_inputs, double_backward_inputs, profile_inputs
+from suites.vocabulary import FORMATS, WIDE
 
 PROFILE = DEFAULT
 

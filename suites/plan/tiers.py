@@ -5,8 +5,7 @@ from __future__ import annotations
 from suites.implementations.catalogue import framework_named
 from suites.implementations.inputs import Input
 from suites.inputs import special
-from suites.inputs.families import FAMILIES
-from suites.inputs.layouts import LAYOUTS
+from suites.vocabulary import FAMILIES, LAYOUTS
 
 # Around the widths where kernels change: vector registers, unrolled loops, blocks of 1024 and 4096.
 LENGTHS = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 1000, 1024, 1025, 4096, 4097)

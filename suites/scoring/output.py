@@ -37,7 +37,7 @@ Function = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Worst:
+class WorstElement:
     """The element that a cell is remembered by: a wrong one, else the one farthest beyond its bound, else by ulps.
 
     Numbers travel as the bits of the cell's format.  ``exact`` has 30 decimal digits; ``ulp_error`` is None where the
@@ -61,7 +61,7 @@ class Worst:
 
 @dataclass(frozen=True)
 class Judged:
-    """What is found of an output [rows, n] on a batch."""
+    """What is found of an output [rows, n] on a batch; ``elements_by_tier`` counts what each reference judged."""
 
     rows: int
     statistics: Statistics
@@ -71,9 +71,9 @@ class Judged:
     flushes: bool
     input_sha256: str
     output_sha256: str
-    oracle: str
+    elements_by_tier: dict[str, int]
     reference_error_ulps: float
-    worst: Worst
+    worst: WorstElement
 
     def marred(self, touched: int) -> Self:
         """The same where ``touched`` elements of memory were changed that are not the result's: wrong."""
@@ -151,7 +151,7 @@ def _judged(
         flushes=flushes,
         input_sha256=batch.sha256,
         output_sha256=sha256,
-        oracle=_judges(reference),
+        elements_by_tier=reference.tier_counts(),
         reference_error_ulps=float(reference.error_ulps(batch.format).max()),
         worst=element(function, exact, errors, ratio, computed, reference, place, flushes),
     )
@@ -169,14 +169,6 @@ def judged(
         operation, quantity, errors, exact.shifted, format, special=exact.special, flushes=flushes, **numbers
     )
     return errors, judgement, ratio
-
-
-def _judges(reference: Reference) -> str:
-    """Which tier judged most elements, and how many came from the others: "binary64, 3 of 288 elements by mpmath"."""
-    counts = reference.tier_counts()
-    most = max(counts, key=lambda tier: counts[tier])
-    rest = [f"{count} of {reference.tier.size} elements by {tier}" for tier, count in counts.items() if tier != most]
-    return ", ".join([most, *rest])
 
 
 def _zero_by_rule(function: Function, exact: Exact) -> Mask:
@@ -223,7 +215,7 @@ def element(
     reference: Reference,
     place: tuple[int, int],
     flushes: bool,
-) -> Worst:
+) -> WorstElement:
     """What is remembered of the element at a place of an output: ``ratio`` has the bound ratio of each."""
     (row, column), batch, quantity = place, exact.batch, function[1]
     error, relative = float(errors.ulps[place]), float(ratio[place])
@@ -233,7 +225,7 @@ def element(
     if not exact.special[row]:
         numbers, format = exact.numbers(quantity), batch.format
         parts = attribution(function[0], quantity, errors, exact.shifted, format, place, flushes=flushes, **numbers)
-    return Worst(
+    return WorstElement(
         row=row,
         column=column,
         logits=batch.logits[row].copy(),

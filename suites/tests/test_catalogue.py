@@ -31,9 +31,10 @@ from suites.implementations.catalogue import (
 )
 from suites.implementations.numpy import recipes as numpy_recipes
 from suites.implementations.user_files import load_module
-from suites.inputs.layouts import LAYOUTS, layout_named
+from suites.inputs.layouts import layout_named
 from suites.plan.cell import Cell
 from suites.scoring.cell import measure
+from suites.vocabulary import LAYOUTS
 
 ROOT = Path(__file__).parents[2]
 

@@ -21,10 +21,13 @@ from references.functions import OPERATIONS, QUANTITIES, Problem
 from references.oracle.certified import Enclosure, accurate
 from suites.benchmarks import certification
 from suites.benchmarks.adversarial import LENGTHS, LOGIT_KINDS, block, shape_of
-from suites.benchmarks.certification import Question, certify, numbers_for, run
+from suites.benchmarks.certification import CertifiedFunction, certify, numbers_for, run
 
 QUESTIONS = [
-    Question(format, operation, quantity) for format in FORMATS for operation in OPERATIONS for quantity in QUANTITIES
+    CertifiedFunction(format, operation, quantity)
+    for format in FORMATS
+    for operation in OPERATIONS
+    for quantity in QUANTITIES
 ]
 
 every_format = pytest.mark.parametrize("format", list(FORMATS.values()), ids=list(FORMATS))
@@ -92,7 +95,7 @@ def test_a_fault_in_one_element_is_counted_and_named(
     monkeypatch: pytest.MonkeyPatch, operation: str, change: Change
 ) -> None:
     planted(monkeypatch, change)
-    tally = certify(Question("binary32", operation, "forward"), [PLAIN], 8)
+    tally = certify(CertifiedFunction("binary32", operation, "forward"), [PLAIN], 8)
     assert tally.disagreements == 1
     assert tally.shown[0].startswith(f"binary32 {operation} forward, gauss1, block {PLAIN} of 8: row 0, element 1: ")
     logits = BINARY32.decode(block(BINARY32, PLAIN, 8).logits)[0].tolist()
@@ -107,7 +110,7 @@ def test_a_wrong_rounding_of_a_right_value_is_a_disagreement(monkeypatch: pytest
         return bits + 1, undecided
 
     monkeypatch.setattr(Format, "round_pairs", one_up)
-    tally = certify(Question("binary32", "softmax", "forward"), [PLAIN], 8)
+    tally = certify(CertifiedFunction("binary32", "softmax", "forward"), [PLAIN], 8)
     assert tally.disagreements == tally.elements == 4
     assert "element 0: rounded to 0x" in tally.shown[0]
 
@@ -116,7 +119,7 @@ def test_masked_and_exact_elements_are_judged_by_their_rule(monkeypatch: pytest.
     masks = LOGIT_KINDS.index("masks")
     numbers = [k for k in range(masks, 11 * len(LOGIT_KINDS), len(LOGIT_KINDS)) if shape_of(k, 16)[1] > 2][:2]
     for operation, value in (("softmax", 2.0**-500), ("log_softmax", -1e300)):
-        question = Question("binary64", operation, "forward")
+        question = CertifiedFunction("binary64", operation, "forward")
         masked = sum(int(np.isneginf(BINARY64.decode(block(BINARY64, k, 16).logits)).sum()) for k in numbers)
         assert masked > 0
         assert certify(question, numbers, 16).disagreements == 0
@@ -157,9 +160,9 @@ def test_the_command_ends_with_3_where_there_is_a_disagreement(monkeypatch: pyte
 def test_finished_questions_are_not_asked_again_unless_the_reference_has_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Question] = []
+    asked: list[CertifiedFunction] = []
 
-    def counted(question: Question, *rest: Any) -> certification.Tally:
+    def counted(question: CertifiedFunction, *rest: Any) -> certification.CertificationTally:
         asked.append(question)
         return certify(question, *rest)
 
@@ -186,7 +189,7 @@ def test_finished_questions_are_not_asked_again_unless_the_reference_has_changed
 
 def test_several_processes_count_what_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certification, "_BLOCKS", 2)
-    question = Question("bfloat16", "softmax", "vjp")
+    question = CertifiedFunction("bfloat16", "softmax", "vjp")
     one = run([question], 1500, 1, None, lambda line: None)[question]
     two = run([question], 1500, 2, None, lambda line: None)[question]
     counts = ("elements", "rows", "by_oracle", "disagreements", "shown")

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from suites.driver.profiles import is_card
 from suites.implementations import nvidia
 from suites.implementations.placement import HERE
 from suites.plan.cell import Selection
 from suites.plan.cells import cells, rows_of
+from suites.vocabulary import is_card
 from suites.worker.evaluation import evaluate_rows
 
 BITS = np.array([[0.0, 1.0, 2.0], [3.0, 1.0, 3.0]], np.float32).view(np.uint32)

@@ -13,10 +13,11 @@ from suites.implementations.call import AnyBits, Call, Evaluator
 from suites.implementations.catalogue import Implementation
 from suites.implementations.numpy.recipes import evaluate, shifted, shifted_product
 from suites.inputs.batch import batch_of
-from suites.inputs.layouts import LAYOUTS, TouchedMemory
+from suites.inputs.layouts import TouchedMemory
 from suites.plan.cell import Cell
 from suites.scoring.cell import measure, output_of
 from suites.scoring.output import TOUCHED
+from suites.vocabulary import LAYOUTS
 from suites.worker.evaluation import evaluate_rows
 
 PLANTED = Implementation("planted", "numpy", "numpy.recipes", {"softmax": "planted"}, False)

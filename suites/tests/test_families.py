@@ -11,8 +11,9 @@ from references.formats import format_named
 from suites.inputs import special
 from suites.inputs.batch import batch_of
 from suites.inputs.cotangents import KINDS
-from suites.inputs.families import FAMILIES, WIDE, underflow_depth
+from suites.inputs.families import underflow_depth
 from suites.plan.cells import rows_of
+from suites.vocabulary import FAMILIES, WIDE
 
 PAGE = Path(__file__).parents[2] / "docs" / "families.md"
 # Where fewer digits would show one number six times.

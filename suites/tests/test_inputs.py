@@ -18,9 +18,10 @@ from references.oracle.certified import correctly_rounded
 from suites.inputs import special
 from suites.inputs.batch import batch_of
 from suites.inputs.cotangents import KINDS, kind_of_row, vectors_of
-from suites.inputs.families import FAMILIES, logits_of, underflow_depth
+from suites.inputs.families import logits_of, underflow_depth
 from suites.inputs.integers import below, draws, gauss, seed_of, uniform
 from suites.plan.cells import rows_of
+from suites.vocabulary import FAMILIES
 
 INF, NAN = math.inf, math.nan
 FORMATS = [BINARY64, BINARY32, BINARY16, BFLOAT16]
@@ -100,6 +101,7 @@ EXACT_MATH = {"inf", "nan", "isfinite", "isinf", "isnan", "prod"}
 IMPORTS = {
     *("__future__", "collections.abc", "dataclasses", "functools", "hashlib", "math", "numpy", "numpy.typing"),
     *("references.bulk.batches", "references.formats", "references.bulk.exact_pairs", "suites.inputs"),
+    "suites.vocabulary",
     *("numpy.lib.stride_tricks", "typing"),
 }
 

@@ -14,9 +14,9 @@ from references.verdict.errors import OUTCOMES, statistics_of
 from references.verdict.ladder import NOT_APPLICABLE
 from references.verdict.possible import CellFigures, possible_verdicts
 from suites.inputs.batch import batch_of
-from suites.plan.cell import FORMATS
 from suites.scoring.certified_batch import exact_of
 from suites.scoring.output import Function, judged, worst_place
+from suites.vocabulary import FORMATS
 
 FAMILIES = ("gauss1", "gauss300", "dominant", "equal", "masked", "special")
 

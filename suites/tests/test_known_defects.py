@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from references.verdict.ladder import VERDICTS, at_least
+from references.vocabulary import QUANTITIES
 from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS
 from suites.inputs import special
-from suites.inputs.families import FAMILIES
-from suites.inputs.layouts import LAYOUTS
 from suites.known_defects import (
     REQUIRED,
     Defect,
@@ -23,7 +22,8 @@ from suites.known_defects import (
     fingerprint,
     known_defects,
 )
-from suites.plan.cell import FORMATS, QUANTITIES, Cell
+from suites.plan.cell import Cell
+from suites.vocabulary import FAMILIES, FORMATS, LAYOUTS
 from suites.worker.environment import profile_text
 
 ENTRY = """

@@ -13,17 +13,8 @@ from numpy.lib.stride_tricks import as_strided
 import suites
 from references.formats import FORMATS, Format
 from suites.implementations.catalogue import means_something_to
-from suites.inputs.layouts import (
-    LAYOUTS,
-    OFFSETS,
-    AnyBits,
-    axis_of,
-    buffer_of,
-    nan_of,
-    output_like,
-    place,
-    unplace,
-)
+from suites.inputs.layouts import AnyBits, axis_of, buffer_of, nan_of, output_like, place, unplace
+from suites.vocabulary import LAYOUTS, OFFSETS
 
 every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 

@@ -18,14 +18,14 @@ import pytest
 
 from references.functions import QUANTITIES
 from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS, Implementation, versions_of
-from suites.inputs.layouts import LAYOUTS
 from suites.paths import summation
 from suites.paths.conditions import ConditionError, evaluate, names_in
 from suites.paths.places import Pieces, Place, elements_in_words, rows_in_words, split_by_blocks, split_by_threads
 from suites.paths.registry import Path, RegistryError, known_facts, registry
 from suites.paths.taken import NoPath, path_ids, path_of, place_of, quantities_of
-from suites.plan.cell import FORMATS, Cell
+from suites.plan.cell import Cell
 from suites.plan.cells import PROFILE
+from suites.vocabulary import FORMATS, LAYOUTS
 
 ROOT = File(__file__).parents[2]
 

@@ -10,7 +10,7 @@ import pytest
 from suites.paths.places import Place
 from suites.paths.registry import registry
 from suites.paths.taken import path_of
-from suites.plan.cell import FORMATS
+from suites.vocabulary import FORMATS
 
 _CARD = {"device": "cuda:0"}
 _LENGTHS = (

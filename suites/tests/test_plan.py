@@ -9,15 +9,15 @@ from itertools import groupby
 
 import pytest
 
+from references.vocabulary import QUANTITIES
 from suites.driver.profiles import DEFAULT, cpu_profiles, profile_named
 from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS, Implementation, layouts_of, means_something_to
 from suites.inputs import special
 from suites.inputs.cotangents import KINDS
-from suites.inputs.families import FAMILIES
-from suites.inputs.layouts import LAYOUTS
-from suites.plan.cell import FORMATS, QUANTITIES, TIERS, Cell, Selection
+from suites.plan.cell import Cell, Selection
 from suites.plan.cells import cells, rows_of
 from suites.plan.tiers import LENGTHS, LONG, SPECIAL
+from suites.vocabulary import FAMILIES, FORMATS, LAYOUTS, TIERS
 
 EVERYTHING = list(CATALOGUE.values())
 

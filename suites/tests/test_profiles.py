@@ -16,9 +16,7 @@ from suites.driver.profiles import (
     UnknownProfile,
     contradiction,
     cpu_profiles,
-    devices_of,
     every_name,
-    is_card,
     profile_named,
     profiles_on,
     refused_flag,
@@ -28,6 +26,7 @@ from suites.driver.worker_process import WorkerDied
 from suites.implementations.catalogue import FRAMEWORKS, why_not_measured
 from suites.implementations.placement import Placement, processors
 from suites.tests.planted import NUMPY
+from suites.vocabulary import devices_of, is_card
 from suites.worker.self_report import Introduction, Unavailable
 
 

@@ -13,7 +13,7 @@ from suites.laws.evaluation import Evaluations
 from suites.laws.inputs import Input
 from suites.laws.row_lengths import DENSE, THRESHOLDS, batch_of_width, boundaries_of, rows_of_width, widths_of
 from suites.laws.subjects import Subject
-from suites.laws.widths import Failing, every_width
+from suites.laws.widths import FailingWidth, every_width
 
 AVX512 = {"cpu capability": "AVX512", "threads": "1"}
 DEFAULT_CAPABILITY = {"cpu capability": "DEFAULT", "threads": "1"}
@@ -138,9 +138,9 @@ def test_every_implementation_with_paths_of_its_own_is_asked_and_formulas_are_no
 # -- known defects -----------------------------------------------------------------------------------------------------
 
 
-def failing(chosen: Subject, n: int, verdict: str) -> Failing:
+def failing(chosen: Subject, n: int, verdict: str) -> FailingWidth:
     batch = batch_of_width(chosen.format_name, chosen.layout, n)
-    return Failing(n, verdict, 2.0, (0, 0), batch, np.zeros_like(batch.logits))
+    return FailingWidth(n, verdict, 2.0, (0, 0), batch, np.zeros_like(batch.logits))
 
 
 def test_a_width_is_left_to_the_entry_that_covers_its_cell_unless_it_is_worse(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ def _resident() -> int:
         return 0
 
 
-class Evaluations:
+class Evaluators:
     """The evaluators of one framework, made when they are first asked for.
 
     What is needed after a function has run is taken hold of before: a function may put anything in the place of what
@@ -276,7 +276,7 @@ def _serve() -> None:
         return
     _limit_memory(config["memory"])
     link.reply(0, introduction=asdict(introduction))
-    evaluations = Evaluations(link, config["guard"])
+    evaluations = Evaluators(link, config["guard"])
     while True:
         request = link.next()
         if "evaluate" in request:
