@@ -21,6 +21,7 @@ from references.bounds.gradients import (
     softmax_product_bound,
 )
 from references.formats import Floats, Format, Mask
+from references.functions import Function
 
 __all__ = [
     "Arithmetic",
@@ -37,9 +38,9 @@ __all__ = [
 
 
 # The jvp and the hvp of log_softmax take a softmax: one that was saved, or the exp of the saved log_softmax.
-_ROUTES: dict[tuple[str, str], tuple[str, ...]] = {
-    ("log_softmax", "jvp"): ("softmax", "log_softmax"),
-    ("log_softmax", "hvp"): ("softmax", "log_softmax"),
+_ROUTES: dict[Function, tuple[str, ...]] = {
+    Function("log_softmax", "jvp"): ("softmax", "log_softmax"),
+    Function("log_softmax", "hvp"): ("softmax", "log_softmax"),
 }
 
 
@@ -57,9 +58,9 @@ class Stages:
     output: bool = True
 
 
-def routes_of(operation: str, quantity: str) -> tuple[str, ...]:
+def routes_of(function: Function) -> tuple[str, ...]:
     """The forward functions that an algorithm for a quantity may start from."""
-    return _ROUTES.get((operation, quantity), (operation,))
+    return _ROUTES.get(function, (function.operation,))
 
 
 def bound(
@@ -85,7 +86,7 @@ def bound(
     def make() -> Floats:
         limits = [
             bound_of_route(route, operation, quantity, rows, exact, format, stages, *vectors)
-            for route in routes_of(operation, quantity)
+            for route in routes_of(Function(operation, quantity))
         ]
         return limits[0] if len(limits) == 1 else np.maximum(*limits)
 

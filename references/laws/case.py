@@ -12,7 +12,7 @@ from references.bounds.forward_quantities import Shifted
 from references.bounds.of_function import bound
 from references.bulk.batches import reference, references_of
 from references.formats import Bits, Floats, Format
-from references.functions import OPERATIONS, needs_cotangent, needs_tangent
+from references.functions import OPERATIONS, Function, roles_of
 
 # The arithmetic that rows of some length are computed in.
 Arithmetics = Callable[[Format, int], Arithmetic]
@@ -26,19 +26,18 @@ class Case:
     ) -> None:
         self.format, self.logits, self.cotangent, self.tangent = format, logits, cotangent, tangent
         self.arithmetics, self.arithmetic = arithmetic, arithmetic(format, logits.shape[-1])
-        self._exact: dict[tuple[str, str], Floats] = {}
-        self._limits: dict[tuple[str, str], Floats] = {}
+        self._exact: dict[Function, Floats] = {}
+        self._limits: dict[Function, Floats] = {}
         self._encoded: dict[str, Bits] = {}
         self._parts: dict[tuple[int | None, int | None], Case] = {}
 
-    def vectors(self, quantity: str) -> dict[str, Floats]:
-        """The vectors that a quantity takes, by role, the cotangent first."""
-        given = {"cotangent": needs_cotangent(quantity), "tangent": needs_tangent(quantity)}
-        return {role: getattr(self, role) for role, needed in given.items() if needed}
+    def vectors(self, function: Function) -> dict[str, Floats]:
+        """The vectors that a function takes, by role, the cotangent first."""
+        return {role: getattr(self, role) for role in roles_of(function.quantity)}
 
-    def bits(self, quantity: str) -> tuple[Bits, dict[str, Bits]]:
-        """The logits and the vectors of a quantity as bit patterns."""
-        return self._bits("logits"), {role: self._bits(role) for role in self.vectors(quantity)}
+    def bits(self, function: Function) -> tuple[Bits, dict[str, Bits]]:
+        """The logits and the vectors of a function as bit patterns."""
+        return self._bits("logits"), {role: self._bits(role) for role in roles_of(function.quantity)}
 
     def _bits(self, name: str) -> Bits:
         if name not in self._encoded:
@@ -47,27 +46,34 @@ class Case:
 
     @cached_property
     def rows(self) -> Shifted:
-        both = references_of([(o, "forward") for o in OPERATIONS], self.logits, self.format)
-        return Shifted(self.logits, both["softmax", "forward"], both["log_softmax", "forward"])
+        forward = [Function(operation, "forward") for operation in OPERATIONS]
+        both = references_of(forward, self.logits, self.format)
+        return Shifted(self.logits, *(both[function] for function in forward))
 
-    def exact(self, operation: str, quantity: str) -> Floats:
+    def exact(self, function: Function) -> Floats:
         """The exact values, rounded to binary64: the sizes that bounds are made of."""
-        key = operation, quantity
-        if key not in self._exact:
-            found = reference(operation, quantity, self.logits, self.format, **self.vectors(quantity))
-            self._exact[key] = found.values()
-        return self._exact[key]
+        if function not in self._exact:
+            found = reference(function, self.logits, self.format, **self.vectors(function))
+            self._exact[function] = found.values()
+        return self._exact[function]
 
-    def limit(self, operation: str, quantity: str) -> Floats:
+    def limit(self, function: Function) -> Floats:
         """The bound on each element, the output's rounding included."""
-        key = operation, quantity
-        if key not in self._limits:
-            self._limits[key] = self.limit_of_size(operation, quantity, self.exact(operation, quantity))
-        return self._limits[key]
+        if function not in self._limits:
+            self._limits[function] = self.limit_of_size(function, self.exact(function))
+        return self._limits[function]
 
-    def limit_of_size(self, operation: str, quantity: str, size: Floats) -> Floats:
+    def limit_of_size(self, function: Function, size: Floats) -> Floats:
         """The same from magnitudes that the exact elements do not exceed: no bound is smaller for a larger element."""
-        return bound(operation, quantity, self.rows, size, self.format, self.arithmetic, **self.vectors(quantity))
+        return bound(
+            function.operation,
+            function.quantity,
+            self.rows,
+            size,
+            self.format,
+            self.arithmetic,
+            **self.vectors(function),
+        )
 
     def with_cotangent(self, cotangent: Floats) -> Case:
         """The same rows with another cotangent."""

@@ -11,6 +11,7 @@ from references.bounds import forward
 from references.bounds.error_model import Arithmetic
 from references.bounds.forward_quantities import Shifted
 from references.formats import Floats
+from references.functions import Function
 from references.tests.emulated import Machine
 
 # -- forward -----------------------------------------------------------------------------------------------------------
@@ -170,6 +171,10 @@ class Algorithm:
     quantity: str
     formula: Formula
     limit: Limit | None = None
+
+    @property
+    def function(self) -> Function:
+        return Function(self.operation, self.quantity)
 
 
 def _forward(bound: Callable[[Shifted, Arithmetic], Floats]) -> Limit:

@@ -13,7 +13,7 @@ from references.bounds.of_function import bound, rounded, says_nothing
 from references.bulk.batches import reference
 from references.bulk.exact_pairs import Reference
 from references.formats import Floats, Format, Mask
-from references.functions import needs_cotangent, needs_tangent
+from references.functions import Function, needs_cotangent, needs_tangent
 from references.tests.algorithms import Algorithm
 from references.verdict.errors import errors_of
 
@@ -38,7 +38,9 @@ class Rows:
     def exact(self, operation: str, quantity: str) -> Reference:
         key = operation, quantity
         if key not in self._exact:
-            self._exact[key] = reference(operation, quantity, self.logits, self.format, **self.vectors(quantity))
+            self._exact[key] = reference(
+                Function(operation, quantity), self.logits, self.format, **self.vectors(quantity)
+            )
         return self._exact[key]
 
     @cached_property
@@ -65,7 +67,7 @@ class Rows:
         """error / limit [rows, n]; zero where nothing is ``judged``."""
         bits, exact = self.format.encode(computed), self.exact(operation, quantity)
         never = np.zeros(computed.shape, bool)
-        errors = errors_of(bits, exact, self.format, operation=operation, quantity=quantity, zero_by_rule=never)
+        errors = errors_of(bits, exact, self.format, function=Function(operation, quantity), zero_by_rule=never)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             scaled = np.ldexp(limit, -errors.quantum.astype(np.int32))
             plain = np.isinf(scaled) | np.isinf(errors.ulps)

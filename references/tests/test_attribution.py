@@ -14,7 +14,7 @@ from references.bounds.of_function import Stages, bound_of_route, routes_of
 from references.bounds.summation_depth import gamma
 from references.bulk.exact_pairs import Reference
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Floats, Format
-from references.functions import OPERATIONS, QUANTITIES
+from references.functions import OPERATIONS, QUANTITIES, Function
 from references.tests.algorithms import ALGORITHMS
 from references.tests.batches import Rows, rows_of
 from references.tests.emulated import Planted
@@ -56,7 +56,7 @@ def test_no_part_is_less_than_the_bound_with_its_source_alone(operation: str, qu
     exact, vectors = rows.exact(operation, quantity).values(), rows.vectors(quantity).values()
     limit = rows.bound(operation, quantity, arithmetic)[0]
     parts = _parts(rows, operation, quantity, arithmetic)
-    for route in routes_of(operation, quantity):
+    for route in routes_of(Function(operation, quantity)):
 
         def in_stages(stages: Stages, route: str = route) -> Floats:
             return bound_of_route(route, operation, quantity, rows.shifted, exact, BFLOAT16, stages, *vectors)
@@ -164,8 +164,7 @@ def _attributed(rows: Rows, operation: str, computed: Floats, place: tuple[int, 
         rows.format.encode(computed),
         rows.exact(operation, quantity),
         rows.format,
-        operation=operation,
-        quantity=quantity,
+        function=Function(operation, quantity),
         zero_by_rule=np.zeros(computed.shape, bool),
     )
     return attribution(operation, quantity, errors, rows.shifted, rows.format, place)
@@ -230,8 +229,7 @@ def test_an_attribution_of_a_gradient_needs_its_vectors() -> None:
         BINARY32.encode(np.zeros((1, 2))),
         TWO.exact("softmax", "vjp"),
         BINARY32,
-        operation="softmax",
-        quantity="vjp",
+        function=Function("softmax", "vjp"),
         zero_by_rule=np.zeros((1, 2), bool),
     )
     with pytest.raises(ValueError, match="vjp needs a cotangent"):

@@ -19,7 +19,7 @@ from references.formats import (
     Floats,
     Format,
 )
-from references.functions import OPERATIONS, special_rows
+from references.functions import OPERATIONS, Function, special_rows
 from references.verdict.errors import errors_of
 from references.verdict.ladder import NOT_APPLICABLE, VERDICTS, Judgement, at_least, judge
 
@@ -47,9 +47,9 @@ class Row:
         if tangent is not None:
             self.vectors["tangent"] = np.array([tangent])
         g, t = (self.vectors.get(role) for role in ("cotangent", "tangent"))
-        self.exact = reference(operation, quantity, self.logits, format, cotangent=g, tangent=t)
+        self.exact = reference(Function(operation, quantity), self.logits, format, cotangent=g, tangent=t)
         tame = np.where(self.special[:, None], 0.0, self.logits)
-        forward = (reference(o, "forward", tame, format) for o in OPERATIONS)
+        forward = (reference(Function(o, "forward"), tame, format) for o in OPERATIONS)
         self.shifted = Shifted(tame, *forward)
         rounded = format.round_pairs(self.exact.hi, self.exact.lo, self.exact.exponent)[0]
         self.rounded = format.decode(rounded)
@@ -60,8 +60,7 @@ class Row:
             self.format.encode(computed),
             self.exact,
             self.format,
-            operation=self.operation,
-            quantity=self.quantity,
+            function=Function(self.operation, self.quantity),
             zero_by_rule=np.full(computed.shape, zero_by_rule),
         )
         cotangent, tangent = (self.vectors.get(role) for role in ("cotangent", "tangent"))

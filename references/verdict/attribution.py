@@ -15,6 +15,7 @@ from references.bounds.error_model import Arithmetic, compute_arithmetic, only
 from references.bounds.forward_quantities import Shifted, vectors_of
 from references.bounds.of_function import Stages, bound_of_route, routes_of, says_nothing
 from references.formats import Floats, Format
+from references.functions import Function
 from references.verdict.errors import Errors
 
 # What an error is beyond the whole bound.
@@ -79,7 +80,7 @@ def parts_of(
     """
     found: dict[str, Floats] = {}
     largest: Floats = np.full(exact.shape, -1.0)
-    for route in routes_of(operation, quantity):
+    for route in routes_of(Function(operation, quantity)):
         parts, limit = _parts_of_route(route, operation, quantity, rows, exact, format, arithmetic, vectors)
         larger = ~(limit <= largest)
         found = {name: np.where(larger, parts.get(name, 0.0), found.get(name, 0.0)) for name in (*found, *parts)}

@@ -88,7 +88,7 @@ def within_narrow_sums(cell: Cell, worst: Worst, input_sha256: str, flushes: boo
     if exact.special[row]:
         return False
     one, format = exact.shifted.row(row), format_named(cell.format)
-    reference = exact.reference(cell.operation, cell.quantity)
+    reference = exact.reference(cell.function)
     values = reference.values()[row : row + 1]
     vectors = {role: vector[row : row + 1] for role, vector in exact.numbers(cell.quantity).items()}
     arithmetic = narrow_arithmetic(format, one.n, flushes=flushes)

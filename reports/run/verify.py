@@ -14,12 +14,13 @@ import numpy as np
 
 from references.bulk.exact_pairs import Reference
 from references.formats import Bits, format_named
+from references.functions import Function
 from reports.run.records import Record, Run, RunError
 from suites.inputs import special
 from suites.inputs.batch import Batch
 from suites.scoring.cell import input_of_rows
 from suites.scoring.certified_batch import Exact, exact_of
-from suites.scoring.output import TOUCHED, Function, Worst, element, judged
+from suites.scoring.output import TOUCHED, Worst, element, judged
 
 # What the same figure may differ by where another tier of the reference gave it.
 _RELATIVE = 1e-6
@@ -121,9 +122,9 @@ def _of_rows(run: Run, group: Group, records: list[Record]) -> list[str | None]:
     batch = _Recorded(
         format_named(format_name), records[0].family, *(np.stack([row[k] for row in rows]) for k in range(3))
     )
-    exact, function = Exact(batch), (operation, quantity)
+    exact, function = Exact(batch), Function(operation, quantity)
     places_of = [(row, index, int(computed, 16)) for row, (index, computed) in enumerate(asked)]
-    now = _judged_again(exact, exact.reference(*function), function, flushes, places_of)
+    now = _judged_again(exact, exact.reference(function), function, flushes, places_of)
     return [
         _difference(record, now[row]) or _of_input(record, rows[row])
         for record, row in zip(records, row_of, strict=True)
@@ -155,8 +156,8 @@ def _of_special(run: Run, records: list[Record]) -> list[str | None]:
     wrong = _of_input(record, mine)
     if wrong:
         return [wrong]
-    exact, function = exact_of(batch), (record.operation, record.quantity)
-    reference = special.apply_contract(exact.reference(*function), record.framework, *function, batch.values)
+    exact, function = exact_of(batch), Function(record.operation, record.quantity)
+    reference = special.apply_contract(exact.reference(function), record.framework, *function, batch.values)
     place = row, record.worst.index, int(record.worst.computed, 16)
     (now,) = _judged_again(exact, reference, function, record.flushes, [place])
     return [_difference(record, now)]

@@ -96,7 +96,7 @@ def limit_of(subject: Subject, batch: Batch, *, flushes: bool) -> Floats:
     infinite where neither says anything.  docs/theory.md 5.
     """
     exact = exact_of(batch)
-    values = exact.reference(subject.operation, subject.quantity).values()
+    values = exact.reference(subject.function).values()
     n = batch.logits.shape[1]
     makers = [compute_arithmetic]
     if compute_format(batch.format) is not batch.format:
@@ -121,4 +121,4 @@ def limit_of(subject: Subject, batch: Batch, *, flushes: bool) -> Floats:
 
 def exact_values(subject: Subject, batch: Batch) -> Floats:
     """The exact result [rows, n], in binary64."""
-    return exact_of(batch).reference(subject.operation, subject.quantity).values()
+    return exact_of(batch).reference(subject.function).values()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from references.formats import format_named
+from references.functions import Function
 from references.verdict.errors import errors_of
 from suites.driver.profiles import profile_named
 from suites.driver.tasks import task_of
@@ -30,7 +31,7 @@ def test_each_disagreement_has_a_side_that_is_nearer_to_the_truth(
 ) -> None:
     n = 33
     batch = batch_of(family, format_name, rows_of(family, n), n)
-    reference = exact_of(batch).reference(operation, "forward")
+    reference = exact_of(batch).reference(Function(operation, "forward"))
     nothing = np.zeros(batch.logits.shape, bool)
     outputs = {}
     for name in _PEERS:
@@ -44,8 +45,7 @@ def test_each_disagreement_has_a_side_that_is_nearer_to_the_truth(
                 bits,
                 reference,
                 format_named(format_name),
-                operation=operation,
-                quantity="forward",
+                function=Function(operation, "forward"),
                 zero_by_rule=nothing,
             )
             outputs[name] = bits, errors

@@ -16,6 +16,7 @@ import pytest
 from references.bounds.of_function import Shifted, bound, compute_arithmetic
 from references.bulk.batches import reference
 from references.formats import BINARY32, Bits, Floats
+from references.functions import Function
 from suites.driver.availability import not_installed
 from suites.driver.profiles import DEFAULT, profile_named
 from suites.implementations.catalogue import CATALOGUE, why_skipped
@@ -36,7 +37,7 @@ def logits(size: float) -> Bits:
 
 def allowed(values: Floats) -> tuple[Floats, Floats]:
     """The exact log_softmax of rows, and how far a scaled one may be off."""
-    exact = {o: reference(o, "forward", values, BINARY32) for o in ("softmax", "log_softmax")}
+    exact = {o: reference(Function(o, "forward"), values, BINARY32) for o in ("softmax", "log_softmax")}
     rows, right = Shifted(values, exact["softmax"], exact["log_softmax"]), exact["log_softmax"].values()
     limit = bound("log_softmax", "forward", rows, right, BINARY32, compute_arithmetic(BINARY32, _N))
     off = 2 * BINARY32.unit_roundoff * np.abs(values).max(axis=1, keepdims=True)

@@ -10,7 +10,7 @@ from cachetools import LRUCache
 from references.bulk.batches import references_of
 from references.bulk.exact_pairs import Reference
 from references.formats import Bits
-from references.functions import OPERATIONS
+from references.functions import OPERATIONS, Function
 from references.verdict.ladder import VERDICTS, at_least
 from suites.implementations.catalogue import versions_of
 from suites.inputs.batch import Batch
@@ -43,13 +43,13 @@ _TOLD = 12
 class Uncertified(Exact):
     """References without a look at the oracle: cells certify them in every format, and a breach is certified here."""
 
-    def reference(self, operation: str, quantity: str) -> Reference:
-        if (operation, quantity) not in self._references:
-            forward = [(o, quantity) for o in OPERATIONS]
-            functions = forward if quantity == "forward" else [(operation, quantity)]
-            given = self.numbers(quantity)
+    def reference(self, function: Function) -> Reference:
+        if function not in self._references:
+            forward = [Function(operation, function.quantity) for operation in OPERATIONS]
+            functions = forward if function.quantity == "forward" else [function]
+            given = self.numbers(function.quantity)
             self._references |= references_of(functions, self.batch.values, self.batch.format, **given)
-        return self._references[operation, quantity]
+        return self._references[function]
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def _failing(subject: Subject, on: Evaluations, n: int) -> Failing | None:
     exact, flushes = _exact(subject.format_name, subject.layout, n), on.flushes(subject)
     batch = exact.batch
     computed = on.fresh(subject, Input(batch.logits, batch.vectors(subject.quantity)))
-    function = subject.operation, subject.quantity
-    errors, judgement, ratios = judged(function, exact, computed, exact.reference(*function), flushes=flushes)
+    function = subject.function
+    errors, judgement, ratios = judged(function, exact, computed, exact.reference(function), flushes=flushes)
     if at_least(judgement.verdict, REQUIRED):
         return None
     place = worst_place(errors, judgement, ratios)
@@ -122,8 +122,9 @@ def _text(subject: Subject, worst: Failing, failing: list[Failing], tried: int) 
     more = f" ... ({len(widths)} in all)" if len(widths) > _TOLD else ""
     (row, column), format = worst.place, subject.format
     certified = Exact(worst.batch)
-    certified.reference(subject.operation, subject.quantity)
-    exact = certified.certified(subject.operation, subject.quantity, row, column).decimal(30)
+    function = subject.function
+    certified.reference(function)
+    exact = certified.certified(function, row, column).decimal(30)
     bits = worst.computed[row, column]
     given = Input(worst.batch.logits, worst.batch.vectors(subject.quantity))
     return (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from references.functions import Function
+
 TIERS = ("smoke", "standard", "deep")
 FORMATS = ("binary64", "binary32", "binary16", "bfloat16")
 QUANTITIES = ("forward", "vjp", "jvp", "hvp")
@@ -22,6 +24,10 @@ class Cell:
     layout: str
     family: str
     row_length: int
+
+    @property
+    def function(self) -> Function:
+        return Function(self.operation, self.quantity)
 
     @property
     def key(self) -> str:

@@ -97,8 +97,7 @@ def score(
     """
     judged = judged_output(
         batch,
-        cell.operation,
-        cell.quantity,
+        cell.function,
         computed,
         framework=implementation.framework,
         flushes=proven_flush(implementation, introduction.flushes if introduction else None),

@@ -12,7 +12,7 @@ from references.bulk.batches import reference, references_of
 from references.bulk.cache import cached, keeping_pays
 from references.bulk.exact_pairs import Reference, as_pair
 from references.formats import Floats
-from references.functions import OPERATIONS, Problem, problem_of, special_rows
+from references.functions import OPERATIONS, Function, Problem, problem_of, special_rows
 from references.oracle.certified import GUARD_BITS, Certified, accurate, correctly_rounded
 from suites.inputs.batch import Batch, arrays_of
 from suites.inputs.integers import below, seed_of
@@ -20,6 +20,8 @@ from suites.scoring.stopwatch import timed
 
 # What the oracle is asked for where it checks the bulk reference: far beyond any pair.
 _BITS = 130
+
+_FORWARD = [Function(operation, "forward") for operation in OPERATIONS]
 
 
 class CertificationError(ArithmeticError):
@@ -31,8 +33,8 @@ class Exact:
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
-        self._references: dict[tuple[str, str], Reference] = {}
-        self._certified: dict[tuple[str, str, int, int], Certified] = {}
+        self._references: dict[Function, Reference] = {}
+        self._certified: dict[tuple[Function, int, int], Certified] = {}
 
     @cached_property
     def special(self) -> np.typing.NDArray[np.bool_]:
@@ -44,9 +46,9 @@ class Exact:
         """The forward quantities that the bounds are made of; special rows stand in as rows of zeros."""
         tame = np.where(self.special[:, None], 0.0, self.batch.values)
         if self.special.any():
-            forward = references_of([(o, "forward") for o in OPERATIONS], tame, self.batch.format)
-            return Shifted(tame, forward["softmax", "forward"], forward["log_softmax", "forward"])
-        return Shifted(tame, self.reference("softmax", "forward"), self.reference("log_softmax", "forward"))
+            forward = references_of(_FORWARD, tame, self.batch.format)
+            return Shifted(tame, *(forward[function] for function in _FORWARD))
+        return Shifted(tame, *map(self.reference, _FORWARD))
 
     @cached_property
     def _vectors(self) -> dict[str, Floats]:
@@ -59,73 +61,71 @@ class Exact:
         return {role: self._vectors[name] for role, name in arrays_of(quantity).items()}
 
     @timed("reference")
-    def reference(self, operation: str, quantity: str) -> Reference:
+    def reference(self, function: Function) -> Reference:
         """The exact result.
 
         Raises CertificationError where the oracle contradicts it at a sampled element, and UnsoundArithmetic; what this
         thread has computed in another way than IEEE 754 says is not kept.
         """
-        key = operation, quantity
-        if key not in self._references:
-            if keeping_pays(quantity, self.batch.format):
-                self._look_up(operation, quantity)
+        if function not in self._references:
+            if keeping_pays(function.quantity, self.batch.format):
+                self._look_up(function)
             else:
-                self._make_both(quantity)
-        return self._references[key]
+                self._make_both(function.quantity)
+        return self._references[function]
 
     def _make_both(self, quantity: str) -> None:
         """Both operations share their exponentials, and whoever wants the one nearly always wants the other."""
-        functions = [(operation, quantity) for operation in OPERATIONS]
+        functions = [Function(operation, quantity) for operation in OPERATIONS]
         self._references |= references_of(functions, self.batch.values, self.batch.format, **self.numbers(quantity))
         for function in functions:
-            self.certified(*function, *self._sample(*function))
+            self.certified(function, *self._sample(function))
 
-    def _look_up(self, operation: str, quantity: str) -> None:
+    def _look_up(self, function: Function) -> None:
         """From the cache between runs, if it is there; whatever was believed before, it is certified anew."""
-        key, place = (operation, quantity), self._sample(operation, quantity)
-        values, vectors = self.batch.values, self.numbers(quantity)
+        place, values, vectors = self._sample(function), self.batch.values, self.numbers(function.quantity)
 
         def compute() -> Reference:
-            return reference(operation, quantity, values, self.batch.format, **vectors)
+            return reference(function, values, self.batch.format, **vectors)
 
         def check(found: Reference) -> None:
-            self._references[key] = found
-            self._certified.pop((*key, *place), None)
-            self.certified(*key, *place)
+            self._references[function] = found
+            self._certified.pop((function, *place), None)
+            self.certified(function, *place)
 
-        cached(operation, quantity, values, self.batch.format, **vectors, compute=compute, check=check)
+        cached(function, values, self.batch.format, **vectors, compute=compute, check=check)
 
-    def _sample(self, operation: str, quantity: str) -> tuple[int, int]:
+    def _sample(self, function: Function) -> tuple[int, int]:
         """A random row, the same for all functions (its exponentials are most of the oracle's work), and a column."""
         rows, n = self.batch.logits.shape
         row = int(below(seed_of(self.batch.sha256), (1,), rows)[0])
-        return row, int(below(seed_of(operation, quantity, self.batch.sha256), (1,), n)[0])
+        return row, int(below(seed_of(*function, self.batch.sha256), (1,), n)[0])
 
-    def rounded(self, operation: str, quantity: str, row: int, columns: list[int]) -> list[int]:
+    def rounded(self, function: Function, row: int, columns: list[int]) -> list[int]:
         """The oracle's bits for elements that the reference leaves between two numbers of the format."""
-        problem = self.problem(operation, quantity, row)
+        problem = self.problem(function, row)
         return correctly_rounded(problem, self.batch.format, columns, start=_BITS + GUARD_BITS)
 
     @timed("certification")
-    def certified(self, operation: str, quantity: str, row: int, column: int) -> Certified:
+    def certified(self, function: Function, row: int, column: int) -> Certified:
         """The oracle's enclosure of one element, held against the reference.
 
         Raises CertificationError where the two differ by more than the reference's stated error.
         """
-        key = operation, quantity, row, column
+        key = function, row, column
         if key not in self._certified:
-            found = accurate(self.problem(operation, quantity, row), _BITS, [column])[0]
+            found = accurate(self.problem(function, row), _BITS, [column])[0]
             self._certified[key] = found
-            self._compare(found, self._references[operation, quantity], operation, quantity, row, column)
+            self._compare(found, function, row, column)
         return self._certified[key]
 
-    def problem(self, operation: str, quantity: str, row: int) -> Problem:
+    def problem(self, function: Function, row: int) -> Problem:
         """One row as the oracle's problem."""
-        vectors = [v[row] for v in self.numbers(quantity).values()]
-        return problem_of(operation, quantity, self.batch.values[row], vectors)
+        vectors = [v[row] for v in self.numbers(function.quantity).values()]
+        return problem_of(function, self.batch.values[row], vectors)
 
-    def _compare(self, found: Certified, bulk: Reference, operation: str, quantity: str, row: int, column: int) -> None:
-        place = row, column
+    def _compare(self, found: Certified, function: Function, row: int, column: int) -> None:
+        bulk, place = self._references[function], (row, column)
         hi, lo, exponent, error = as_pair(found)
         mine = float(bulk.hi[place]), float(bulk.lo[place]), int(bulk.exponent[place]), float(bulk.error[place])
         if not np.isfinite(hi) or not np.isfinite(mine[0]):
@@ -137,7 +137,7 @@ class Exact:
         if not agree:
             logits = [self.batch.format.hexadecimal(int(b)) for b in self.batch.logits[row, :8]]
             raise CertificationError(
-                f"the bulk reference and the oracle disagree on {operation} {quantity} ({self.batch.format.name}, "
+                f"the bulk reference and the oracle disagree on {' '.join(function)} ({self.batch.format.name}, "
                 f"family {self.batch.family}, row {row}, element {column}, logits {' '.join(logits)} ...): "
                 f"{_text(mine)} against {_text((hi, lo, exponent, error))}"
             )

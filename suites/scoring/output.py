@@ -11,6 +11,7 @@ from cachetools import LRUCache
 
 from references.bulk.exact_pairs import Reference
 from references.formats import Bits, Floats, Mask
+from references.functions import Function
 from references.ieee.float_state import require_sound_arithmetic
 from references.verdict.attribution import attribution
 from references.verdict.errors import (
@@ -31,9 +32,6 @@ from suites.scoring.stopwatch import timed
 
 # The outcome of memory that was changed and is not the result's.
 TOUCHED = "touched_memory"
-
-# Operation and quantity.
-Function = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -100,8 +98,7 @@ _JUDGED: LRUCache[tuple[object, ...], Judged] = LRUCache(_MOST_KEPT, getsizeof=_
 @timed("judging")
 def judged_output(
     batch: Batch,
-    operation: str,
-    quantity: str,
+    function: Function,
     computed: Bits,
     *,
     framework: str,
@@ -117,10 +114,10 @@ def judged_output(
     require_sound_arithmetic()
     sha256 = hashlib.sha256(computed.astype(computed.dtype.newbyteorder("<")).tobytes()).hexdigest()
     contract = framework if batch.family == special.FAMILY else None
-    key = (batch.sha256, operation, quantity, sha256, contract, flushes, place)
+    key = (batch.sha256, function, sha256, contract, flushes, place)
     found = _JUDGED.get(key)
     if found is None:
-        found = _judged(batch, (operation, quantity), computed, contract, flushes, place, sha256)
+        found = _judged(batch, function, computed, contract, flushes, place, sha256)
         require_sound_arithmetic()
         _JUDGED[key] = found
     return found
@@ -135,18 +132,17 @@ def _judged(
     place: tuple[int, int] | None,
     sha256: str,
 ) -> Judged:
-    operation, quantity = function
     exact = exact_of(batch)
-    reference = exact.reference(operation, quantity)
+    reference = exact.reference(function)
     if contract is not None:
-        reference = special.apply_contract(reference, contract, operation, quantity, batch.values)
+        reference = special.apply_contract(reference, contract, *function, batch.values)
     errors, judgement, ratio = judged(function, exact, computed, reference, flushes=flushes)
     place = place or worst_place(errors, judgement, ratio)
     return Judged(
         rows=len(batch.logits),
         statistics=statistics_of(errors),
         judgement=judgement,
-        row_sum_error=row_sum_error(batch.format.decode(computed), operation, quantity),
+        row_sum_error=row_sum_error(batch.format.decode(computed), function),
         row_maxima=row_maxima(errors),
         flushes=flushes,
         input_sha256=batch.sha256,
@@ -163,7 +159,7 @@ def judged(
     """The errors of an output [rows, n] against a reference, their verdict, and the bound ratio of each element."""
     operation, quantity = function
     format, zero, numbers = exact.batch.format, _zero_by_rule(function, exact), exact.numbers(quantity)
-    errors = errors_of(computed, reference, format, operation=operation, quantity=quantity, zero_by_rule=zero)
+    errors = errors_of(computed, reference, format, function=function, zero_by_rule=zero)
     errors = _decided(errors, function, exact, computed)
     judgement, ratio = judge(
         operation, quantity, errors, exact.shifted, format, special=exact.special, flushes=flushes, **numbers
@@ -182,9 +178,9 @@ def _judges(reference: Reference) -> str:
 def _zero_by_rule(function: Function, exact: Exact) -> Mask:
     """Masked elements of a softmax and its derivatives, and rows with a zero cotangent or tangent."""
     zero = np.zeros(exact.batch.logits.shape, bool)
-    if function[0] == "softmax":
+    if function.operation == "softmax":
         zero |= exact.batch.values == -np.inf
-    for vector in exact.numbers(function[1]).values():
+    for vector in exact.numbers(function.quantity).values():
         zero |= (vector == 0).all(axis=-1, keepdims=True)
     return zero & ~exact.special[:, None]
 
@@ -196,7 +192,7 @@ def _decided(errors: Errors, function: Function, exact: Exact, computed: Bits) -
     format, rounded = exact.batch.format, errors.rounded.copy()
     for row in np.flatnonzero(errors.undecided.any(axis=1)).tolist():
         columns = np.flatnonzero(errors.undecided[row]).tolist()
-        bits = np.array(exact.rounded(*function, row, columns), format.bits_dtype)
+        bits = np.array(exact.rounded(function, row, columns), format.bits_dtype)
         rounded[row, columns] = format.decode(bits) == format.decode(computed[row, columns])
     return replace(errors, rounded=rounded)
 
@@ -225,14 +221,16 @@ def element(
     flushes: bool,
 ) -> Worst:
     """What is remembered of the element at a place of an output: ``ratio`` has the bound ratio of each."""
-    (row, column), batch, quantity = place, exact.batch, function[1]
+    (row, column), batch, quantity = place, exact.batch, function.quantity
     error, relative = float(errors.ulps[place]), float(ratio[place])
     # Copies: a view of a row would keep the whole batch.
     vectors = {role: v[row].copy() for role, v in batch.vectors(quantity).items()}
     parts = None
     if not exact.special[row]:
         numbers, format = exact.numbers(quantity), batch.format
-        parts = attribution(function[0], quantity, errors, exact.shifted, format, place, flushes=flushes, **numbers)
+        parts = attribution(
+            function.operation, quantity, errors, exact.shifted, format, place, flushes=flushes, **numbers
+        )
     return Worst(
         row=row,
         column=column,
@@ -254,4 +252,4 @@ def _exact_text(exact: Exact, reference: Reference, function: Function, place: t
     hi = float(reference.hi[place])
     if not np.isfinite(hi):
         return str(hi)  # a framework's own contract may differ from the oracle's here
-    return exact.certified(*function, *place).decimal(30)
+    return exact.certified(function, *place).decimal(30)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from references.bulk.batches import reference, references_of
-from references.bulk.escalation import Function
 from references.bulk.exact_pairs import Reference
 from references.formats import Floats
+from references.functions import Function
 from references.verdict.ladder import judge
 from suites.implementations.catalogue import CATALOGUE
 from suites.inputs import special
@@ -51,7 +51,7 @@ def test_the_same_special_rows_are_judged_by_the_contract_of_each_framework() ->
     nan = np.full(batch.logits.shape, 0x7FC00000, np.uint32)
 
     def outcomes(framework: str) -> dict[str, int]:
-        judged = judged_output(batch, "log_softmax", "forward", nan, framework=framework, flushes=False)
+        judged = judged_output(batch, Function("log_softmax", "forward"), nan, framework=framework, flushes=False)
         return judged.statistics.outcomes
 
     assert outcomes("torch") == outcomes("jax") != outcomes("scipy")
