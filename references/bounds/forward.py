@@ -132,8 +132,8 @@ def _sum_error(rows: Shifted, arithmetic: Arithmetic) -> tuple[Floats, Floats]:
 
     R is NaN from 1 on.
     """
-    each = rows.kept(("exp", arithmetic), (), lambda: _exp_errors(rows, arithmetic))
-    total = rows.kept(("sum", arithmetic), (), lambda: mean(rows.s, compounded(each, summation_error(arithmetic))))
+    each = rows.kept(("exp", arithmetic), lambda: _exp_errors(rows, arithmetic))
+    total = rows.kept(("sum", arithmetic), lambda: mean(rows.s, compounded(each, summation_error(arithmetic))))
     total = total + _lost_terms(rows, arithmetic)
     return each, np.where(total < 1, total, np.nan)
 

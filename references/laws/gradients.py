@@ -19,13 +19,13 @@ _S, _S_VJP, _S_JVP, _S_HVP, _L, _L_VJP, _L_JVP, _L_HVP = FUNCTIONS
 
 def _softmax_vjp_sum(case: Case, evaluate: Evaluate) -> Difference:
     exact, beta = case.exact(_S_VJP), case.limit(_S)
-    limit = bounds.softmax_vjp_sum_bound(case.rows, case.cotangent, exact, beta, case.format, case.arithmetic)
+    limit = bounds.softmax_vjp_sum_bound(case.shifted, case.cotangent, exact, beta, case.format, case.arithmetic)
     return Difference(off_from(sum_of(pair(evaluate(_S_VJP, case))), 0.0), limit)
 
 
 def _log_softmax_vjp_sum(case: Case, evaluate: Evaluate) -> Difference:
     exact, beta = case.exact(_L_VJP), case.limit(_L)
-    limit = bounds.log_softmax_vjp_sum_bound(case.rows, case.cotangent, exact, beta, case.format, case.arithmetic)
+    limit = bounds.log_softmax_vjp_sum_bound(case.shifted, case.cotangent, exact, beta, case.format, case.arithmetic)
     return Difference(off_from(sum_of(pair(evaluate(_L_VJP, case))), 0.0), limit)
 
 
@@ -37,9 +37,9 @@ def _chain(case: Case, evaluate: Evaluate) -> Difference:
     moved = np.where(g == 0, 0.0, moved)
     one, two = evaluate(_S_VJP, case), evaluate(_L_VJP, other)
     # The exact vjp of c, which cancels, is no farther from that of g than c is moved.
-    size = np.abs(case.exact(_S_VJP)) + moved + case.rows.s * moved.sum(axis=-1, keepdims=True)
-    limits = case.limit(_S_VJP), other.limit_of_size(_L_VJP, size)
-    return Difference(difference(pair(one), pair(two)), bounds.chain_rule_bound(case.rows, *limits, moved))
+    size = np.abs(case.exact(_S_VJP)) + moved + case.shifted.s * moved.sum(axis=-1, keepdims=True)
+    limits = case.limit(_S_VJP), other.limit(_L_VJP, size)
+    return Difference(difference(pair(one), pair(two)), bounds.chain_rule_bound(case.shifted, *limits, moved))
 
 
 def _one_hot(case: Case, evaluate: Evaluate) -> Difference:
@@ -70,7 +70,7 @@ def _softmax_product_rule(case: Case, evaluate: Evaluate) -> Difference:
     centred = dd.add(pair(g), dd.negate(inner(s, g)))
     expected = dd.add(dd.multiply(pair(j), centred), dd.negate(dd.multiply(pair(s), inner(j, g))))
     limit = bounds.product_rule_bound(
-        case.rows,
+        case.shifted,
         g,
         case.limit(_S_HVP),
         case.exact(_S_JVP),

@@ -17,17 +17,17 @@ _S, _L = (Function(operation, "forward") for operation in OPERATIONS)
 
 def _softmax_sum(case: Case, evaluate: Evaluate) -> Difference:
     total = sum_of(pair(evaluate(_S, case)))
-    return Difference(off_from(total, 1.0), bounds.softmax_sum_bound(case.rows, case.format, case.arithmetic))
+    return Difference(off_from(total, 1.0), bounds.softmax_sum_bound(case.shifted, case.format, case.arithmetic))
 
 
 def _log_softmax_sum(case: Case, evaluate: Evaluate) -> Difference:
     total = sum_of(exponential(evaluate(_L, case)))
-    return Difference(off_from(total, 1.0), bounds.log_softmax_sum_bound(case.rows, case.limit(_L)))
+    return Difference(off_from(total, 1.0), bounds.log_softmax_sum_bound(case.shifted, case.limit(_L)))
 
 
 def _softmax_order(case: Case, evaluate: Evaluate) -> Difference:
     computed = evaluate(_S, case)
-    return Difference(inversions(case.logits, computed), bounds.order_bound(case.rows, case.format, case.arithmetic))
+    return Difference(inversions(case.logits, computed), bounds.order_bound(case.shifted, case.format, case.arithmetic))
 
 
 def _log_softmax_order(case: Case, evaluate: Evaluate) -> Difference:
@@ -39,7 +39,7 @@ def _exp(case: Case, evaluate: Evaluate) -> Difference:
     softmax, log_softmax = (evaluate(Function(operation, "forward"), case) for operation in OPERATIONS)
     limits = (case.limit(Function(operation, "forward")) for operation in OPERATIONS)
     return Difference(
-        difference(exponential(log_softmax), pair(softmax)), bounds.exp_identity_bound(case.rows, *limits)
+        difference(exponential(log_softmax), pair(softmax)), bounds.exp_identity_bound(case.shifted, *limits)
     )
 
 
@@ -57,9 +57,9 @@ def _merged_softmax(case: Case, evaluate: Evaluate) -> Difference:
         weight = sum_of(pair(whole[:, columns]))
         scaled = dd.multiply(pair(own), weight)
         residuals.append(np.where(there, difference(scaled, pair(whole[:, columns])), 0.0))
-        exact = case.rows.s[:, columns].sum(axis=-1, keepdims=True)
+        exact = case.shifted.s[:, columns].sum(axis=-1, keepdims=True)
         beta = part.limit(_S)
-        limits.append(bounds.merged_softmax_bound(limit[:, columns], beta, part.rows.s, exact))
+        limits.append(bounds.merged_softmax_bound(limit[:, columns], beta, part.shifted.s, exact))
     return Difference(np.concatenate(residuals, axis=-1), np.concatenate(limits, axis=-1))
 
 
@@ -68,14 +68,14 @@ def _merged_log_sum(case: Case, evaluate: Evaluate) -> Difference:
     total, offs, weights = pair(np.zeros((len(whole), 1))), [], []
     for columns in _halves(case):
         part, there = case.part(columns), case.has_part(columns)
-        own, top = evaluate(_L, part), part.rows.top
+        own, top = evaluate(_L, part), part.shifted.top
         read = [np.take_along_axis(a, top, axis=-1) for a in (whole[:, columns], own)]
         share = _exp_of_difference(*read)
         total = dd.add(total, (np.where(there, share[0], 0.0), np.where(there, share[1], 0.0)))
         beta = part.limit(_L)
         own_limits = (np.take_along_axis(a, top, axis=-1) for a in (limit[:, columns], beta))
         offs.append(bounds.agreement_bound(*own_limits))
-        weights.append(np.where(there, case.rows.s[:, columns].sum(axis=-1, keepdims=True), 0.0))
+        weights.append(np.where(there, case.shifted.s[:, columns].sum(axis=-1, keepdims=True), 0.0))
     return Difference(off_from(total, 1.0), bounds.merged_log_sum_bound(offs, weights))
 
 

@@ -102,7 +102,7 @@ def spoilt(*a, **k):
 exact.reference = spoilt
 one = exact.Exact(batch)
 print(fails(lambda: one.reference(FORWARD)), one._references, os.listdir({str(tmp_path)!r}))
-print(fails(lambda: judging.judged_output(batch, FORWARD, batch.logits, framework="numpy", flushes=False)))
+print(fails(lambda: judging.judge_output(batch, FORWARD, batch.logits, framework="numpy", flushes=False)))
 round(0)
 exact.reference = make
 one.reference(FORWARD)

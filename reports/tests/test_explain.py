@@ -30,7 +30,7 @@ from suites.implementations.call import Call, Evaluator
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
 from suites.inputs.batch import batch_of
-from suites.scoring.output import judged_output
+from suites.scoring.output import judge_output
 
 INF, NAN = math.inf, math.nan
 
@@ -394,7 +394,7 @@ def test_a_special_row_is_wrong_here_where_measuring_finds_it_wrong(
             if quantity == "forward" and isinstance(answer, Answer):
                 tiled = np.tile(answer.bits, (len(batch.values), 1))
                 one = replace(batch, logits=np.tile(batch.logits[number], (len(batch.values), 1)))
-                judged = judged_output(
+                judged = judge_output(
                     one, Function(operation, quantity), tiled, framework=chosen[name].framework, flushes=False
                 )
                 off = {"finite_for_infinite", "finite_for_nan", "infinite_for_finite", "nan_for_number"}

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from references.bounds.error_model import Arithmetic, compute_arithmetic, storage_arithmetic
+from references.bounds.exact_rows import ExactRows
 from references.formats import Floats, Format, compute_format
 from references.functions import Function
 from references.laws.case import Case
@@ -25,7 +26,8 @@ def case_of(format_name: str, n: int, flushes: bool) -> Case:
     """The mixed rows, whose tangents are those of the hvp, in the arithmetic that the required verdict allows."""
     batch = mixed(format_name, n)
     decode = batch.format.decode
-    return Case(batch.format, batch.values, decode(batch.cotangent), decode(batch.partners), _allowed(flushes))
+    rows = ExactRows(batch.format, batch.values, decode(batch.cotangent), decode(batch.partners))
+    return Case(rows, _allowed(flushes))
 
 
 def _allowed(flushes: bool) -> Callable[[Format, int], Arithmetic]:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from cachetools import LRUCache
 
-from references.bulk.batches import references_of
-from references.bulk.exact_pairs import Reference
+from references.bounds.exact_rows import ExactRows
 from references.formats import Bits
-from references.functions import OPERATIONS, Function
+from references.verdict.assessment import assess
 from references.verdict.ladder import VERDICTS, at_least
 from suites.implementations.catalogue import versions_of
 from suites.inputs.batch import Batch
@@ -24,7 +23,6 @@ from suites.laws.subjects import Subject
 from suites.plan.cell import Cell
 from suites.plan.tiers import LONG
 from suites.scoring.certified_batch import Exact
-from suites.scoring.output import judged, worst_place
 
 _QUANTITIES = ("forward", "vjp")
 _LAYOUTS = ("last", "inner", "column")
@@ -38,18 +36,6 @@ _WRAPPERS = ("torch/vmap", "torch/masked", "torch/out")
 _MOST_KEPT = 1 << 18
 
 _TOLD = 12
-
-
-class Uncertified(Exact):
-    """References without a look at the oracle: cells certify them in every format, and a breach is certified here."""
-
-    def reference(self, function: Function) -> Reference:
-        if function not in self._references:
-            forward = [Function(operation, function.quantity) for operation in OPERATIONS]
-            functions = forward if function.quantity == "forward" else [function]
-            given = self.numbers(function.quantity)
-            self._references |= references_of(functions, self.batch.values, self.batch.format, **given)
-        return self._references[function]
 
 
 @dataclass(frozen=True)
@@ -76,26 +62,29 @@ def every_width(subject: Subject, on: Evaluations) -> Breach | None:
 
 
 def _failing(subject: Subject, on: Evaluations, n: int) -> Failing | None:
-    exact, flushes = _exact(subject.format_name, subject.layout, n), on.flushes(subject)
-    batch = exact.batch
+    (batch, rows), function = _rows(subject.format_name, subject.layout, n), subject.function
     computed = on.fresh(subject, Input(batch.logits, batch.vectors(subject.quantity)))
-    function = subject.function
-    errors, judgement, ratios = judged(function, exact, computed, exact.reference(function), flushes=flushes)
+    assessed = assess(function, rows, computed, rows.reference(function), flushes=on.flushes(subject))
+    judgement = assessed.judgement
     if at_least(judgement.verdict, REQUIRED):
         return None
-    place = worst_place(errors, judgement, ratios)
     ratio = np.inf if judgement.bound_ratio is None else judgement.bound_ratio
-    return Failing(n, judgement.verdict, ratio, place, batch, computed)
+    return Failing(n, judgement.verdict, ratio, assessed.worst_place(), batch, computed)
 
 
-_kept: LRUCache[tuple[str, int, int], Uncertified] = LRUCache(_MOST_KEPT, getsizeof=lambda e: e.batch.logits.size)
+_kept: LRUCache[tuple[str, int, int], tuple[Batch, ExactRows]] = LRUCache(
+    _MOST_KEPT, getsizeof=lambda made: made[0].logits.size
+)
 
 
-def _exact(format_name: str, layout: str, n: int) -> Uncertified:
+def _rows(format_name: str, layout: str, n: int) -> tuple[Batch, ExactRows]:
+    """The rows of a width.  Cells certify references in every format, and a breach is certified here: these are not."""
     key = format_name, rows_of_width(layout, n), n
     if key not in _kept:
-        made = Uncertified(batch_of_width(format_name, layout, n))
-        if made.batch.logits.size > _MOST_KEPT // 4:
+        batch = batch_of_width(format_name, layout, n)
+        decode = batch.format.decode
+        made = batch, ExactRows(batch.format, batch.values, decode(batch.cotangent), decode(batch.tangent))
+        if batch.logits.size > _MOST_KEPT // 4:
             return made
         _kept[key] = made
     return _kept[key]
@@ -122,9 +111,8 @@ def _text(subject: Subject, worst: Failing, failing: list[Failing], tried: int) 
     more = f" ... ({len(widths)} in all)" if len(widths) > _TOLD else ""
     (row, column), format = worst.place, subject.format
     certified = Exact(worst.batch)
-    function = subject.function
-    certified.reference(function)
-    exact = certified.certified(function, row, column).decimal(30)
+    certified.reference(subject.function)
+    exact = certified.certified(subject.function, row, column).decimal(30)
     bits = worst.computed[row, column]
     given = Input(worst.batch.logits, worst.batch.vectors(subject.quantity))
     return (

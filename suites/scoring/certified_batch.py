@@ -7,48 +7,30 @@ from functools import cached_property, lru_cache
 import mpmath
 import numpy as np
 
-from references.bounds.of_function import Shifted
+from references.bounds.exact_rows import ExactRows
 from references.bulk.batches import reference, references_of
 from references.bulk.cache import cached, keeping_pays
 from references.bulk.exact_pairs import Reference, as_pair
 from references.formats import Floats
-from references.functions import OPERATIONS, Function, Problem, problem_of, special_rows
-from references.oracle.certified import GUARD_BITS, Certified, accurate, correctly_rounded
+from references.functions import OPERATIONS, Function
+from references.oracle.certified import Certified, accurate
+from references.verdict.assessment import CHECK_BITS
 from suites.inputs.batch import Batch, arrays_of
 from suites.inputs.integers import below, seed_of
 from suites.scoring.stopwatch import timed
-
-# What the oracle is asked for where it checks the bulk reference: far beyond any pair.
-_BITS = 130
-
-_FORWARD = [Function(operation, "forward") for operation in OPERATIONS]
 
 
 class CertificationError(ArithmeticError):
     """The bulk reference and the oracle disagree by more than the stated error; the message names the row."""
 
 
-class Exact:
-    """The references of one batch, made when they are first asked for."""
+class Exact(ExactRows):
+    """The rows of one batch, whose references are certified by the oracle and kept between runs."""
 
     def __init__(self, batch: Batch) -> None:
+        super().__init__(batch.format, batch.values)
         self.batch = batch
-        self._references: dict[Function, Reference] = {}
         self._certified: dict[tuple[Function, int, int], Certified] = {}
-
-    @cached_property
-    def special(self) -> np.typing.NDArray[np.bool_]:
-        """Rows that are NaN by contract."""
-        return special_rows(self.batch.values)
-
-    @cached_property
-    def shifted(self) -> Shifted:
-        """The forward quantities that the bounds are made of; special rows stand in as rows of zeros."""
-        tame = np.where(self.special[:, None], 0.0, self.batch.values)
-        if self.special.any():
-            forward = references_of(_FORWARD, tame, self.batch.format)
-            return Shifted(tame, *(forward[function] for function in _FORWARD))
-        return Shifted(tame, *map(self.reference, _FORWARD))
 
     @cached_property
     def _vectors(self) -> dict[str, Floats]:
@@ -56,9 +38,9 @@ class Exact:
             name: self.batch.format.decode(getattr(self.batch, name)) for name in ("cotangent", "tangent", "partners")
         }
 
-    def numbers(self, quantity: str) -> dict[str, Floats]:
-        """The vectors of a quantity as numbers, by role."""
-        return {role: self._vectors[name] for role, name in arrays_of(quantity).items()}
+    def vectors(self, function: Function) -> dict[str, Floats]:
+        """The vectors that a function takes, by role; the hvp takes other rows' tangents."""
+        return {role: self._vectors[name] for role, name in arrays_of(function.quantity).items()}
 
     @timed("reference")
     def reference(self, function: Function) -> Reference:
@@ -77,34 +59,30 @@ class Exact:
     def _make_both(self, quantity: str) -> None:
         """Both operations share their exponentials, and whoever wants the one nearly always wants the other."""
         functions = [Function(operation, quantity) for operation in OPERATIONS]
-        self._references |= references_of(functions, self.batch.values, self.batch.format, **self.numbers(quantity))
+        vectors = self.vectors(functions[0])
+        self._references |= references_of(functions, self.logits, self.format, **vectors)
         for function in functions:
             self.certified(function, *self._sample(function))
 
     def _look_up(self, function: Function) -> None:
         """From the cache between runs, if it is there; whatever was believed before, it is certified anew."""
-        place, values, vectors = self._sample(function), self.batch.values, self.numbers(function.quantity)
+        place, values, vectors = self._sample(function), self.logits, self.vectors(function)
 
         def compute() -> Reference:
-            return reference(function, values, self.batch.format, **vectors)
+            return reference(function, values, self.format, **vectors)
 
         def check(found: Reference) -> None:
             self._references[function] = found
             self._certified.pop((function, *place), None)
             self.certified(function, *place)
 
-        cached(function, values, self.batch.format, **vectors, compute=compute, check=check)
+        cached(function, values, self.format, **vectors, compute=compute, check=check)
 
     def _sample(self, function: Function) -> tuple[int, int]:
         """A random row, the same for all functions (its exponentials are most of the oracle's work), and a column."""
         rows, n = self.batch.logits.shape
         row = int(below(seed_of(self.batch.sha256), (1,), rows)[0])
         return row, int(below(seed_of(*function, self.batch.sha256), (1,), n)[0])
-
-    def rounded(self, function: Function, row: int, columns: list[int]) -> list[int]:
-        """The oracle's bits for elements that the reference leaves between two numbers of the format."""
-        problem = self.problem(function, row)
-        return correctly_rounded(problem, self.batch.format, columns, start=_BITS + GUARD_BITS)
 
     @timed("certification")
     def certified(self, function: Function, row: int, column: int) -> Certified:
@@ -114,15 +92,10 @@ class Exact:
         """
         key = function, row, column
         if key not in self._certified:
-            found = accurate(self.problem(function, row), _BITS, [column])[0]
+            found = accurate(self.problem(function, row), CHECK_BITS, [column])[0]
             self._certified[key] = found
             self._compare(found, function, row, column)
         return self._certified[key]
-
-    def problem(self, function: Function, row: int) -> Problem:
-        """One row as the oracle's problem."""
-        vectors = [v[row] for v in self.numbers(function.quantity).values()]
-        return problem_of(function, self.batch.values[row], vectors)
 
     def _compare(self, found: Certified, function: Function, row: int, column: int) -> None:
         bulk, place = self._references[function], (row, column)
@@ -135,9 +108,9 @@ class Exact:
                 difference = abs(_number(hi, lo, exponent) - _number(*mine[:3]))
                 agree = difference <= mpmath.ldexp(error, exponent) + mpmath.ldexp(mine[3], mine[2])
         if not agree:
-            logits = [self.batch.format.hexadecimal(int(b)) for b in self.batch.logits[row, :8]]
+            logits = [self.format.hexadecimal(int(b)) for b in self.batch.logits[row, :8]]
             raise CertificationError(
-                f"the bulk reference and the oracle disagree on {' '.join(function)} ({self.batch.format.name}, "
+                f"the bulk reference and the oracle disagree on {' '.join(function)} ({self.format.name}, "
                 f"family {self.batch.family}, row {row}, element {column}, logits {' '.join(logits)} ...): "
                 f"{_text(mine)} against {_text((hi, lo, exponent, error))}"
             )

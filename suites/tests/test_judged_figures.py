@@ -10,13 +10,13 @@ import pytest
 
 from references.formats import Bits, format_named
 from references.functions import FUNCTIONS, Function
+from references.verdict.assessment import assess
 from references.verdict.errors import OUTCOMES, statistics_of
 from references.verdict.ladder import NOT_APPLICABLE
 from references.verdict.possible import CellFigures, possible_verdicts
 from suites.inputs.batch import batch_of
 from suites.plan.cell import FORMATS
 from suites.scoring.certified_batch import exact_of
-from suites.scoring.output import judged, worst_place
 
 FAMILIES = ("gauss1", "gauss300", "dominant", "equal", "masked", "special")
 
@@ -45,8 +45,9 @@ def judged_figures(function: Function, family: str, format: str, n: int, seed: i
     for number, computed in enumerate(
         answers(right, binary.largest_bits, binary.sign_bit, np.random.default_rng(seed))
     ):
-        errors, judgement, ratio = judged(function, exact, computed, reference, flushes=number % 4 == 3)
-        statistics, place = statistics_of(errors), worst_place(errors, judgement, ratio)
+        assessed = assess(function, exact, computed, reference, flushes=number % 4 == 3)
+        errors, judgement, ratio = assessed.errors, assessed.judgement, assessed.ratios.bound
+        statistics, place = statistics_of(errors), assessed.worst_place()
 
         figures = CellFigures(
             binary,
