@@ -11,7 +11,6 @@ import pytest
 from references.bounds.error_model import (
     SOURCES,
     Arithmetic,
-    by_exp2,
     compounded,
     compute_arithmetic,
     narrow_arithmetic,
@@ -21,6 +20,7 @@ from references.bounds.error_model import (
 )
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Format
 from references.tests.algorithms import ALGORITHMS
+from references.tests.base2 import by_exp2
 from references.tests.batches import Rows, rows_of
 from references.tests.emulated import ByExp2, Machine
 

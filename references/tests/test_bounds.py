@@ -16,6 +16,7 @@ from references.functions import FUNCTIONS, OPERATIONS, QUANTITIES, Function
 from references.tests.algorithms import ALGORITHMS, BOUNDS, GRADIENTS, log_softmax_vjp, softmax_by_reciprocal
 from references.tests.batches import Rows, rows_of
 from references.tests.orders import DEPTHS
+from references.tests.other_bounds import softmax_by_reciprocal_bound
 from references.tests.settings import FLUSHING, SETTINGS, Setting, own_arithmetic, worst_of
 
 SMALLEST_NORMAL = BINARY32.smallest_normal
@@ -84,7 +85,7 @@ def test_a_reciprocal_is_one_rounding_more_where_the_depth_is_known(order: str) 
     for n in (3, 9, 33):
         rows, arithmetic = rows_of(BINARY32, n), own_arithmetic(BINARY32, n, DEPTHS[order](n))
         exact = rows.exact(Function("softmax", "forward"))
-        limit = rounded(softmax_bound(rows.shifted, arithmetic, reciprocal=True), exact, BINARY32, arithmetic)
+        limit = rounded(softmax_by_reciprocal_bound(rows.shifted, arithmetic), exact, BINARY32, arithmetic)
         machine = replace(SETTINGS["binary32"].machine, order=order, push=2.0)
         computed = softmax_by_reciprocal(machine, rows.logits)
         reached.append(rows.ratios(computed, Function("softmax", "forward"), limit, np.isfinite(limit)).max())

@@ -10,7 +10,6 @@ import pytest
 
 from references.bounds.error_model import compute_arithmetic
 from references.bounds.forward import softmax_bound
-from references.bounds.probabilistic import confidence_of, gamma_tilde, probable_sums, spread_for
 from references.bounds.summation_depth import gamma
 from references.formats import BINARY32, Floats
 from references.functions import Function
@@ -18,6 +17,7 @@ from references.tests.algorithms import softmax
 from references.tests.batches import Rows
 from references.tests.emulated import Machine
 from references.tests.orders import DEPTHS
+from references.tests.probabilistic import confidence_of, gamma_tilde, probable_sums, spread_for
 
 U = BINARY32.unit_roundoff
 N = 4096

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from references.bounds.error_model import compute_arithmetic, storage_arithmetic
-from references.bounds.forward import log1p_bound
 from references.bounds.of_function import rounded
 from references.formats import BFLOAT16, BINARY16, BINARY32, Format
 from references.functions import Function
@@ -24,6 +23,7 @@ from references.tests.algorithms import (
 )
 from references.tests.batches import Rows
 from references.tests.emulated import Machine
+from references.tests.other_bounds import log1p_bound
 from references.tests.settings import SETTINGS, THROUGHOUT, Setting
 
 
