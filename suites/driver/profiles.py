@@ -10,12 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
 
+from suites.implementations.read_back import Fact
 from suites.worker.self_report import Introduction
 
 DEFAULT = "default"
-
-# How a setting begins that this version of a framework can't tell.
-NOT_TOLD = "not told by"
 
 # The profile of SciPy in which it takes arrays of other frameworks, which is decided when it is imported.
 ARRAY_API = "array-api"
@@ -80,7 +78,7 @@ class Profile:
     cpus: int | None = None
     x64: bool = True
     needs: tuple[str, ...] = ()
-    expects: tuple[tuple[str, str], ...] = ()
+    expects: tuple[tuple[str, Fact], ...] = ()
     avoids: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()  # empty: all
@@ -122,7 +120,7 @@ class Profile:
 def _torch(interpreter: str) -> tuple[Profile, ...]:
     def threads(count: int) -> Profile:
         name = f"threads-{count}"
-        return Profile(name, "torch", interpreter, threads=count, expects=(("threads", str(count)),))
+        return Profile(name, "torch", interpreter, threads=count, expects=(("threads", count),))
 
     def capability(name: str, *needs: str) -> Profile:
         return Profile(
@@ -146,7 +144,7 @@ def _numpy(framework: str, interpreter: str) -> tuple[Profile, ...]:
     if framework != "scipy":
         return found
     variables = (("SCIPY_ARRAY_API", "1"),)
-    return *found, Profile(ARRAY_API, framework, interpreter, environment=variables, expects=(("array API", "True"),))
+    return *found, Profile(ARRAY_API, framework, interpreter, environment=variables, expects=(("array API", True),))
 
 
 def _jax(interpreter: str) -> tuple[Profile, ...]:
@@ -162,7 +160,7 @@ def _jax(interpreter: str) -> tuple[Profile, ...]:
         )
 
     return (
-        Profile("one-cpu", "jax", interpreter, cpus=1, expects=(("CPU count", "1"),)),
+        Profile("one-cpu", "jax", interpreter, cpus=1, expects=(("CPU count", 1),)),
         # What limits the instruction set to one that the processor ends at anyway changes nothing.
         flags("avx2", "--xla_cpu_max_isa=AVX2", "avx512f"),
         # Without F16C, XLA 0.10.2 finds no __extendhfsf2 to link and compiles nothing with binary16 in it.
@@ -174,7 +172,7 @@ def _jax(interpreter: str) -> tuple[Profile, ...]:
             "jax",
             interpreter,
             x64=False,
-            expects=(("x64", "False"),),
+            expects=(("x64", False),),
             formats=("binary32", "binary16", "bfloat16"),
         ),
     )
@@ -253,9 +251,9 @@ def why_not_here(profile: Profile, default: Introduction) -> str | None:
         return f"not available here: this processor has no {', '.join(absent)}"
     selected = default.selected
     for name, _ in profile.expects:
-        if selected.get(name, "").startswith(NOT_TOLD):
+        if name in default.facts and default.facts[name] is None:
             return f"not available here: {name} is {selected[name]}"
-    if profile.expects and all(selected.get(name) == value for name, value in profile.expects):
+    if profile.expects and all(default.facts.get(name) == value for name, value in profile.expects):
         chosen = ", ".join(f"{name} {value}" for name, value in profile.expects)
         return f"not available here: it is the default ({chosen})"
     if profile.avoids and not set(profile.avoids) & set(selected.values()):
@@ -282,7 +280,7 @@ def contradiction(profile: Profile, default: Introduction | None, mine: Introduc
     if profile.device != "cpu" and mine.card is None:
         return f"did not take effect: it computes on {mine.device}, not on a card"
     for name, value in profile.expects:
-        if selected.get(name) != value:
+        if mine.facts.get(name) != value:
             return f"did not take effect: {name} is {selected.get(name)}, not {value}"
     for name, value in selected.items():
         if value in profile.avoids:

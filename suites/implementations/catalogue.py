@@ -25,6 +25,7 @@ from suites.implementations.implementation import (
     VALUES,
 )
 from suites.implementations.implementation import Implementation as Implementation
+from suites.implementations.read_back import in_words
 from suites.implementations.user_files import UnknownName as UnknownName
 from suites.implementations.user_files import found_file, load_function
 
@@ -101,8 +102,7 @@ def versions_of(framework: str) -> Mapping[str, str]:
 
 def settings_of(framework: str) -> dict[str, str]:
     """What else can change a framework's bits on this machine; imports it."""
-    result: dict[str, str] = settings_module(framework).settings()
-    return result
+    return in_words(settings_module(framework).settings())
 
 
 def settings_module(framework: str) -> Any:

@@ -6,20 +6,21 @@ import torch
 
 from suites.implementations.nvidia import driver_version
 from suites.implementations.placement import HERE
+from suites.implementations.read_back import ReadBack
 from suites.implementations.torch.eager import configure
 
 
-def settings() -> dict[str, str]:
+def settings() -> ReadBack:
     """What can change the bits on this machine."""
     configure()
-    return {"cpu capability": torch.backends.cpu.get_cpu_capability(), "threads": str(torch.get_num_threads())}
+    return {"cpu capability": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads()}
 
 
-def details() -> dict[str, str]:
+def details() -> ReadBack:
     """More of the same, read from tensors on the device: where they lie, whether subnormals are flushed, the driver."""
     smallest = torch.tensor([2.0**-126]).to(HERE.device)
     flushes = not (smallest * 0.5).view(torch.int32).any().item()
-    found = {"device": str(smallest.device), "flushes subnormals": str(flushes)}
+    found: dict[str, bool | str] = {"device": str(smallest.device), "flushes subnormals": flushes}
     if HERE.platform == "cuda":
         found["CUDA"] = str(torch.version.cuda)
     return found
