@@ -100,7 +100,7 @@ EXACT_MATH = {"inf", "nan", "isfinite", "isinf", "isnan", "prod"}
 IMPORTS = {
     *("__future__", "collections.abc", "dataclasses", "functools", "hashlib", "math", "numpy", "numpy.typing"),
     *("references.bulk.batches", "references.formats", "references.bulk.exact_pairs", "suites.inputs"),
-    *("numpy.lib.stride_tricks", "typing"),
+    *("numpy.lib.stride_tricks", "references.functions", "typing"),
 }
 
 
