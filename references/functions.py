@@ -22,12 +22,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from references.formats import Floats, Mask
-from references.vocabulary import OPERATIONS as OPERATIONS
-from references.vocabulary import QUANTITIES as QUANTITIES
+from references.vocabulary import OPERATIONS, QUANTITIES
+
+Vector = TypeVar("Vector")
+
+
+class Function(NamedTuple):
+    """What is computed of a row: an operation, and which quantity of it."""
+
+    operation: str
+    quantity: str
+
+
+FUNCTIONS = tuple(Function(operation, quantity) for operation in OPERATIONS for quantity in QUANTITIES)
 
 # The vectors that a quantity takes, in this order.
 _ROLES = {"forward": (), "vjp": ("cotangent",), "jvp": ("tangent",), "hvp": ("cotangent", "tangent")}
@@ -46,6 +58,34 @@ def needs_tangent(quantity: str) -> bool:
     return "tangent" in _ROLES[quantity]
 
 
+def vectors_of(
+    functions: Sequence[Function], cotangent: Vector | None = None, tangent: Vector | None = None
+) -> dict[str, Vector]:
+    """The vectors that some functions of the same rows take between them, by role, the cotangent first.
+
+    Raises ValueError for an unknown word, and for a vector that is missing or that none of the functions takes.
+    """
+    for operation, quantity in functions:
+        if operation not in OPERATIONS:
+            raise ValueError(f"unknown operation {operation!r}; known are {', '.join(OPERATIONS)}")
+        if quantity not in QUANTITIES:
+            raise ValueError(f"unknown quantity {quantity!r}; known are {', '.join(QUANTITIES)}")
+    found = {}
+    for role, vector in (("cotangent", cotangent), ("tangent", tangent)):
+        wanted = any(role in roles_of(quantity) for _, quantity in functions)
+        if wanted != (vector is not None):
+            raise ValueError(f"{', '.join(q for _, q in functions)} {'needs a' if wanted else 'takes no'} {role}")
+        if vector is not None:
+            found[role] = vector
+    return found
+
+
+def check_length(n: int) -> None:
+    """Raises ValueError for rows of no element."""
+    if not n:
+        raise ValueError("a row needs at least one logit")
+
+
 @dataclass(frozen=True)
 class Problem:
     """An operation, a quantity and one row; every number is exact in binary64.
@@ -61,20 +101,14 @@ class Problem:
     tangent: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        if self.operation not in OPERATIONS:
-            raise ValueError(f"unknown operation {self.operation!r}; known are {', '.join(OPERATIONS)}")
-        if self.quantity not in QUANTITIES:
-            raise ValueError(f"unknown quantity {self.quantity!r}; known are {', '.join(QUANTITIES)}")
-        if not len(self.logits):
-            raise ValueError("a row needs at least one logit")
-        for name, given, wanted in (
-            ("cotangent", self.cotangent, needs_cotangent(self.quantity)),
-            ("tangent", self.tangent, needs_tangent(self.quantity)),
-        ):
-            if (given is not None) != wanted:
-                raise ValueError(f"{self.quantity} {'needs a' if wanted else 'takes no'} {name}")
-            if given is not None and len(given) != len(self.logits):
-                raise ValueError(f"the {name} has {len(given)} elements, the row {len(self.logits)}")
+        check_length(len(self.logits))
+        for role, given in vectors_of([self.function], self.cotangent, self.tangent).items():
+            if len(given) != len(self.logits):
+                raise ValueError(f"the {role} has {len(given)} elements, the row {len(self.logits)}")
+
+    @property
+    def function(self) -> Function:
+        return Function(self.operation, self.quantity)
 
     def is_special(self) -> bool:
         """Whether every element is NaN by the contract of ``special_rows``."""
@@ -86,10 +120,10 @@ class Problem:
         return [i for i, x in enumerate(self.logits) if x != -math.inf]
 
 
-def problem_of(operation: str, quantity: str, logits: Floats, vectors: Sequence[Floats]) -> Problem:
-    """One row as a problem; ``vectors`` are those of ``roles_of(quantity)``, in that order."""
-    given = dict(zip(roles_of(quantity), (v.tolist() for v in vectors), strict=True))
-    return Problem(operation, quantity, logits.tolist(), given.get("cotangent"), given.get("tangent"))
+def problem_of(function: Function, logits: Floats, vectors: Sequence[Floats]) -> Problem:
+    """One row as a problem; ``vectors`` are those of ``roles_of(function.quantity)``, in that order."""
+    given = dict(zip(roles_of(function.quantity), (v.tolist() for v in vectors), strict=True))
+    return Problem(*function, logits.tolist(), given.get("cotangent"), given.get("tangent"))
 
 
 def special_rows(logits: Floats, *vectors: Floats) -> Mask:

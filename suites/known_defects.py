@@ -17,7 +17,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from references.verdict.ladder import VERDICTS
+from references.vocabulary import VERDICTS
 from suites.driver.profiles import DEFAULT
 from suites.plan.cell import Cell
 

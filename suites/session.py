@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Protocol
 
 from references.verdict.attribution import described
-from references.verdict.ladder import VERDICTS, at_least
+from references.verdict.ladder import at_least
+from references.vocabulary import VERDICTS
 from suites.driver.availability import Availability, default_of, not_installed
 from suites.driver.own_functions import arithmetic_changed, declared
 from suites.driver.pool import evaluate

@@ -9,77 +9,70 @@ import math
 
 import numpy as np
 
-from references.bounds.forward_quantities import Shifted, mean, product, ulp_exponents, vectors_of
-from references.formats import Floats, Format, compute_format
+from references.bounds.exact_rows import ExactRows
+from references.bounds.forward_quantities import Shifted, mean, product, ulp_exponents
+from references.formats import Floats, compute_format
+from references.functions import Function
 
 
-def conditioning_limit(
-    operation: str,
-    quantity: str,
-    rows: Shifted,
-    exact: Floats,
-    format: Format,
-    *,
-    flushes: bool,
-    cotangent: Floats | None = None,
-    tangent: Floats | None = None,
-) -> Floats:
+def conditioning_limit(function: Function, rows: ExactRows, *, flushes: bool) -> Floats:
     """The error that a conditioning ratio of 1 stands for.
 
     ulp/2 + (ceil(log2 n) + 4) u K + lambda (1 + max |g|)(1 + max |t|), u and lambda of the compute format (flushing:
-    the smallest normal number).  The result is kept with the rows, and read-only.  Raises ValueError for a cotangent or
-    tangent that is missing or not asked for.
+    the smallest normal number).  The result is kept with the rows, and read-only.  Raises ValueError for a vector that
+    the rows don't have.
     """
-    vectors = vectors_of(quantity, cotangent, tangent)
-    wide = compute_format(format)
+    wide = compute_format(rows.format)
     quantum = wide.smallest_normal if flushes else wide.smallest_subnormal
     depth = math.ceil(math.log2(rows.n)) + 4
 
     def make() -> Floats:
         with np.errstate(over="ignore", invalid="ignore"):
             near_zero = np.full((1, 1), quantum)
-            for vector in vectors:
+            for vector in rows.vectors(function).values():
                 near_zero = near_zero * (1 + np.abs(vector).max(axis=-1, keepdims=True))
-            half_ulp = np.ldexp(0.5, ulp_exponents(np.abs(exact), format))
-            scale = conditioning_scale(operation, quantity, rows, exact, cotangent=cotangent, tangent=tangent)
+            half_ulp = np.ldexp(0.5, ulp_exponents(np.abs(rows.exact(function)), rows.format))
+            scale = conditioning_scale(function, rows)
             return np.asarray(half_ulp + depth * wide.unit_roundoff * scale + near_zero)
 
-    return rows.kept(("conditioning", operation, quantity, format, flushes), (exact, *vectors), make)
+    return rows.kept(("conditioning", function, flushes), make)
 
 
-def conditioning_scale(
-    operation: str,
-    quantity: str,
-    rows: Shifted,
-    exact: Floats,
-    *,
-    cotangent: Floats | None = None,
-    tangent: Floats | None = None,
-) -> Floats:
+def conditioning_scale(function: Function, rows: ExactRows) -> Floats:
     """K: what relative errors of one unit in d, in the cotangent and in the tangent do to each element, and its size.
 
-    O(n) upper bounds by the triangle inequality; the name of D is mean_distance.  Raises ValueError for a cotangent or
-    tangent that is missing or not asked for.
+    O(n) upper bounds by the triangle inequality; the name of D is mean_distance.  Raises ValueError for a vector that
+    the rows don't have.
     """
-    vectors = vectors_of(quantity, cotangent, tangent)
+    (operation, quantity), exact, vectors = function, rows.exact(function), tuple(rows.vectors(function).values())
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         if quantity == "forward":
-            if operation == "softmax":
-                return rows.s + _moved(rows)
-            return np.asarray(np.abs(rows.l) + rows.distance + rows.mean_distance)
+            return _forward(operation, rows.shifted)
         if quantity == "hvp":
-            g, t = vectors
-            scale = _softmax_hvp(rows, exact, g, t) if operation == "softmax" else _log_softmax_hvp(rows, exact, g, t)
-            return np.abs(exact) + scale
+            hvp = _softmax_hvp if operation == "softmax" else _log_softmax_hvp
+            return np.abs(exact) + hvp(rows.shifted, exact, *vectors)
         (vector,) = vectors
         if operation == "softmax":
-            return np.abs(exact) + _softmax_product(rows, vector)
-        size = np.abs(vector)
-        if quantity == "vjp":
-            total = np.abs(vector.sum(axis=-1, keepdims=True))
-            return np.asarray(np.abs(exact) + total * _moved(rows) + size + rows.s * size.sum(axis=-1, keepdims=True))
-        of_mean = _centred_moved(rows, _centred(rows, vector)) + mean(rows.s, size)
-        return np.asarray(np.abs(exact) + size + of_mean)
+            return np.abs(exact) + _softmax_product(rows.shifted, vector)
+        product_with = _log_softmax_vjp if quantity == "vjp" else _log_softmax_jvp
+        return product_with(rows.shifted, exact, vector)
+
+
+def _forward(operation: str, rows: Shifted) -> Floats:
+    if operation == "softmax":
+        return rows.s + _moved(rows)
+    return np.asarray(np.abs(rows.l) + rows.distance + rows.mean_distance)
+
+
+def _log_softmax_vjp(rows: Shifted, exact: Floats, g: Floats) -> Floats:
+    size, total = np.abs(g), np.abs(g.sum(axis=-1, keepdims=True))
+    return np.asarray(np.abs(exact) + total * _moved(rows) + size + rows.s * size.sum(axis=-1, keepdims=True))
+
+
+def _log_softmax_jvp(rows: Shifted, exact: Floats, t: Floats) -> Floats:
+    size = np.abs(t)
+    of_mean = _centred_moved(rows, _centred(rows, t)) + mean(rows.s, size)
+    return np.asarray(np.abs(exact) + size + of_mean)
 
 
 def _moved(rows: Shifted) -> Floats:

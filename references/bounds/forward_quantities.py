@@ -11,8 +11,22 @@ import numpy as np
 from references.bounds.error_model import Arithmetic
 from references.bulk.exact_pairs import Reference
 from references.formats import Floats, Format, Mask
-from references.functions import needs_cotangent, needs_tangent
 from references.ieee import doubledouble as dd
+
+
+class Kept:
+    """Arrays that are made once for a key, and then read-only."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[Hashable, Floats] = {}
+
+    def of(self, key: Hashable, make: Callable[[], Floats]) -> Floats:
+        """What ``make`` gives, or gave before."""
+        if key not in self._arrays:
+            made = make()
+            made.flags.writeable = False
+            self._arrays[key] = made
+        return self._arrays[key]
 
 
 class Shifted:
@@ -34,7 +48,7 @@ class Shifted:
         self.s = softmax.values()
         self.l = np.where(self.masked, 0.0, log_softmax.values())
         self.log_total = np.abs(np.take_along_axis(self.l, self.top, axis=-1))
-        self._kept: dict[Hashable, tuple[tuple[Floats, ...], Floats]] = {}
+        self._kept = Kept()
 
     @cached_property
     def mean_distance(self) -> Floats:
@@ -48,45 +62,21 @@ class Shifted:
         for name, value in vars(self).items():
             if isinstance(value, np.ndarray):
                 setattr(one, name, value[index : index + 1])
-        one._kept = {}
+        one._kept = Kept()
         return one
 
-    def kept(self, key: Hashable, given: tuple[Floats, ...], make: Callable[[], Floats]) -> Floats:
-        """What ``make`` gives for these rows, made once for a key and equal ``given`` arrays, and then read-only.
-
-        Every implementation over a batch is held against the same bounds: they are computed for the first one.
-        """
-        found = self._kept.get(key)
-        if found is None or not all(
-            np.array_equal(old, new, equal_nan=True) for old, new in zip(found[0], given, strict=True)
-        ):
-            made = make()
-            made.flags.writeable = False
-            found = self._kept[key] = given, made
-        return found[1]
+    def kept(self, key: Hashable, make: Callable[[], Floats]) -> Floats:
+        """What ``make`` gives for these rows, made once for a key, and then read-only."""
+        return self._kept.of(key, make)
 
     def subtraction(self, arithmetic: Arithmetic) -> Floats:
         """tau: the absolute error of x - max in the arithmetic's grid; zero where the difference is on it."""
-        return arithmetic.shift * self.kept(("tau", arithmetic.grid), (), lambda: self._tau(arithmetic.grid))
+        return arithmetic.shift * self.kept(("tau", arithmetic.grid), lambda: self._tau(arithmetic.grid))
 
     def _tau(self, grid: Format) -> Floats:
         inexact = ~on_grid(self.difference, grid) | (self.difference_low != 0)
         half_ulp = np.ldexp(0.5, ulp_exponents(self.distance, grid))
         return np.where(inexact, np.minimum(grid.unit_roundoff * self.distance, half_ulp), 0.0)
-
-
-def vectors_of(quantity: str, cotangent: Floats | None, tangent: Floats | None) -> tuple[Floats, ...]:
-    """The vectors that a quantity takes, the cotangent first.
-
-    Raises ValueError for one that is missing or not asked for.
-    """
-    for name, given, wanted in (
-        ("cotangent", cotangent, needs_cotangent(quantity)),
-        ("tangent", tangent, needs_tangent(quantity)),
-    ):
-        if (given is not None) != wanted:
-            raise ValueError(f"{quantity} {'needs a' if wanted else 'takes no'} {name}")
-    return tuple(vector for vector in (cotangent, tangent) if vector is not None)
 
 
 def on_grid(values: Floats, format: Format) -> Mask:

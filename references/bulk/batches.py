@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from references.bulk.blocks import BLOCK
-from references.bulk.escalation import BlockEvaluation, Function
+from references.bulk.escalation import BlockEvaluation
 from references.bulk.exact_pairs import Reference
 from references.formats import Floats, Format
-from references.functions import QUANTITIES, Problem, roles_of
+from references.functions import Function, check_length, vectors_of
 from references.ieee.float_state import require_sound_arithmetic
 
 
@@ -32,8 +32,7 @@ class Tile:
 
 
 def reference(
-    operation: str,
-    quantity: str,
+    function: Function,
     logits: Floats,
     format: Format,
     *,
@@ -41,7 +40,6 @@ def reference(
     tangent: Floats | None = None,
 ) -> Reference:
     """The exact result of one function for rows [rows, n]; see ``tiles``."""
-    function = operation, quantity
     return references_of([function], logits, format, cotangent=cotangent, tangent=tangent)[function]
 
 
@@ -85,9 +83,12 @@ def tiles(
     """
     _keep_freed_memory()
     logits = np.asarray(logits)
-    given = {role: np.asarray(v) for role, v in (("cotangent", cotangent), ("tangent", tangent)) if v is not None}
-    _check(functions, logits, given)
+    given = {role: np.asarray(v) for role, v in vectors_of(functions, cotangent, tangent).items()}
     rows, n = logits.shape
+    check_length(n)
+    for role, vector in given.items():
+        if vector.shape != logits.shape:
+            raise ValueError(f"the {role} has the shape {vector.shape}, the logits {logits.shape}")
     step = max(1, BLOCK // n)
     for start in range(0, max(rows, 1), step):
         part = slice(start, min(start + step, rows))
@@ -107,18 +108,6 @@ def _keep_freed_memory() -> None:
     time would double the cost.  (The block is never touched, so it costs nothing.)
     """
     np.empty(3 * 2**20)
-
-
-def _check(functions: Sequence[Function], logits: Floats, given: dict[str, Floats]) -> None:
-    for operation, quantity in functions:
-        row = [0.0] * min(logits.shape[1], 1)
-        Problem(operation, quantity, row, **dict.fromkeys(roles_of(quantity) if quantity in QUANTITIES else (), row))
-    for role in ("cotangent", "tangent"):
-        wanted = any(role in roles_of(quantity) for _, quantity in functions)
-        if wanted != (role in given):
-            raise ValueError(f"{', '.join(q for _, q in functions)} {'needs a' if wanted else 'takes no'} {role}")
-        if wanted and given[role].shape != logits.shape:
-            raise ValueError(f"the {role} has the shape {given[role].shape}, the logits {logits.shape}")
 
 
 _FIELDS = fields(Reference)

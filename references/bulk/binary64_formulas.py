@@ -13,6 +13,7 @@ import numpy as np
 
 from references.bulk.blocks import CHUNK, Block, Chunk, Chunks, Values, constant
 from references.formats import Floats, Integers, Mask
+from references.functions import Function
 from references.ieee import binary64
 from references.ieee import doubledouble as dd
 
@@ -235,11 +236,11 @@ def _log_softmax_vjp(rows: PlainRows, g: Floats) -> Element:
 
 
 # The second derivative cancels twice: it is left to the pairs.
-FORMULAS: dict[tuple[str, str], Callable[..., Element]] = {
-    ("softmax", "forward"): _softmax,
-    ("softmax", "vjp"): _softmax_product,
-    ("softmax", "jvp"): _softmax_product,
-    ("log_softmax", "forward"): _log_softmax,
-    ("log_softmax", "vjp"): _log_softmax_vjp,
-    ("log_softmax", "jvp"): _log_softmax_jvp,
+FORMULAS: dict[Function, Callable[..., Element]] = {
+    Function("softmax", "forward"): _softmax,
+    Function("softmax", "vjp"): _softmax_product,
+    Function("softmax", "jvp"): _softmax_product,
+    Function("log_softmax", "forward"): _log_softmax,
+    Function("log_softmax", "vjp"): _log_softmax_vjp,
+    Function("log_softmax", "jvp"): _log_softmax_jvp,
 }

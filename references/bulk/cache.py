@@ -22,8 +22,9 @@ from references.bulk.cache_entry import Entry
 from references.bulk.escalation import first_tier
 from references.bulk.exact_pairs import BINARY64, LOWEST_EXPONENT, TIERS, TOLERANCE, Reference
 from references.formats import Floats, Format
-from references.functions import OPERATIONS
+from references.functions import Function
 from references.ieee.float_state import require_sound_arithmetic
+from references.vocabulary import OPERATIONS
 
 VARIABLE = "SOFTMAX_ACCURACY_CACHE"
 
@@ -44,8 +45,7 @@ _REMEDY = f"{VARIABLE} names another directory, and {VARIABLE}=off keeps none"
 
 
 def cached(
-    operation: str,
-    quantity: str,
+    function: Function,
     logits: Floats,
     format: Format,
     *,
@@ -61,9 +61,9 @@ def cached(
     thread doesn't compute as IEEE 754 says.
     """
     store = _store(os.environ.get(VARIABLE, ""))
-    if store is None or not keeping_pays(quantity, format):
+    if store is None or not keeping_pays(function.quantity, format):
         return _checked(_soundly(compute), check)
-    key = key_of(operation, quantity, logits, format, cotangent=cotangent, tangent=tangent)
+    key = key_of(function, logits, format, cotangent=cotangent, tangent=tangent)
     found = _looked_up(store, key, logits.shape, format)
     if found is not None:
         try:
@@ -81,8 +81,7 @@ def cached(
 
 
 def key_of(
-    operation: str,
-    quantity: str,
+    function: Function,
     logits: Floats,
     format: Format,
     *,
@@ -90,7 +89,7 @@ def key_of(
     tangent: Floats | None = None,
 ) -> str:
     """sha256 of the bits of every vector in its role, their shape, the question, and the code that answers it."""
-    question = [_FINGERPRINT, operation, quantity, format.name, str(logits.shape)]
+    question = [_FINGERPRINT, *function, format.name, str(logits.shape)]
     digest = hashlib.sha256("\n".join(question).encode())
     for role, values in (("logits", logits), ("cotangent", cotangent), ("tangent", tangent)):
         if values is not None:
@@ -135,7 +134,7 @@ def _directory(place: str) -> Path:
 
 def keeping_pays(quantity: str, format: Format) -> bool:
     """Whether an entry can be worth its place: plain binary64 evaluates faster than an entry is read."""
-    return any(first_tier((operation, quantity), format) != BINARY64 for operation in OPERATIONS)
+    return any(first_tier(Function(operation, quantity), format) != BINARY64 for operation in OPERATIONS)
 
 
 def _pays(seconds: float, size: int) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from references.bulk.blocks import Values
 from references.bulk.doubledouble_rows import PairChunk, PairRows, at_zero
 from references.formats import Floats, Integers, Mask
+from references.functions import Function
 from references.ieee import doubledouble as dd
 from references.ieee.doubledouble import Pair
 
@@ -226,13 +227,13 @@ def _log_softmax_hvp(rows: PairRows, g: Floats, t: Floats) -> Element:
     return element
 
 
-FORMULAS: dict[tuple[str, str], Callable[..., Element]] = {
-    ("softmax", "forward"): _softmax,
-    ("softmax", "vjp"): _softmax_product,
-    ("softmax", "jvp"): _softmax_product,
-    ("softmax", "hvp"): _softmax_hvp,
-    ("log_softmax", "forward"): _log_softmax,
-    ("log_softmax", "vjp"): _log_softmax_vjp,
-    ("log_softmax", "jvp"): _log_softmax_jvp,
-    ("log_softmax", "hvp"): _log_softmax_hvp,
+FORMULAS: dict[Function, Callable[..., Element]] = {
+    Function("softmax", "forward"): _softmax,
+    Function("softmax", "vjp"): _softmax_product,
+    Function("softmax", "jvp"): _softmax_product,
+    Function("softmax", "hvp"): _softmax_hvp,
+    Function("log_softmax", "forward"): _log_softmax,
+    Function("log_softmax", "vjp"): _log_softmax_vjp,
+    Function("log_softmax", "jvp"): _log_softmax_jvp,
+    Function("log_softmax", "hvp"): _log_softmax_hvp,
 }

@@ -14,11 +14,8 @@ from references.bulk.blocks import Block, Values, constant, spread
 from references.bulk.doubledouble_rows import LOWERED, PairRows
 from references.bulk.exact_pairs import BINARY64, DOUBLE_DOUBLE, LOWEST_EXPONENT, MPMATH, TOLERANCE, Reference, as_pair
 from references.formats import Floats, Format, Integers, Mask
-from references.functions import not_finite, problem_of, roles_of
+from references.functions import Function, not_finite, problem_of, roles_of
 from references.oracle.certified import accurate
-
-# An operation and a quantity.
-Function = tuple[str, str]
 
 # Accuracy in bits that the oracle is asked for where it replaces an element.
 _ORACLE_BITS = 110
@@ -31,7 +28,7 @@ Vectors = Mapping[str, Floats]
 
 def first_tier(function: Function, format: Format) -> int:
     """The tier that evaluates most elements of a function for a format."""
-    return BINARY64 if format.precision <= _PLAIN_PRECISION.get(function[1], 0) else DOUBLE_DOUBLE
+    return BINARY64 if format.precision <= _PLAIN_PRECISION.get(function.quantity, 0) else DOUBLE_DOUBLE
 
 
 class BlockEvaluation:
@@ -60,9 +57,9 @@ class BlockEvaluation:
         return PairRows(self.block)
 
     def special(self, function: Function) -> Mask | None:
-        """Rows [rows, 1] that are NaN throughout, by the contract of ``problem.special_rows``; None: no row is."""
+        """Rows [rows, 1] that are NaN throughout, by the contract of ``special_rows``; None: no row is."""
         odd = self._odd
-        for role in roles_of(function[1]):
+        for role in roles_of(function.quantity):
             odd = odd | self._odd_vector[role]
         return odd[:, None] if odd.any() or not odd.size else None
 
@@ -105,7 +102,7 @@ class BlockEvaluation:
 
     def _element(self, tier: int, function: Function) -> Callable[[int], Values]:
         """The values of a tile.  (A function that held this object would keep the block from being freed at once.)"""
-        vectors = [self.vectors[role] for role in roles_of(function[1])]
+        vectors = [self.vectors[role] for role in roles_of(function.quantity)]
         if tier == BINARY64:
             plain, plain_chunks = binary64_formulas.FORMULAS[function](self._plain, *vectors), self._plain.chunks
             return lambda tile: plain(plain_chunks.of(tile))
@@ -120,8 +117,8 @@ class BlockEvaluation:
         rows, columns = self.tiles[tile]
         for row in np.flatnonzero(needed.any(axis=1)).tolist():
             places = np.flatnonzero(needed[row])
-            vectors = [self.given_vectors[role][rows.start + row] for role in roles_of(function[1])]
-            problem = problem_of(*function, self.given_logits[rows.start + row], vectors)
+            vectors = [self.given_vectors[role][rows.start + row] for role in roles_of(function.quantity)]
+            problem = problem_of(function, self.given_logits[rows.start + row], vectors)
             certified = accurate(problem, _ORACLE_BITS, (places + columns.start).tolist())
             for column, element in zip(places.tolist(), certified, strict=True):
                 place = row, column

@@ -3,76 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 
 from references.bounds.error_model import Arithmetic
+from references.bounds.exact_rows import ExactRows
 from references.bounds.forward_quantities import Shifted
 from references.bounds.of_function import bound
-from references.bulk.batches import reference, references_of
 from references.formats import Bits, Floats, Format
-from references.functions import OPERATIONS, needs_cotangent, needs_tangent
+from references.functions import Function, roles_of
+
+_BOTH_VECTORS = Function("softmax", "hvp")
 
 # The arithmetic that rows of some length are computed in.
 Arithmetics = Callable[[Format, int], Arithmetic]
 
 
 class Case:
-    """Ordinary rows [rows, n] of numbers of a format, the vectors too."""
+    """Ordinary rows, and the arithmetic that they are computed in."""
 
-    def __init__(
-        self, format: Format, logits: Floats, cotangent: Floats, tangent: Floats, arithmetic: Arithmetics
-    ) -> None:
-        self.format, self.logits, self.cotangent, self.tangent = format, logits, cotangent, tangent
-        self.arithmetics, self.arithmetic = arithmetic, arithmetic(format, logits.shape[-1])
-        self._exact: dict[tuple[str, str], Floats] = {}
-        self._limits: dict[tuple[str, str], Floats] = {}
+    def __init__(self, rows: ExactRows, arithmetic: Arithmetics) -> None:
+        self.rows, self.format, self.logits = rows, rows.format, rows.logits
+        self.cotangent, self.tangent = rows.vectors(_BOTH_VECTORS).values()
+        self.arithmetics, self.arithmetic = arithmetic, arithmetic(rows.format, rows.n)
         self._encoded: dict[str, Bits] = {}
         self._parts: dict[tuple[int | None, int | None], Case] = {}
 
-    def vectors(self, quantity: str) -> dict[str, Floats]:
-        """The vectors that a quantity takes, by role, the cotangent first."""
-        given = {"cotangent": needs_cotangent(quantity), "tangent": needs_tangent(quantity)}
-        return {role: getattr(self, role) for role, needed in given.items() if needed}
+    @property
+    def shifted(self) -> Shifted:
+        """The forward quantities of the rows."""
+        return self.rows.shifted
 
-    def bits(self, quantity: str) -> tuple[Bits, dict[str, Bits]]:
-        """The logits and the vectors of a quantity as bit patterns."""
-        return self._bits("logits"), {role: self._bits(role) for role in self.vectors(quantity)}
+    def vectors(self, function: Function) -> dict[str, Floats]:
+        """The vectors that a function takes, by role, the cotangent first."""
+        return self.rows.vectors(function)
+
+    def bits(self, function: Function) -> tuple[Bits, dict[str, Bits]]:
+        """The logits and the vectors of a function as bit patterns."""
+        return self._bits("logits"), {role: self._bits(role) for role in roles_of(function.quantity)}
 
     def _bits(self, name: str) -> Bits:
         if name not in self._encoded:
             self._encoded[name] = self.format.encode(getattr(self, name))
         return self._encoded[name]
 
-    @cached_property
-    def rows(self) -> Shifted:
-        both = references_of([(o, "forward") for o in OPERATIONS], self.logits, self.format)
-        return Shifted(self.logits, both["softmax", "forward"], both["log_softmax", "forward"])
-
-    def exact(self, operation: str, quantity: str) -> Floats:
+    def exact(self, function: Function) -> Floats:
         """The exact values, rounded to binary64: the sizes that bounds are made of."""
-        key = operation, quantity
-        if key not in self._exact:
-            found = reference(operation, quantity, self.logits, self.format, **self.vectors(quantity))
-            self._exact[key] = found.values()
-        return self._exact[key]
+        return self.rows.exact(function)
 
-    def limit(self, operation: str, quantity: str) -> Floats:
-        """The bound on each element, the output's rounding included."""
-        key = operation, quantity
-        if key not in self._limits:
-            self._limits[key] = self.limit_of_size(operation, quantity, self.exact(operation, quantity))
-        return self._limits[key]
-
-    def limit_of_size(self, operation: str, quantity: str, size: Floats) -> Floats:
-        """The same from magnitudes that the exact elements do not exceed: no bound is smaller for a larger element."""
-        return bound(operation, quantity, self.rows, size, self.format, self.arithmetic, **self.vectors(quantity))
+    def limit(self, function: Function, size: Floats | None = None) -> Floats:
+        """The bound on each element, the output's rounding included; ``size`` as in ``bound``."""
+        return bound(function, self.rows, self.arithmetic, size)
 
     def with_cotangent(self, cotangent: Floats) -> Case:
         """The same rows with another cotangent."""
-        other = Case(self.format, self.logits, cotangent, self.tangent, self.arithmetics)
-        other.__dict__["rows"] = self.rows
+        other = Case(self.rows.with_cotangent(cotangent), self.arithmetics)
         other._encoded = {name: bits for name, bits in self._encoded.items() if name != "cotangent"}
         return other
 
@@ -82,7 +67,7 @@ class Case:
         if key not in self._parts:
             logits, g, t = (a[:, columns] for a in (self.logits, self.cotangent, self.tangent))
             logits = np.where(self.has_part(columns), logits, 0.0)
-            self._parts[key] = Case(self.format, logits, g, t, self.arithmetics)
+            self._parts[key] = Case(ExactRows(self.format, logits, g, t), self.arithmetics)
         return self._parts[key]
 
     def has_part(self, columns: slice) -> np.typing.NDArray[np.bool_]:

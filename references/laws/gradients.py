@@ -7,37 +7,39 @@ from collections.abc import Callable
 import numpy as np
 
 from references.bounds.forward_quantities import ulp_exponents
-from references.functions import QUANTITIES
+from references.functions import FUNCTIONS, Function
 from references.ieee import doubledouble as dd
 from references.laws import bounds
 from references.laws.case import Case
 from references.laws.identity import Difference, Evaluate, Identity, any_sum
 from references.laws.residuals import difference, inner, off_from, pair, sum_of
 
+_S, _S_VJP, _S_JVP, _S_HVP, _L, _L_VJP, _L_JVP, _L_HVP = FUNCTIONS
+
 
 def _softmax_vjp_sum(case: Case, evaluate: Evaluate) -> Difference:
-    exact, beta = case.exact("softmax", "vjp"), case.limit("softmax", "forward")
-    limit = bounds.softmax_vjp_sum_bound(case.rows, case.cotangent, exact, beta, case.format, case.arithmetic)
-    return Difference(off_from(sum_of(pair(evaluate("softmax", "vjp", case))), 0.0), limit)
+    exact, beta = case.exact(_S_VJP), case.limit(_S)
+    limit = bounds.softmax_vjp_sum_bound(case.shifted, case.cotangent, exact, beta, case.format, case.arithmetic)
+    return Difference(off_from(sum_of(pair(evaluate(_S_VJP, case))), 0.0), limit)
 
 
 def _log_softmax_vjp_sum(case: Case, evaluate: Evaluate) -> Difference:
-    exact, beta = case.exact("log_softmax", "vjp"), case.limit("log_softmax", "forward")
-    limit = bounds.log_softmax_vjp_sum_bound(case.rows, case.cotangent, exact, beta, case.format, case.arithmetic)
-    return Difference(off_from(sum_of(pair(evaluate("log_softmax", "vjp", case))), 0.0), limit)
+    exact, beta = case.exact(_L_VJP), case.limit(_L)
+    limit = bounds.log_softmax_vjp_sum_bound(case.shifted, case.cotangent, exact, beta, case.format, case.arithmetic)
+    return Difference(off_from(sum_of(pair(evaluate(_L_VJP, case))), 0.0), limit)
 
 
 def _chain(case: Case, evaluate: Evaluate) -> Difference:
-    s, g = evaluate("softmax", "forward", case), case.cotangent
+    s, g = evaluate(_S, case), case.cotangent
     c = case.format.decode(case.format.round_floats(s * g))
     other = case.with_cotangent(c)
-    moved = np.abs(g) * case.limit("softmax", "forward") + np.ldexp(0.5, ulp_exponents(c, case.format))
+    moved = np.abs(g) * case.limit(_S) + np.ldexp(0.5, ulp_exponents(c, case.format))
     moved = np.where(g == 0, 0.0, moved)
-    one, two = evaluate("softmax", "vjp", case), evaluate("log_softmax", "vjp", other)
+    one, two = evaluate(_S_VJP, case), evaluate(_L_VJP, other)
     # The exact vjp of c, which cancels, is no farther from that of g than c is moved.
-    size = np.abs(case.exact("softmax", "vjp")) + moved + case.rows.s * moved.sum(axis=-1, keepdims=True)
-    limits = case.limit("softmax", "vjp"), other.limit_of_size("log_softmax", "vjp", size)
-    return Difference(difference(pair(one), pair(two)), bounds.chain_rule_bound(case.rows, *limits, moved))
+    size = np.abs(case.exact(_S_VJP)) + moved + case.shifted.s * moved.sum(axis=-1, keepdims=True)
+    limits = case.limit(_S_VJP), other.limit(_L_VJP, size)
+    return Difference(difference(pair(one), pair(two)), bounds.chain_rule_bound(case.shifted, *limits, moved))
 
 
 def _one_hot(case: Case, evaluate: Evaluate) -> Difference:
@@ -45,46 +47,45 @@ def _one_hot(case: Case, evaluate: Evaluate) -> Difference:
     target = np.zeros_like(case.logits)
     np.put_along_axis(target, np.argmin(case.logits, axis=-1, keepdims=True), 1.0, axis=-1)
     other = case.with_cotangent(target)
-    s, h = evaluate("softmax", "forward", case), evaluate("log_softmax", "vjp", other)
-    limit = bounds.agreement_bound(case.limit("softmax", "forward"), other.limit("log_softmax", "vjp"))
+    s, h = evaluate(_S, case), evaluate(_L_VJP, other)
+    limit = bounds.agreement_bound(case.limit(_S), other.limit(_L_VJP))
     return Difference(difference(pair(h), dd.add(pair(target), pair(-s))), limit)
 
 
 def _duality(operation: str) -> Callable[[Case, Evaluate], Difference]:
+    vjp, jvp = Function(operation, "vjp"), Function(operation, "jvp")
+
     def of(case: Case, evaluate: Evaluate) -> Difference:
         g, t = case.cotangent, case.tangent
-        limits = (case.limit(operation, quantity) for quantity in ("vjp", "jvp"))
-        forward, reverse = inner(g, evaluate(operation, "jvp", case)), inner(evaluate(operation, "vjp", case), t)
-        return Difference(difference(forward, reverse), bounds.duality_bound(g, t, *limits))
+        forward, reverse = inner(g, evaluate(jvp, case)), inner(evaluate(vjp, case), t)
+        limit = bounds.duality_bound(g, t, case.limit(vjp), case.limit(jvp))
+        return Difference(difference(forward, reverse), limit)
 
     return of
 
 
 def _softmax_product_rule(case: Case, evaluate: Evaluate) -> Difference:
-    s, j = evaluate("softmax", "forward", case), evaluate("softmax", "jvp", case)
+    s, j = evaluate(_S, case), evaluate(_S_JVP, case)
     g = case.cotangent
     centred = dd.add(pair(g), dd.negate(inner(s, g)))
     expected = dd.add(dd.multiply(pair(j), centred), dd.negate(dd.multiply(pair(s), inner(j, g))))
     limit = bounds.product_rule_bound(
-        case.rows,
+        case.shifted,
         g,
-        case.limit("softmax", "hvp"),
-        case.exact("softmax", "jvp"),
-        case.limit("softmax", "jvp"),
-        case.limit("softmax", "forward"),
+        case.limit(_S_HVP),
+        case.exact(_S_JVP),
+        case.limit(_S_JVP),
+        case.limit(_S),
     )
-    return Difference(difference(pair(evaluate("softmax", "hvp", case)), expected), limit)
+    return Difference(difference(pair(evaluate(_S_HVP, case)), expected), limit)
 
 
 def _log_softmax_product_rule(case: Case, evaluate: Evaluate) -> Difference:
     total = sum_of(pair(case.cotangent))
-    expected = dd.negate(dd.multiply(pair(evaluate("softmax", "jvp", case)), total))
-    limit = case.limit("log_softmax", "hvp") + np.abs(total[0]) * case.limit("softmax", "jvp")
-    return Difference(difference(pair(evaluate("log_softmax", "hvp", case)), expected), limit)
+    expected = dd.negate(dd.multiply(pair(evaluate(_S_JVP, case)), total))
+    limit = case.limit(_L_HVP) + np.abs(total[0]) * case.limit(_S_JVP)
+    return Difference(difference(pair(evaluate(_L_HVP, case)), expected), limit)
 
-
-_S, _S_VJP, _S_JVP, _S_HVP = (("softmax", quantity) for quantity in QUANTITIES)
-_, _L_VJP, _L_JVP, _L_HVP = (("log_softmax", quantity) for quantity in QUANTITIES)
 
 GRADIENTS = (
     Identity(
@@ -94,9 +95,9 @@ GRADIENTS = (
         (_S_VJP,),
         _softmax_vjp_sum,
         "B9",
-        any_sum(*_S_VJP),
+        any_sum(_S_VJP),
     ),
-    Identity("L6", "softmax jvp sum", "the elements of a softmax jvp sum to 0", (_S_JVP,), any_sum(*_S_JVP)),
+    Identity("L6", "softmax jvp sum", "the elements of a softmax jvp sum to 0", (_S_JVP,), any_sum(_S_JVP)),
     Identity(
         "L5",
         "log_softmax vjp sum",
@@ -104,10 +105,10 @@ GRADIENTS = (
         (_L_VJP,),
         _log_softmax_vjp_sum,
         "B11",
-        any_sum(*_L_VJP),
+        any_sum(_L_VJP),
     ),
-    Identity("L6", "softmax hvp sum", "the elements of a softmax hvp sum to 0", (_S_HVP,), any_sum(*_S_HVP)),
-    Identity("L6", "log_softmax hvp sum", "the elements of a log_softmax hvp sum to 0", (_L_HVP,), any_sum(*_L_HVP)),
+    Identity("L6", "softmax hvp sum", "the elements of a softmax hvp sum to 0", (_S_HVP,), any_sum(_S_HVP)),
+    Identity("L6", "log_softmax hvp sum", "the elements of a log_softmax hvp sum to 0", (_L_HVP,), any_sum(_L_HVP)),
     Identity(
         "L10",
         "chain rule",

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from references.formats import Floats
+from references.functions import Function
 from references.laws import bounds
 from references.laws.case import Case
 from references.laws.residuals import off_from, pair, sum_of
@@ -17,7 +18,7 @@ from references.laws.residuals import off_from, pair, sum_of
 class Evaluate(Protocol):
     """Computes a quantity of a case: numbers of its format, [rows, n]."""
 
-    def __call__(self, operation: str, quantity: str, case: Case) -> Floats: ...
+    def __call__(self, function: Function, case: Case) -> Floats: ...
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,18 @@ class Identity:
     code: str
     name: str
     says: str
-    needs: tuple[tuple[str, str], ...]
+    needs: tuple[Function, ...]
     of: Callable[[Case, Evaluate], Difference]
     algorithm: str = ""
     otherwise: Callable[[Case, Evaluate], Difference] | None = None
     allows: bool = True
 
 
-def any_sum(operation: str, quantity: str, expected: float = 0.0) -> Callable[[Case, Evaluate], Difference]:
+def any_sum(function: Function, expected: float = 0.0) -> Callable[[Case, Evaluate], Difference]:
     """The sum of a result's rows, whatever its algorithm: L6."""
 
     def of(case: Case, evaluate: Evaluate) -> Difference:
-        total = sum_of(pair(evaluate(operation, quantity, case)))
-        return Difference(off_from(total, expected), bounds.row_sum_bound(case.limit(operation, quantity)))
+        total = sum_of(pair(evaluate(function, case)))
+        return Difference(off_from(total, expected), bounds.row_sum_bound(case.limit(function)))
 
     return of

@@ -5,41 +5,42 @@ from __future__ import annotations
 import numpy as np
 
 from references.formats import Floats
-from references.functions import OPERATIONS
+from references.functions import Function
 from references.ieee import doubledouble as dd
 from references.laws import bounds
 from references.laws.case import Case
 from references.laws.identity import Difference, Evaluate, Identity, any_sum
 from references.laws.residuals import difference, exponential, inversions, off_from, pair, sum_of
+from references.vocabulary import OPERATIONS
+
+_S, _L = (Function(operation, "forward") for operation in OPERATIONS)
 
 
 def _softmax_sum(case: Case, evaluate: Evaluate) -> Difference:
-    total = sum_of(pair(evaluate("softmax", "forward", case)))
-    return Difference(off_from(total, 1.0), bounds.softmax_sum_bound(case.rows, case.format, case.arithmetic))
+    total = sum_of(pair(evaluate(_S, case)))
+    return Difference(off_from(total, 1.0), bounds.softmax_sum_bound(case.shifted, case.format, case.arithmetic))
 
 
 def _log_softmax_sum(case: Case, evaluate: Evaluate) -> Difference:
-    total = sum_of(exponential(evaluate("log_softmax", "forward", case)))
-    return Difference(
-        off_from(total, 1.0), bounds.log_softmax_sum_bound(case.rows, case.limit("log_softmax", "forward"))
-    )
+    total = sum_of(exponential(evaluate(_L, case)))
+    return Difference(off_from(total, 1.0), bounds.log_softmax_sum_bound(case.shifted, case.limit(_L)))
 
 
 def _softmax_order(case: Case, evaluate: Evaluate) -> Difference:
-    computed = evaluate("softmax", "forward", case)
-    return Difference(inversions(case.logits, computed), bounds.order_bound(case.rows, case.format, case.arithmetic))
+    computed = evaluate(_S, case)
+    return Difference(inversions(case.logits, computed), bounds.order_bound(case.shifted, case.format, case.arithmetic))
 
 
 def _log_softmax_order(case: Case, evaluate: Evaluate) -> Difference:
-    residual = inversions(case.logits, evaluate("log_softmax", "forward", case))
+    residual = inversions(case.logits, evaluate(_L, case))
     return Difference(residual, np.zeros_like(residual))
 
 
 def _exp(case: Case, evaluate: Evaluate) -> Difference:
-    softmax, log_softmax = (evaluate(operation, "forward", case) for operation in OPERATIONS)
-    limits = (case.limit(operation, "forward") for operation in OPERATIONS)
+    softmax, log_softmax = (evaluate(Function(operation, "forward"), case) for operation in OPERATIONS)
+    limits = (case.limit(Function(operation, "forward")) for operation in OPERATIONS)
     return Difference(
-        difference(exponential(log_softmax), pair(softmax)), bounds.exp_identity_bound(case.rows, *limits)
+        difference(exponential(log_softmax), pair(softmax)), bounds.exp_identity_bound(case.shifted, *limits)
     )
 
 
@@ -49,33 +50,33 @@ def _halves(case: Case) -> list[slice]:
 
 
 def _merged_softmax(case: Case, evaluate: Evaluate) -> Difference:
-    whole, limit = evaluate("softmax", "forward", case), case.limit("softmax", "forward")
+    whole, limit = evaluate(_S, case), case.limit(_S)
     residuals, limits = [], []
     for columns in _halves(case):
         part, there = case.part(columns), case.has_part(columns)
-        own = evaluate("softmax", "forward", part)
+        own = evaluate(_S, part)
         weight = sum_of(pair(whole[:, columns]))
         scaled = dd.multiply(pair(own), weight)
         residuals.append(np.where(there, difference(scaled, pair(whole[:, columns])), 0.0))
-        exact = case.rows.s[:, columns].sum(axis=-1, keepdims=True)
-        beta = part.limit("softmax", "forward")
-        limits.append(bounds.merged_softmax_bound(limit[:, columns], beta, part.rows.s, exact))
+        exact = case.shifted.s[:, columns].sum(axis=-1, keepdims=True)
+        beta = part.limit(_S)
+        limits.append(bounds.merged_softmax_bound(limit[:, columns], beta, part.shifted.s, exact))
     return Difference(np.concatenate(residuals, axis=-1), np.concatenate(limits, axis=-1))
 
 
 def _merged_log_sum(case: Case, evaluate: Evaluate) -> Difference:
-    whole, limit = evaluate("log_softmax", "forward", case), case.limit("log_softmax", "forward")
+    whole, limit = evaluate(_L, case), case.limit(_L)
     total, offs, weights = pair(np.zeros((len(whole), 1))), [], []
     for columns in _halves(case):
         part, there = case.part(columns), case.has_part(columns)
-        own, top = evaluate("log_softmax", "forward", part), part.rows.top
+        own, top = evaluate(_L, part), part.shifted.top
         read = [np.take_along_axis(a, top, axis=-1) for a in (whole[:, columns], own)]
         share = _exp_of_difference(*read)
         total = dd.add(total, (np.where(there, share[0], 0.0), np.where(there, share[1], 0.0)))
-        beta = part.limit("log_softmax", "forward")
+        beta = part.limit(_L)
         own_limits = (np.take_along_axis(a, top, axis=-1) for a in (limit[:, columns], beta))
         offs.append(bounds.agreement_bound(*own_limits))
-        weights.append(np.where(there, case.rows.s[:, columns].sum(axis=-1, keepdims=True), 0.0))
+        weights.append(np.where(there, case.shifted.s[:, columns].sum(axis=-1, keepdims=True), 0.0))
     return Difference(off_from(total, 1.0), bounds.merged_log_sum_bound(offs, weights))
 
 
@@ -87,8 +88,6 @@ def _exp_of_difference(a: Floats, b: Floats) -> dd.Pair:
     return dd.multiply(exponential(high), dd.two_sum(np.ones_like(low), low))
 
 
-_S, _L = ("softmax", "forward"), ("log_softmax", "forward")
-
 VALUES = (
     Identity(
         "L2",
@@ -97,7 +96,7 @@ VALUES = (
         (_S,),
         _softmax_sum,
         "B1",
-        any_sum(*_S, 1.0),
+        any_sum(_S, 1.0),
     ),
     Identity(
         "L3",

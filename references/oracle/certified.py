@@ -14,7 +14,7 @@ from fractions import Fraction
 import mpmath
 
 from references.formats import Format
-from references.functions import Problem
+from references.functions import Function, Problem
 from references.oracle.comparisons import around, side
 from references.oracle.exact_cases import exact_elements
 from references.oracle.sums import Mean, exact_sum, exponentials, mean_of
@@ -98,7 +98,7 @@ def certified(
             if decided(i, enclosure):
                 found[i] = Certified(enclosure, precision)
         precision *= 2
-        if (problem.operation, problem.quantity) == ("softmax", "hvp") and precision > _SUSPICIOUS:
+        if problem.function == ("softmax", "hvp") and precision > _SUSPICIOUS:
             found |= _uncancelled(problem, decided, precision, [i for i in missing if i not in found])
     return [found[i] for i in wanted]
 
@@ -244,7 +244,7 @@ def enclose(problem: Problem, precision: int, elements: Sequence[int]) -> list[E
     """
     precision = max(precision, 53)
     with mpmath.workprec(precision):
-        return _FUNCTIONS[problem.operation, problem.quantity](_Row(problem, precision), elements)
+        return _FUNCTIONS[problem.function](_Row(problem, precision), elements)
 
 
 class _Row:
@@ -383,13 +383,13 @@ def _log_softmax_hvp(row: _Row, elements: Sequence[int]) -> list[Enclosure]:
     ]
 
 
-_FUNCTIONS: dict[tuple[str, str], Callable[[_Row, Sequence[int]], list[Enclosure]]] = {
-    ("softmax", "forward"): _softmax,
-    ("softmax", "vjp"): lambda row, elements: _softmax_product(row, row.problem.cotangent, elements),
-    ("softmax", "jvp"): lambda row, elements: _softmax_product(row, row.problem.tangent, elements),
-    ("softmax", "hvp"): _softmax_hvp,
-    ("log_softmax", "forward"): _log_softmax,
-    ("log_softmax", "vjp"): _log_softmax_vjp,
-    ("log_softmax", "jvp"): _log_softmax_jvp,
-    ("log_softmax", "hvp"): _log_softmax_hvp,
+_FUNCTIONS: dict[Function, Callable[[_Row, Sequence[int]], list[Enclosure]]] = {
+    Function("softmax", "forward"): _softmax,
+    Function("softmax", "vjp"): lambda row, elements: _softmax_product(row, row.problem.cotangent, elements),
+    Function("softmax", "jvp"): lambda row, elements: _softmax_product(row, row.problem.tangent, elements),
+    Function("softmax", "hvp"): _softmax_hvp,
+    Function("log_softmax", "forward"): _log_softmax,
+    Function("log_softmax", "vjp"): _log_softmax_vjp,
+    Function("log_softmax", "jvp"): _log_softmax_jvp,
+    Function("log_softmax", "hvp"): _log_softmax_hvp,
 }

@@ -23,7 +23,7 @@ def side(problem: Problem, i: int, boundary: Fraction) -> int:
     Times S**k the difference is a sum of exponentials of distinct rationals.  For the forward log_softmax, d_i - log S
     against b is exp(d_i - b) against S.
     """
-    if (problem.operation, problem.quantity) == ("log_softmax", "forward"):
+    if problem.function == ("log_softmax", "forward"):
         own = {_below(problem, i) - boundary: _ONE}
         return Expression([(_ONE, [own]), (-_ONE, [_ones(problem)])]).sign()
     products, power = _quotient(problem, i)

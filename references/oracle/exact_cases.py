@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from references.functions import Problem
+from references.functions import Function, Problem
 
 # An element's index -> its value, or None where it is not rational.
 Rule = Callable[[int], Fraction | None]
@@ -68,7 +68,7 @@ class _Groups:
 def exact_elements(problem: Problem, elements: Iterable[int]) -> dict[int, Fraction | float]:
     """The elements (of those given) whose value is exact: a Fraction, or -inf."""
     groups = _Groups(problem.logits)
-    rule = _RULES[problem.operation, problem.quantity](problem, groups)
+    rule = _RULES[problem.function](problem, groups)
     found: dict[int, Fraction | float] = {}
     for i in elements:
         value = _masked(problem, i) if problem.logits[i] == -math.inf else None
@@ -185,13 +185,13 @@ def _hvp_log_softmax(problem: Problem, groups: _Groups) -> Rule:
     return element
 
 
-_RULES: dict[tuple[str, str], Callable[[Problem, _Groups], Rule]] = {
-    ("softmax", "forward"): _forward_softmax,
-    ("softmax", "vjp"): lambda p, groups: _product_softmax(_vector(p.cotangent), groups),
-    ("softmax", "jvp"): lambda p, groups: _product_softmax(_vector(p.tangent), groups),
-    ("softmax", "hvp"): _hvp_softmax,
-    ("log_softmax", "forward"): _forward_log_softmax,
-    ("log_softmax", "vjp"): _vjp_log_softmax,
-    ("log_softmax", "jvp"): _jvp_log_softmax,
-    ("log_softmax", "hvp"): _hvp_log_softmax,
+_RULES: dict[Function, Callable[[Problem, _Groups], Rule]] = {
+    Function("softmax", "forward"): _forward_softmax,
+    Function("softmax", "vjp"): lambda p, groups: _product_softmax(_vector(p.cotangent), groups),
+    Function("softmax", "jvp"): lambda p, groups: _product_softmax(_vector(p.tangent), groups),
+    Function("softmax", "hvp"): _hvp_softmax,
+    Function("log_softmax", "forward"): _forward_log_softmax,
+    Function("log_softmax", "vjp"): _vjp_log_softmax,
+    Function("log_softmax", "jvp"): _jvp_log_softmax,
+    Function("log_softmax", "hvp"): _hvp_log_softmax,
 }

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from references.bounds import forward
 from references.bounds.error_model import Arithmetic
 from references.bounds.forward_quantities import Shifted
 from references.formats import Floats
+from references.functions import Function
+from references.tests import other_bounds
 from references.tests.emulated import Machine
 
 # -- forward -----------------------------------------------------------------------------------------------------------
@@ -171,20 +172,24 @@ class Algorithm:
     formula: Formula
     limit: Limit | None = None
 
+    @property
+    def function(self) -> Function:
+        return Function(self.operation, self.quantity)
+
 
 def _forward(bound: Callable[[Shifted, Arithmetic], Floats]) -> Limit:
     return lambda rows, x, arithmetic: bound(rows, arithmetic)
 
 
 def _online(rows: Shifted, x: Floats, arithmetic: Arithmetic) -> Floats:
-    return forward.online_softmax_bound(rows, arithmetic, maximum_changes(x))
+    return other_bounds.online_softmax_bound(rows, arithmetic, maximum_changes(x))
 
 
-_B3 = _forward(forward.x_minus_log_sum_exp_bound)
-_B4 = _forward(forward.log1p_bound)
-_B5 = _forward(forward.exp_of_log_softmax_bound)
-_B6 = _forward(forward.log_of_softmax_bound)
-_B7 = _forward(forward.unshifted_bound)
+_B3 = _forward(other_bounds.x_minus_log_sum_exp_bound)
+_B4 = _forward(other_bounds.log1p_bound)
+_B5 = _forward(other_bounds.exp_of_log_softmax_bound)
+_B6 = _forward(other_bounds.log_of_softmax_bound)
+_B7 = _forward(other_bounds.unshifted_bound)
 
 ALGORITHMS: dict[str, Algorithm] = {
     "a quotient": Algorithm("B1", "softmax", "forward", softmax),

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 
 from references.bounds.error_model import Arithmetic
-from references.bounds.forward_quantities import Shifted
+from references.bounds.exact_rows import ExactRows
 from references.bounds.of_function import bound, rounded, says_nothing
-from references.bulk.batches import reference
-from references.bulk.exact_pairs import Reference
 from references.formats import Floats, Format, Mask
-from references.functions import needs_cotangent, needs_tangent
+from references.functions import Function
 from references.tests.algorithms import Algorithm
 from references.verdict.errors import errors_of
 
@@ -21,61 +19,45 @@ Generator = np.random.Generator
 ROWS = 12
 
 
-class Rows:
+class Rows(ExactRows):
     """Rows of a format, with a cotangent and a tangent each; one vector serves as both unless two are given."""
 
     def __init__(self, format: Format, logits: Floats, vector: Floats, tangent: Floats | None = None) -> None:
-        self.format, self.n = format, logits.shape[-1]
-        self.logits, self.cotangent = (format.decode(format.round_floats(a)) for a in (logits, vector))
-        self.tangent = self.cotangent if tangent is None else format.decode(format.round_floats(tangent))
-        self._exact: dict[tuple[str, str], Reference] = {}
+        rounded_logits, cotangent, other = (
+            format.decode(format.round_floats(a)) for a in (logits, vector, vector if tangent is None else tangent)
+        )
+        super().__init__(format, rounded_logits, cotangent, other)
+        self.cotangent, self.tangent = cotangent, other
 
-    def vectors(self, quantity: str) -> dict[str, Floats]:
-        """The vectors that a quantity takes, by role, the cotangent first."""
-        roles = {"cotangent": needs_cotangent(quantity), "tangent": needs_tangent(quantity)}
-        return {role: getattr(self, role) for role, needed in roles.items() if needed}
-
-    def exact(self, operation: str, quantity: str) -> Reference:
-        key = operation, quantity
-        if key not in self._exact:
-            self._exact[key] = reference(operation, quantity, self.logits, self.format, **self.vectors(quantity))
-        return self._exact[key]
-
-    @cached_property
-    def shifted(self) -> Shifted:
-        return Shifted(self.logits, self.exact("softmax", "forward"), self.exact("log_softmax", "forward"))
-
-    def bound(self, operation: str, quantity: str, arithmetic: Arithmetic) -> tuple[Floats, Mask]:
+    def bound(self, function: Function, arithmetic: Arithmetic) -> tuple[Floats, Mask]:
         """The bound [rows, n] that decides a verdict, and the rows [rows] for which it says something."""
-        exact = self.exact(operation, quantity).values()
-        limit = bound(operation, quantity, self.shifted, exact, self.format, arithmetic, **self.vectors(quantity))
-        return limit, ~says_nothing(operation, quantity, self.shifted, limit)
+        limit = bound(function, self, arithmetic)
+        return limit, ~says_nothing(function, self, limit)
 
     def bound_of(self, algorithm: Algorithm, arithmetic: Arithmetic) -> tuple[Floats, Mask]:
         """The bound of an algorithm, and the elements [rows, n] for which it says something."""
-        operation, quantity = algorithm.operation, algorithm.quantity
+        function = algorithm.function
         if algorithm.limit is None:
-            limit, says_something = self.bound(operation, quantity, arithmetic)
+            limit, says_something = self.bound(function, arithmetic)
             return limit, np.broadcast_to(says_something[:, None], limit.shape)
-        exact = self.exact(operation, quantity).values()
-        limit = rounded(algorithm.limit(self.shifted, self.logits, arithmetic), exact, self.format, arithmetic)
+        inner = algorithm.limit(self.shifted, self.logits, arithmetic)
+        limit = rounded(inner, self.exact(function), self.format, arithmetic)
         return limit, np.isfinite(limit)
 
-    def ratios(self, computed: Floats, operation: str, quantity: str, limit: Floats, judged: Mask) -> Floats:
+    def ratios(self, computed: Floats, function: Function, limit: Floats, judged: Mask) -> Floats:
         """error / limit [rows, n]; zero where nothing is ``judged``."""
-        bits, exact = self.format.encode(computed), self.exact(operation, quantity)
-        never = np.zeros(computed.shape, bool)
-        errors = errors_of(bits, exact, self.format, operation=operation, quantity=quantity, zero_by_rule=never)
+        bits, never = self.format.encode(computed), np.zeros(computed.shape, bool)
+        errors = errors_of(bits, self.reference(function), self.format, function=function, zero_by_rule=never)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             scaled = np.ldexp(limit, -errors.quantum.astype(np.int32))
             plain = np.isinf(scaled) | np.isinf(errors.ulps)
             ratio = np.where(plain, errors.absolute / limit, errors.ulps / scaled)
         return np.where((errors.ulps == 0) | ~judged, 0.0, ratio)
 
-    def ratios_to_bound(self, computed: Floats, operation: str, quantity: str, arithmetic: Arithmetic) -> Floats:
+    def ratios_to_bound(self, computed: Floats, function: Function, arithmetic: Arithmetic) -> Floats:
         """error / the bound that decides a verdict; zero in rows about which it says nothing."""
-        limit, judged = self.bound(operation, quantity, arithmetic)
-        return self.ratios(computed, operation, quantity, limit, judged[:, None])
+        limit, judged = self.bound(function, arithmetic)
+        return self.ratios(computed, function, limit, judged[:, None])
 
 
 # -- families of logits ------------------------------------------------------------------------------------------------

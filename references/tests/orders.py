@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from references.bounds.summation_depth import (
-    blocks_depth,
+    NUMPY_BUFFER,
     lanes_depth,
     numpy_buffered_depth,
     numpy_depth,
@@ -18,7 +18,6 @@ from references.formats import Floats
 
 LANES = 8
 BLOCK = 32
-BUFFER = 8192
 
 Add = Callable[[Floats, Floats], Floats]
 
@@ -38,7 +37,9 @@ def _pairwise(add: Add, a: Floats) -> Floats:
 
 
 def _lanes(add: Add, a: Floats) -> Floats:
-    """Eight partial sums, as a vector register keeps them, and then their pairwise sum."""
+    """Eight partial sums, as a vector register keeps them, and then their pairwise sum; fewer terms one by one."""
+    if a.shape[-1] < LANES:
+        return _recursive(add, a)
     total = a[:, :LANES]
     for start in range(LANES, a.shape[-1], LANES):
         step = a[:, start : start + LANES]
@@ -50,6 +51,10 @@ def _lanes(add: Add, a: Floats) -> Floats:
 def _blocks(add: Add, a: Floats) -> Floats:
     parts = [_recursive(add, a[:, start : start + BLOCK]) for start in range(0, a.shape[-1], BLOCK)]
     return _recursive(add, np.concatenate(parts, axis=-1))
+
+
+def blocks_depth(n: int) -> int:
+    return min(BLOCK, n) - 1 + -(-n // BLOCK) - 1
 
 
 def _numpy(add: Add, a: Floats) -> Floats:
@@ -68,7 +73,7 @@ def _numpy(add: Add, a: Floats) -> Floats:
 
 def _numpy_buffered(add: Add, a: Floats) -> Floats:
     """np.sum's before NumPy 2.3: as much at a time as its buffer holds."""
-    parts = [_numpy(add, a[:, start : start + BUFFER]) for start in range(0, a.shape[-1], BUFFER)]
+    parts = [_numpy(add, a[:, start : start + NUMPY_BUFFER]) for start in range(0, a.shape[-1], NUMPY_BUFFER)]
     return _recursive(add, np.concatenate(parts, axis=-1))
 
 
@@ -83,8 +88,8 @@ ORDERS: dict[str, Callable[[Add, Floats], Floats]] = {
 DEPTHS: dict[str, Callable[[int], int]] = {
     "recursive": recursive_depth,
     "pairwise": pairwise_depth,
-    "lanes": lambda n: lanes_depth(n, LANES),
-    "blocks": lambda n: blocks_depth(n, BLOCK),
+    "lanes": lambda n: lanes_depth(n, LANES, tree=True),
+    "blocks": blocks_depth,
     "numpy": numpy_depth,
     "numpy before 2.3": numpy_buffered_depth,
 }

@@ -12,7 +12,7 @@ import numpy as np
 from references.bulk.batches import reference
 from references.bulk.exact_pairs import Reference
 from references.formats import BINARY64, Floats, Format
-from references.functions import needs_cotangent, needs_tangent, problem_of
+from references.functions import Function, needs_cotangent, needs_tangent, problem_of
 from references.oracle.certified import Certified, Enclosure, accurate, correctly_rounded
 
 Generator = np.random.Generator
@@ -151,15 +151,15 @@ class Sample:
         cotangent = rest.pop(0) if needs_cotangent(quantity) else None
         tangent = rest.pop(0) if needs_tangent(quantity) else None
         self.vectors = [v for v in (cotangent, tangent) if v is not None]
-        self.found = reference(operation, quantity, logits, format, cotangent=cotangent, tangent=tangent)
+        self.found = reference(Function(operation, quantity), logits, format, cotangent=cotangent, tangent=tangent)
 
     def certified(self, row: int, bits: int) -> list[Certified]:
         vectors = [v[row] for v in self.vectors]
-        return accurate(problem_of(self.operation, self.quantity, self.logits[row], vectors), bits)
+        return accurate(problem_of(Function(self.operation, self.quantity), self.logits[row], vectors), bits)
 
     def rounded(self, row: int, format: Format) -> list[int]:
         vectors = [v[row] for v in self.vectors]
-        return correctly_rounded(problem_of(self.operation, self.quantity, self.logits[row], vectors), format)
+        return correctly_rounded(problem_of(Function(self.operation, self.quantity), self.logits[row], vectors), format)
 
 
 def is_within(found: Reference, place: tuple[int, int], exact: Fraction | Enclosure) -> bool:

@@ -56,8 +56,8 @@ class Setting:
             limit, judged = rows.bound_of(algorithm, self.arithmetic(format, n))
             for order, push in TRIED[:2] if name == _IN_SEQUENCE else TRIED:
                 machine = replace(self.machine, order=order, push=push)
-                computed = algorithm.formula(machine, rows.logits, *rows.vectors(algorithm.quantity).values())
-                ratios = rows.ratios(machine.stored(computed), algorithm.operation, algorithm.quantity, limit, judged)
+                computed = algorithm.formula(machine, rows.logits, *rows.vectors(algorithm.function).values())
+                ratios = rows.ratios(machine.stored(computed), algorithm.function, limit, judged)
                 largest = max(largest, float(ratios.max()))
         return largest
 

@@ -13,9 +13,10 @@ from flint import arb, ctx, fmpq
 
 from references.bulk.batches import reference
 from references.formats import BINARY64, FORMATS, Floats, Format
-from references.functions import OPERATIONS, QUANTITIES, Problem, needs_cotangent, needs_tangent
+from references.functions import Function, Problem, needs_cotangent, needs_tangent
 from references.oracle.certified import Certified, Enclosure, accurate, correctly_rounded
 from references.tests.balls import unrounded
+from references.vocabulary import OPERATIONS, QUANTITIES
 
 Generator = np.random.Generator
 
@@ -257,7 +258,7 @@ def test_the_bulk_reference_is_as_near_to_the_balls_as_it_states(operation: str,
     for problem in rows(operation, quantity, format, 1):
         vectors = {"cotangent": problem.cotangent, "tangent": problem.tangent}
         given = {role: np.array([v]) for role, v in vectors.items() if v is not None}
-        found = reference(operation, quantity, np.array([problem.logits]), format, **given)
+        found = reference(Function(operation, quantity), np.array([problem.logits]), format, **given)
         for i, ball in enumerate(balls(problem, 3000)):
             hi, lo, error = (float(part[0, i]) for part in (found.hi, found.lo, found.error))
             if ball.is_finite():

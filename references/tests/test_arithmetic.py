@@ -11,7 +11,6 @@ import pytest
 from references.bounds.error_model import (
     SOURCES,
     Arithmetic,
-    by_exp2,
     compounded,
     compute_arithmetic,
     narrow_arithmetic,
@@ -21,6 +20,7 @@ from references.bounds.error_model import (
 )
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Format
 from references.tests.algorithms import ALGORITHMS
+from references.tests.base2 import by_exp2
 from references.tests.batches import Rows, rows_of
 from references.tests.emulated import ByExp2, Machine
 
@@ -112,10 +112,10 @@ def _by_exp2(format: Format, name: str, push: float) -> tuple[float, float]:
         gaps = np.array([[0.0, -0.75 - 2 * k] + [-1.0] * (n - 2) for k in range(40)])  # differences without rounding
         batches.append(Rows(format, gaps, np.eye(40, n, k=1 - n) + 1.0))
         for rows in batches:
-            computed = algorithm.formula(machine, rows.logits, *rows.vectors(algorithm.quantity).values())
+            computed = algorithm.formula(machine, rows.logits, *rows.vectors(algorithm.function).values())
             for i, arithmetic in enumerate((by_exp2(compute_arithmetic(format, n)), compute_arithmetic(format, n))):
                 limit, judged = rows.bound_of(algorithm, arithmetic)
-                ratios = rows.ratios(machine.stored(computed), algorithm.operation, algorithm.quantity, limit, judged)
+                ratios = rows.ratios(machine.stored(computed), algorithm.function, limit, judged)
                 largest[i] = max(largest[i], float(ratios.max()))
     return largest[0], largest[1]
 

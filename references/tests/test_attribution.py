@@ -10,26 +10,23 @@ import numpy as np
 import pytest
 
 from references.bounds.error_model import Arithmetic, compute_arithmetic, storage_arithmetic
+from references.bounds.exact_rows import ExactRows
 from references.bounds.of_function import Stages, bound_of_route, routes_of
 from references.bounds.summation_depth import gamma
 from references.bulk.exact_pairs import Reference
-from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Floats, Format
-from references.functions import OPERATIONS, QUANTITIES
+from references.formats import BFLOAT16, BINARY32, BINARY64, FLOAT8_E4M3FN, Floats, Format
+from references.functions import Function
 from references.tests.algorithms import ALGORITHMS
 from references.tests.batches import Rows, rows_of
 from references.tests.emulated import Planted
 from references.verdict.attribution import EXCESS, attribution, described, least_shares, names_of, parts_of, stages_of
 from references.verdict.errors import errors_of
+from references.vocabulary import OPERATIONS, QUANTITIES
 
 U = BINARY32.unit_roundoff
 
 both = pytest.mark.parametrize("operation", OPERATIONS)
 every = pytest.mark.parametrize("quantity", QUANTITIES)
-
-
-def _parts(rows: Rows, operation: str, quantity: str, arithmetic: Arithmetic) -> dict[str, Floats]:
-    exact, vectors = rows.exact(operation, quantity).values(), rows.vectors(quantity).values()
-    return parts_of(operation, quantity, rows.shifted, exact, rows.format, arithmetic, *vectors)
 
 
 # -- the parts of a bound ----------------------------------------------------------------------------------------------
@@ -42,8 +39,8 @@ def test_the_parts_add_up_to_the_bound_and_none_is_negative(format: Format, oper
     for n in (1, 33):
         rows = rows_of(format, n)
         for arithmetic in (compute_arithmetic(format, n), storage_arithmetic(format, n, flushes=True)):
-            limit, judged = rows.bound(operation, quantity, arithmetic)
-            parts = _parts(rows, operation, quantity, arithmetic)
+            limit, judged = rows.bound(Function(operation, quantity), arithmetic)
+            parts = parts_of(Function(operation, quantity), rows, arithmetic)
             assert sum(parts.values()) == pytest.approx(limit, rel=1e-12, nan_ok=True)
             assert all((part[judged] >= 0).all() for part in parts.values())
 
@@ -53,13 +50,14 @@ def test_the_parts_add_up_to_the_bound_and_none_is_negative(format: Format, oper
 def test_no_part_is_less_than_the_bound_with_its_source_alone(operation: str, quantity: str) -> None:
     """Sources make each other worse, never better; where two algorithms share a bound, the parts are of the worse."""
     rows, arithmetic = rows_of(BFLOAT16, 33), compute_arithmetic(BFLOAT16, 33)
-    exact, vectors = rows.exact(operation, quantity).values(), rows.vectors(quantity).values()
-    limit = rows.bound(operation, quantity, arithmetic)[0]
-    parts = _parts(rows, operation, quantity, arithmetic)
-    for route in routes_of(operation, quantity):
+    function = Function(operation, quantity)
+    exact = rows.exact(function)
+    limit = rows.bound(Function(operation, quantity), arithmetic)[0]
+    parts = parts_of(Function(operation, quantity), rows, arithmetic)
+    for route in routes_of(Function(operation, quantity)):
 
         def in_stages(stages: Stages, route: str = route) -> Floats:
-            return bound_of_route(route, operation, quantity, rows.shifted, exact, BFLOAT16, stages, *vectors)
+            return bound_of_route(route, function, rows, exact, stages)
 
         worse = in_stages(Stages(arithmetic, arithmetic)) == limit
         for name in names_of(route, quantity):
@@ -98,12 +96,12 @@ def test_an_error_with_one_source_stays_within_its_part_and_is_no_small_one(name
     algorithm, reached = ALGORITHMS[name], 0.0
     for n in (3, 33, 400):
         rows, arithmetic = rows_of(BINARY32, n), compute_arithmetic(BINARY32, n)
-        parts = _parts(rows, algorithm.operation, algorithm.quantity, arithmetic)
+        parts = parts_of(algorithm.function, rows, arithmetic)
         limit = np.asarray(sum(parts.values()))
         for push in (0.0, 2.0):
             machine = Planted(BINARY32, BINARY64, BINARY64, BINARY64, push=push, source=source, coarse=BINARY32)
-            computed = algorithm.formula(machine, rows.logits, *rows.vectors(algorithm.quantity).values())
-            errors = _absolute_errors(computed, rows.exact(algorithm.operation, algorithm.quantity))
+            computed = algorithm.formula(machine, rows.logits, *rows.vectors(algorithm.function).values())
+            errors = _absolute_errors(computed, rows.reference(algorithm.function))
             assert (errors <= parts[source] + 2.0**-20 * limit).all()
             weighty = parts[source] > 2.0**-12 * limit
             reached = max(reached, float((errors / np.where(weighty, parts[source], np.inf)).max()))
@@ -114,11 +112,11 @@ def test_an_error_with_one_source_stays_within_its_part_and_is_no_small_one(name
 @pytest.mark.parametrize("name", ["s (g - <g, s>)", "s (q - <q, s>)", "g - s G"])
 def test_a_rounding_to_the_narrow_format_stays_within_its_part_and_is_no_small_one(name: str, source: str) -> None:
     algorithm, rows = ALGORITHMS[name], rows_of(BFLOAT16, 33)
-    parts = _parts(rows, algorithm.operation, algorithm.quantity, compute_arithmetic(BFLOAT16, 33))
+    parts = parts_of(algorithm.function, rows, compute_arithmetic(BFLOAT16, 33))
     limit = np.asarray(sum(parts.values()))
     machine = Planted(BFLOAT16, BINARY64, BINARY64, BINARY64, source=source)
-    computed = machine.stored(algorithm.formula(machine, rows.logits, *rows.vectors(algorithm.quantity).values()))
-    errors = _absolute_errors(computed, rows.exact(algorithm.operation, algorithm.quantity))
+    computed = machine.stored(algorithm.formula(machine, rows.logits, *rows.vectors(algorithm.function).values()))
+    errors = _absolute_errors(computed, rows.reference(algorithm.function))
     assert (errors <= parts[source] + 2.0**-40 * limit).all()
     assert (errors >= 0.4 * parts[source])[parts[source] > 2.0**-12 * limit].any()
 
@@ -142,9 +140,9 @@ def test_one_coarse_operation_among_fine_ones_is_named(name: str, source: str) -
     """Where it matters, what is certain of an error is certain of it; of some error, that is nearly all."""
     algorithm, n = ALGORITHMS[name], 9
     rows = rows_of(BINARY32, n)
-    parts = _parts(rows, algorithm.operation, "forward", _coarse(source, n))
+    parts = parts_of(algorithm.function, rows, _coarse(source, n))
     machine = Planted(BINARY32, BINARY32, BINARY32, BINARY32, push=2.0, source=source, coarse=BFLOAT16)
-    errors = _absolute_errors(algorithm.formula(machine, rows.logits), rows.exact(algorithm.operation, "forward"))
+    errors = _absolute_errors(algorithm.formula(machine, rows.logits), rows.reference(algorithm.function))
     certain = []
     for place in np.argwhere(parts[source] > 0.99 * np.asarray(sum(parts.values()))).tolist():
         own, error = {part: float(values[tuple(place)]) for part, values in parts.items()}, float(errors[tuple(place)])
@@ -162,13 +160,12 @@ def _attributed(rows: Rows, operation: str, computed: Floats, place: tuple[int, 
     quantity = "forward"
     errors = errors_of(
         rows.format.encode(computed),
-        rows.exact(operation, quantity),
+        rows.reference(Function(operation, quantity)),
         rows.format,
-        operation=operation,
-        quantity=quantity,
+        function=Function(operation, quantity),
         zero_by_rule=np.zeros(computed.shape, bool),
     )
-    return attribution(operation, quantity, errors, rows.shifted, rows.format, place)
+    return attribution(Function(operation, quantity), rows, errors, place)
 
 
 S1, S2 = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))
@@ -219,23 +216,17 @@ def test_an_error_that_is_no_number_is_not_attributed(computed: float, operation
 
 
 def test_without_a_bound_nothing_is_attributed() -> None:
-    """In a row of 2**23 the sum may be lost altogether."""
-    rows = Rows(BINARY16, np.zeros((1, 2)), np.zeros((1, 2)))
-    rows.shifted.n = 1 << 23
-    assert _attributed(rows, "softmax", np.full((1, 2), 0.5), (0, 0)) is None
+    """1/2048 is half the half of the smallest number of the format: zeros would pass."""
+    rows = Rows(FLOAT8_E4M3FN, np.zeros((1, 2048)), np.zeros((1, 2048)))
+    assert _attributed(rows, "softmax", np.zeros((1, 2048)), (0, 0)) is None
 
 
 def test_an_attribution_of_a_gradient_needs_its_vectors() -> None:
-    errors = errors_of(
-        BINARY32.encode(np.zeros((1, 2))),
-        TWO.exact("softmax", "vjp"),
-        BINARY32,
-        operation="softmax",
-        quantity="vjp",
-        zero_by_rule=np.zeros((1, 2), bool),
-    )
+    function, none = Function("softmax", "vjp"), np.zeros((1, 2), bool)
+    zeros = BINARY32.encode(np.zeros((1, 2)))
+    errors = errors_of(zeros, TWO.reference(function), BINARY32, function=function, zero_by_rule=none)
     with pytest.raises(ValueError, match="vjp needs a cotangent"):
-        attribution("softmax", "vjp", errors, TWO.shifted, BINARY32, (0, 0))
+        attribution(function, ExactRows(BINARY32, TWO.logits), errors, (0, 0))
 
 
 def test_the_least_shares_by_hand() -> None:

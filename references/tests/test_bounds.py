@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 from references.bounds.error_model import compute_arithmetic
+from references.bounds.exact_rows import ExactRows
 from references.bounds.forward import softmax_bound
 from references.bounds.of_function import bound, rounded
 from references.formats import BINARY32, BINARY64, FLOAT8_E4M3FN
-from references.functions import OPERATIONS, QUANTITIES
+from references.functions import FUNCTIONS, Function
 from references.tests.algorithms import ALGORITHMS, BOUNDS, GRADIENTS, log_softmax_vjp, softmax_by_reciprocal
 from references.tests.batches import Rows, rows_of
 from references.tests.orders import DEPTHS
+from references.tests.other_bounds import softmax_by_reciprocal_bound
 from references.tests.settings import FLUSHING, SETTINGS, Setting, own_arithmetic, worst_of
+from references.vocabulary import OPERATIONS, QUANTITIES
 
 SMALLEST_NORMAL = BINARY32.smallest_normal
 
@@ -70,8 +73,8 @@ def test_a_bound_of_the_known_depth_holds_for_that_order(setting: str, name: str
         limit, judged = rows.bound_of(algorithm, own_arithmetic(format, n, depth(n)))
         for push in (0.0, 2.0):
             machine = replace(chosen.machine, order=order, push=push)
-            computed = algorithm.formula(machine, rows.logits, *rows.vectors(algorithm.quantity).values())
-            ratios = rows.ratios(machine.stored(computed), algorithm.operation, algorithm.quantity, limit, judged)
+            computed = algorithm.formula(machine, rows.logits, *rows.vectors(algorithm.function).values())
+            ratios = rows.ratios(machine.stored(computed), algorithm.function, limit, judged)
             largest = max(largest, float(ratios.max()))
     assert 0.3 < largest <= 1
 
@@ -82,11 +85,11 @@ def test_a_reciprocal_is_one_rounding_more_where_the_depth_is_known(order: str) 
     reached = []
     for n in (3, 9, 33):
         rows, arithmetic = rows_of(BINARY32, n), own_arithmetic(BINARY32, n, DEPTHS[order](n))
-        exact = rows.exact("softmax", "forward").values()
-        limit = rounded(softmax_bound(rows.shifted, arithmetic, reciprocal=True), exact, BINARY32, arithmetic)
+        exact = rows.exact(Function("softmax", "forward"))
+        limit = rounded(softmax_by_reciprocal_bound(rows.shifted, arithmetic), exact, BINARY32, arithmetic)
         machine = replace(SETTINGS["binary32"].machine, order=order, push=2.0)
         computed = softmax_by_reciprocal(machine, rows.logits)
-        reached.append(rows.ratios(computed, "softmax", "forward", limit, np.isfinite(limit)).max())
+        reached.append(rows.ratios(computed, Function("softmax", "forward"), limit, np.isfinite(limit)).max())
         assert (limit >= softmax_bound(rows.shifted, arithmetic)).all()
     assert 0.5 <= max(reached) <= 1
 
@@ -111,10 +114,10 @@ def test_a_sum_that_is_flushed_at_every_other_step_stays_within_the_bound_for_it
     logits = np.where(np.arange(257), -100.0, 0.0)[None, :]
     rows = Rows(BINARY32, logits, np.where(np.arange(257) % 2, -1.0, 1.5)[None, :] * SMALLEST_NORMAL)
     computed = log_softmax_vjp(FLUSHING["binary32"].machine, rows.logits, rows.cotangent)
-    lost = abs(computed[0, 0] - rows.exact("log_softmax", "vjp").values()[0, 0])
+    lost = abs(computed[0, 0] - rows.exact(Function("log_softmax", "vjp"))[0, 0])
     assert lost > 60 * SMALLEST_NORMAL
     flushing = compute_arithmetic(BINARY32, 257, flushes=True)
-    assert rows.ratios_to_bound(computed, "log_softmax", "vjp", flushing).max() <= 1
+    assert rows.ratios_to_bound(computed, Function("log_softmax", "vjp"), flushing).max() <= 1
 
 
 def test_a_flush_exceeds_the_bound_of_a_platform_that_does_not() -> None:
@@ -132,7 +135,7 @@ def test_a_bound_with_a_relative_sum_error_of_one_or_more_is_no_number_and_says_
 ) -> None:
     rows = Rows(BINARY32, np.zeros((1, 5)), np.ones((1, 5)))
     coarse = replace(compute_arithmetic(BINARY32, 5), sum=1.3)
-    limit, judged = rows.bound(operation, quantity, coarse)
+    limit, judged = rows.bound(Function(operation, quantity), coarse)
     assert np.isnan(limit).all()
     assert not judged.any()
 
@@ -142,49 +145,41 @@ def test_a_bound_that_zeros_would_pass_says_nothing_about_that_row_alone() -> No
     n = 2048
     logits = np.stack([np.zeros(n), np.where(np.arange(n), -14.0, 0.0)])
     rows = Rows(FLOAT8_E4M3FN, logits, np.zeros((2, n)))
-    limit, judged = rows.bound("softmax", "forward", compute_arithmetic(FLOAT8_E4M3FN, n))
+    limit, judged = rows.bound(Function("softmax", "forward"), compute_arithmetic(FLOAT8_E4M3FN, n))
     assert (limit[1, 1:] >= rows.shifted.s[1, 1:]).all()
     assert judged.tolist() == [False, True]
 
 
 def test_an_overflowing_bound_says_nothing() -> None:
     rows = Rows(BINARY64, np.zeros((2, 3)), np.array([[1e308] * 3, [1.0] * 3]))
-    limit, judged = rows.bound("log_softmax", "vjp", compute_arithmetic(BINARY64, 3))
+    limit, judged = rows.bound(Function("log_softmax", "vjp"), compute_arithmetic(BINARY64, 3))
     assert np.isinf(limit[0]).all()
     assert judged.tolist() == [False, True]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_vector_that_is_missing_or_not_asked_for_is_refused(operation: str) -> None:
-    rows, one = Rows(BINARY32, np.zeros((1, 3)), np.ones((1, 3))), np.ones((1, 3))
-    arithmetic, zeros = compute_arithmetic(BINARY32, 3), np.zeros((1, 3))
+def test_a_vector_that_is_missing_is_asked_for(operation: str) -> None:
+    rows = ExactRows(BINARY32, np.zeros((1, 3)), np.ones((1, 3)))
     with pytest.raises(ValueError, match="hvp needs a tangent"):
-        bound(operation, "hvp", rows.shifted, zeros, BINARY32, arithmetic, cotangent=one)
-    with pytest.raises(ValueError, match="jvp takes no cotangent"):
-        bound(operation, "jvp", rows.shifted, zeros, BINARY32, arithmetic, cotangent=one, tangent=one)
+        bound(Function(operation, "hvp"), rows, compute_arithmetic(BINARY32, 3))
 
 
 # -- bounds are kept with their rows -----------------------------------------------------------------------------------
 
 
-def test_a_bound_is_made_once_for_the_same_vectors_and_again_for_others() -> None:
-    rows, arithmetic = rows_of(BINARY32, 9), compute_arithmetic(BINARY32, 9)
-    exact, g = rows.exact("softmax", "vjp").values(), rows.cotangent
-
-    def found(cotangent: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float64]:
-        return bound("softmax", "vjp", rows.shifted, exact, BINARY32, arithmetic, cotangent=cotangent)
-
-    assert found(g) is found(g.copy())
-    assert not np.array_equal(found(g), found(2 * g))
-    assert not found(g).flags.writeable
+def test_a_bound_is_made_once_for_its_rows_and_again_for_another_cotangent() -> None:
+    rows, function, arithmetic = rows_of(BINARY32, 9), Function("softmax", "vjp"), compute_arithmetic(BINARY32, 9)
+    found, again = (bound(function, rows, arithmetic) for _ in range(2))
+    assert found is again
+    assert not found.flags.writeable
+    other = bound(function, rows.with_cotangent(2 * rows.cotangent), arithmetic)
+    assert not np.array_equal(found, other)
 
 
 def test_a_row_alone_has_the_bounds_that_it_has_among_others() -> None:
     rows, arithmetic = rows_of(BINARY32, 33), compute_arithmetic(BINARY32, 33)
-    for operation, quantity in ((o, q) for o in OPERATIONS for q in QUANTITIES):
-        exact, vectors = rows.exact(operation, quantity).values(), rows.vectors(quantity)
-        together = rows.bound(operation, quantity, arithmetic)[0]
+    for function in FUNCTIONS:
+        together = rows.bound(function, arithmetic)[0]
         for row in (0, 50, 90):
-            own = {role: vector[row : row + 1] for role, vector in vectors.items()}
-            alone = bound(operation, quantity, rows.shifted.row(row), exact[row : row + 1], BINARY32, arithmetic, **own)
+            alone = bound(function, rows.row(row), arithmetic)
             assert alone[0] == pytest.approx(together[row], rel=1e-14)

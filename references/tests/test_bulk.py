@@ -12,9 +12,10 @@ import pytest
 from references.bulk.batches import reference
 from references.bulk.exact_pairs import TOLERANCE, Reference, as_pair
 from references.formats import BFLOAT16, BINARY32, BINARY64, FORMATS, Floats, Format
-from references.functions import OPERATIONS, QUANTITIES, problem_of
+from references.functions import Function, problem_of
 from references.oracle.certified import Certified, Enclosure, accurate
 from references.tests.samples import LOGITS, VECTORS, Sample, assert_within_stated_errors, is_within, stored, vectors_of
+from references.vocabulary import OPERATIONS, QUANTITIES
 
 every_format = pytest.mark.parametrize("format", list(FORMATS.values()), ids=list(FORMATS))
 every_function = pytest.mark.parametrize(
@@ -204,7 +205,7 @@ def test_a_row_of_70_000_is_within_its_stated_error(operation: str) -> None:
     for quantity in ("forward", "vjp"):
         batch = Sample(operation, quantity, logits, [cotangent])
         elements = [0, 1, 40_000, 69_999]
-        problem = problem_of(operation, quantity, logits[0], [v[0] for v in batch.vectors])
+        problem = problem_of(Function(operation, quantity), logits[0], [v[0] for v in batch.vectors])
         for i, judged in zip(elements, accurate(problem, 120, elements), strict=True):
             assert isinstance(judged.value, Enclosure)
             assert is_within(batch.found, (0, i), judged.value)
@@ -234,7 +235,7 @@ def test_arguments_that_make_no_sense_are_refused() -> None:
     }.items():
         operation, quantity, logits, cotangent, tangent = arguments
         with pytest.raises(ValueError, match=message):
-            reference(operation, quantity, logits, BINARY32, cotangent=cotangent, tangent=tangent)
+            reference(Function(operation, quantity), logits, BINARY32, cotangent=cotangent, tangent=tangent)
 
 
 @every_function

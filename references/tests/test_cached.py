@@ -16,6 +16,7 @@ from references.bulk.batches import reference
 from references.bulk.cache import VARIABLE, cached, fingerprint, key_of
 from references.bulk.exact_pairs import Reference
 from references.formats import BFLOAT16, BINARY32, BINARY64, Floats, Format
+from references.functions import Function
 
 ROWS = np.array([[0.0, 1.0, -2.5], [3.0, 3.0, -np.inf]])
 VECTOR = np.array([[1.0, -1.0, 0.5], [0.0, 2.0, 4.0]])
@@ -29,7 +30,7 @@ class Computer:
 
     def __call__(self) -> Reference:
         self.count += 1
-        return reference("softmax", "vjp", ROWS, BINARY64, cotangent=VECTOR)
+        return reference(Function("softmax", "vjp"), ROWS, BINARY64, cotangent=VECTOR)
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def asked(compute: Callable[[], Reference], **options: Any) -> Reference:
-    return cached("softmax", "vjp", ROWS, BINARY64, cotangent=VECTOR, compute=compute, **options)
+    return cached(Function("softmax", "vjp"), ROWS, BINARY64, cotangent=VECTOR, compute=compute, **options)
 
 
 def same(a: Reference, b: Reference) -> bool:
@@ -68,9 +69,9 @@ def test_special_rows_survive(place: Path) -> None:
     rows = np.array([[math.nan, 0.0], [-np.inf, 2.0], [1e308, -1e308]])
 
     def compute() -> Reference:
-        return reference("log_softmax", "forward", rows, BINARY64)
+        return reference(Function("log_softmax", "forward"), rows, BINARY64)
 
-    found = [cached("log_softmax", "forward", rows, BINARY64, compute=compute) for _ in range(2)]
+    found = [cached(Function("log_softmax", "forward"), rows, BINARY64, compute=compute) for _ in range(2)]
     assert same(*found)
     assert np.isnan(found[1].hi[0]).all()
     assert found[1].hi[1, 0] == -np.inf
@@ -98,7 +99,7 @@ def questions() -> dict[str, tuple[Any, ...]]:
 
 def test_every_part_of_a_question_is_in_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     def key(parts: tuple[Any, ...]) -> str:
-        return key_of(*parts[:4], cotangent=parts[4], tangent=parts[5])
+        return key_of(Function(*parts[:2]), *parts[2:4], cotangent=parts[4], tangent=parts[5])
 
     keys = {name: key(parts) for name, parts in questions().items()}
     assert len(set(keys.values())) == len(keys)
@@ -166,8 +167,8 @@ def fields_of(made: Reference) -> dict[str, Any]:
         lambda file: file.write_bytes(b""),
         lambda file: file.unlink(),
         damaged_by({"hi": ROWS}),
-        damaged_by({**fields_of(reference("softmax", "forward", ROWS[:1], BINARY64))}),
-        damaged_by({**fields_of(reference("softmax", "forward", ROWS, BINARY64)), "colour": "red"}),
+        damaged_by({**fields_of(reference(Function("softmax", "forward"), ROWS[:1], BINARY64))}),
+        damaged_by({**fields_of(reference(Function("softmax", "forward"), ROWS, BINARY64)), "colour": "red"}),
     ],
     ids=["cut", "empty", "gone", "other fields", "another shape", "a field more"],
 )
@@ -283,14 +284,14 @@ def test_values_of_narrow_formats_are_not_even_looked_up(
 
     monkeypatch.setattr(module, "key_of", noted)
     vectors: dict[str, Floats] = {"cotangent": VECTOR} if quantity == "vjp" else {}
-    compute: Callable[[], Reference] = lambda: reference("softmax", quantity, ROWS, format, **vectors)  # noqa: E731
-    cached("softmax", quantity, ROWS, format, cotangent=vectors.get("cotangent"), compute=compute)
+    compute: Callable[[], Reference] = lambda: reference(Function("softmax", quantity), ROWS, format, **vectors)  # noqa: E731
+    cached(Function("softmax", quantity), ROWS, format, cotangent=vectors.get("cotangent"), compute=compute)
     assert bool(keys) == looked_up
     assert place.exists() == looked_up
 
 
 def test_no_rows_are_a_question_too(place: Path) -> None:
     empty = np.zeros((0, 3))
-    compute: Callable[[], Reference] = lambda: reference("softmax", "forward", empty, BINARY64)  # noqa: E731
-    found = [cached("softmax", "forward", empty, BINARY64, compute=compute) for _ in range(2)]
+    compute: Callable[[], Reference] = lambda: reference(Function("softmax", "forward"), empty, BINARY64)  # noqa: E731
+    found = [cached(Function("softmax", "forward"), empty, BINARY64, compute=compute) for _ in range(2)]
     assert found[1].hi.shape == (0, 3)

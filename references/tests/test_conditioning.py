@@ -8,8 +8,9 @@ import pytest
 
 from references.bounds.conditioning import conditioning_limit, conditioning_scale
 from references.formats import BINARY32, BINARY64, Floats
-from references.functions import OPERATIONS, QUANTITIES
+from references.functions import Function
 from references.tests.batches import Rows
+from references.vocabulary import OPERATIONS, QUANTITIES
 
 U = BINARY32.unit_roundoff
 Numbers = list[mpmath.mpf]
@@ -52,8 +53,7 @@ def _relative_changes(operation: str, quantity: str, row: list[list[float]], i: 
 
 
 def _scale(rows: Rows, operation: str, quantity: str) -> Floats:
-    exact = rows.exact(operation, quantity).values()
-    return conditioning_scale(operation, quantity, rows.shifted, exact, **rows.vectors(quantity))
+    return conditioning_scale(Function(operation, quantity), rows)
 
 
 @pytest.mark.parametrize("quantity", QUANTITIES)
@@ -97,8 +97,7 @@ def test_a_masked_element_adds_nothing_to_the_conditioning_of_the_others() -> No
 def test_the_conditioning_limit_of_two_equal_logits_is_three_units() -> None:
     """K = 1/2 and ulp(1/2) = u: (1 + 4) u / 2 + u / 2."""
     rows = Rows(BINARY32, np.zeros((1, 2)), np.array([[3.0, -8.0]]))
-    s = rows.exact("softmax", "forward").values()
-    limit = conditioning_limit("softmax", "forward", rows.shifted, s, BINARY32, flushes=False)
+    limit = conditioning_limit(Function("softmax", "forward"), rows, flushes=False)
     assert limit[0] == pytest.approx([3 * U] * 2, rel=1e-12)
 
 
@@ -106,21 +105,17 @@ def test_the_conditioning_limit_of_two_equal_logits_is_three_units() -> None:
 def test_near_zero_the_conditioning_limit_counts_smallest_numbers_and_vector_sizes(operation: str) -> None:
     """Half an ulp, and 1 + max |g| = 9 of them, times 1 + max |t| = 3: subnormal, or normal where they are flushed."""
     rows = Rows(BINARY32, np.array([[0.0, -200.0]]), np.array([[0.0, 8.0]]), np.array([[-2.0, 0.0]]))
-    zeros = np.zeros((1, 2))
     for flushes, least in ((False, BINARY32.smallest_subnormal), (True, BINARY32.smallest_normal)):
         for quantity, sizes in (("vjp", 9), ("hvp", 27)):
-            vectors = rows.vectors(quantity)
             if (operation, quantity) == ("log_softmax", "vjp"):
                 continue  # its scale is |g| there
-            limit = conditioning_limit(operation, quantity, rows.shifted, zeros, BINARY32, flushes=flushes, **vectors)
+            limit = conditioning_limit(Function(operation, quantity), rows, flushes=flushes)
             assert limit[0, 1] == pytest.approx(BINARY32.smallest_subnormal / 2 + sizes * least, rel=1e-9)
 
 
 def test_a_limit_is_kept_for_the_same_vectors_alone() -> None:
-    rows = Rows(BINARY32, np.array([[0.0, -2.0]]), np.array([[1.0, 8.0]]))
-    exact = rows.exact("softmax", "vjp").values()
-    one, other = (
-        conditioning_limit("softmax", "vjp", rows.shifted, exact, BINARY32, flushes=False, cotangent=g)
-        for g in (rows.cotangent, 3 * rows.cotangent)
-    )
+    rows, function = Rows(BINARY32, np.array([[0.0, -2.0]]), np.array([[1.0, 8.0]])), Function("softmax", "vjp")
+    one, again = (conditioning_limit(function, rows, flushes=False) for _ in range(2))
+    other = conditioning_limit(function, rows.with_cotangent(3 * rows.cotangent), flushes=False)
+    assert one is again
     assert (other > one).all()

@@ -16,9 +16,10 @@ import pytest
 from references.bulk.batches import reference
 from references.bulk.exact_pairs import Reference
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, FORMATS, Floats, Format
-from references.functions import OPERATIONS, QUANTITIES, problem_of, roles_of
+from references.functions import Function, problem_of, roles_of
 from references.oracle.certified import Enclosure, certified, correctly_rounded
 from references.tests import ends
+from references.vocabulary import OPERATIONS, QUANTITIES
 
 every_format = pytest.mark.parametrize("format", list(FORMATS.values()), ids=list(FORMATS))
 every_function = pytest.mark.parametrize(
@@ -63,11 +64,11 @@ def assert_to_the_letter(operation: str, quantity: str, format: Format, rows: Se
     """Rows of one length, each with a cotangent and a tangent of which the quantity takes what it needs."""
     logits, cotangent, tangent = (np.array([row[k] for row in rows]) for k in range(3))
     given = {role: {"cotangent": cotangent, "tangent": tangent}[role] for role in roles_of(quantity)}
-    found = reference(operation, quantity, logits, format, **given)
+    found = reference(Function(operation, quantity), logits, format, **given)
     bits, undecided = format.round_pairs(found.hi, found.lo, found.exponent, found.error)
     for row in range(len(rows)):
         problem, stated = (
-            problem_of(operation, quantity, logits[row], [v[row] for v in given.values()]),
+            problem_of(Function(operation, quantity), logits[row], [v[row] for v in given.values()]),
             Stated(found, row),
         )
         for i, exact in enumerate(certified(problem, stated.tells, 130)):
@@ -109,7 +110,9 @@ def test_terms_that_all_underflow_are_no_exact_zero(operation: str, quantity: st
 
 def test_an_exponential_that_underflows_beside_a_subnormal_cotangent_leaves_an_error() -> None:
     q = 2.0**-133
-    found = reference("softmax", "vjp", np.array([[0.0, 0.0, -700.0]]), BFLOAT16, cotangent=np.array([[q, q, 2 * q]]))
+    found = reference(
+        Function("softmax", "vjp"), np.array([[0.0, 0.0, -700.0]]), BFLOAT16, cotangent=np.array([[q, q, 2 * q]])
+    )
     assert (found.error > 0).all()
 
 
@@ -117,7 +120,7 @@ def test_one_vector_throughout_still_has_exact_zeros_for_derivatives() -> None:
     """Only what may have been lost costs an error: where all numbers are equal, masked ones aside, nothing was."""
     logits, q = np.array([[0.0, -700.0, -1500.0, -np.inf]]), 2.0**-133
     for given in ({"cotangent": np.array([[q, q, q, 5 * q]])}, {"tangent": np.array([[q, q, q, 5 * q]])}):
-        found = reference("softmax", "vjp" if "cotangent" in given else "jvp", logits, BFLOAT16, **given)
+        found = reference(Function("softmax", "vjp" if "cotangent" in given else "jvp"), logits, BFLOAT16, **given)
         assert not found.hi.any()
         assert not found.error.any()
 
@@ -128,8 +131,8 @@ def test_a_softmax_that_is_subnormal_in_binary64_is_not_stated_without_error(n: 
     """exp(-gap) is a normal number, and exp(-gap) / n has lost bits that its relative error can't express."""
     logits = np.zeros((1, n))
     logits[0, 1] = -gap
-    found = reference("softmax", "forward", logits, BINARY32)
-    stated, problem = Stated(found, 0), problem_of("softmax", "forward", logits[0], [])
+    found = reference(Function("softmax", "forward"), logits, BINARY32)
+    stated, problem = Stated(found, 0), problem_of(Function("softmax", "forward"), logits[0], [])
     (exact,) = certified(problem, lambda _, enclosure: stated.tells(1, enclosure), 130, [1])
     assert stated.holds(1, exact.value)
 

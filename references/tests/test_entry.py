@@ -20,7 +20,8 @@ from references.bulk.cache import VARIABLE, cached, is_possible, key_of
 from references.bulk.cache_entry import NotAnEntry, decoded, encoded
 from references.bulk.exact_pairs import Reference
 from references.formats import BINARY64, FORMATS
-from references.functions import OPERATIONS, QUANTITIES, roles_of
+from references.functions import Function, roles_of
+from references.vocabulary import OPERATIONS, QUANTITIES
 
 KEY = "ab" * 32
 ROWS = np.array([[0.0, 1.0, -2.5], [3.0, 3.0, -np.inf], [np.nan, 1.0, 2.0]])
@@ -119,7 +120,7 @@ class Computer:
 
     def __call__(self) -> Reference:
         self.count += 1
-        return reference("log_softmax", "forward", ROWS, BINARY64)
+        return reference(Function("log_softmax", "forward"), ROWS, BINARY64)
 
 
 @pytest.fixture
@@ -129,8 +130,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+FUNCTION = Function("log_softmax", "forward")
+
+
 def asked(compute: Computer) -> Reference:
-    return cached("log_softmax", "forward", ROWS, BINARY64, compute=compute)
+    return cached(FUNCTION, ROWS, BINARY64, compute=compute)
 
 
 def same(a: Reference, b: Reference) -> bool:
@@ -138,7 +142,7 @@ def same(a: Reference, b: Reference) -> bool:
 
 
 def file_of(place: Path) -> Path:
-    return place / f"{key_of('log_softmax', 'forward', ROWS, BINARY64)}.arrays"
+    return place / f"{key_of(FUNCTION, ROWS, BINARY64)}.arrays"
 
 
 def mutations(content: bytes) -> Iterator[bytes]:
@@ -273,7 +277,7 @@ def test_what_the_oracle_contradicts_is_reported_once(place: Path, caplog: pytes
         if next(refused):
             raise ArithmeticError
 
-    assert same(cached("log_softmax", "forward", ROWS, BINARY64, compute=compute, check=check), Computer()())
+    assert same(cached(FUNCTION, ROWS, BINARY64, compute=compute, check=check), Computer()())
     assert caplog.messages[0].startswith(f"{file_of(place)} is not used: the oracle contradicts it; ")
 
 
@@ -288,11 +292,11 @@ def test_every_reference_that_is_made_is_possible(operation: str, quantity: str)
         rows = format.decode(format.round_floats(np.clip([*wide, *special], -largest, largest)))
         mixed = np.resize([1.0, -1.0, 0.5, 0.5, -largest, 2.0, 0.0], rows.shape)
         vectors = dict.fromkeys(roles_of(quantity), format.decode(format.round_floats(mixed)))
-        assert is_possible(reference(operation, quantity, rows, format, **vectors), format), format.name
+        assert is_possible(reference(Function(operation, quantity), rows, format, **vectors), format), format.name
 
 
 def test_no_rows_are_possible() -> None:
-    assert is_possible(reference("softmax", "forward", np.zeros((0, 3)), BINARY64), BINARY64)
+    assert is_possible(reference(Function("softmax", "forward"), np.zeros((0, 3)), BINARY64), BINARY64)
 
 
 def test_a_home_of_nobody_is_a_name_like_any_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from references.formats import (
     Format,
     floor_log2,
 )
+from references.functions import Function
 from references.verdict.errors import OUTCOMES as OUTCOME_NAMES
 from references.verdict.errors import (
     Errors,
@@ -78,8 +79,7 @@ def errors(
         patterns(computed, format),
         reference_of(*exact, error=error),
         format,
-        operation=operation,
-        quantity=quantity,
+        function=Function(operation, quantity),
         zero_by_rule=mask,
     )
 
@@ -179,7 +179,7 @@ def test_the_error_agrees_with_rationals_over_the_whole_range_of_every_format() 
         ]
         none = np.zeros((1, 60), bool)
         found = errors_of(
-            computed[None], reference_of(*exact), format, operation="softmax", quantity="vjp", zero_by_rule=none
+            computed[None], reference_of(*exact), format, function=Function("softmax", "vjp"), zero_by_rule=none
         )
         for k, (pattern, value) in enumerate(zip(computed, exact, strict=True)):
             expected = (Fraction(format.value(int(pattern))) - value) / format.ulp(value)
@@ -329,7 +329,7 @@ def test_the_maximum_of_a_row_leaves_out_what_has_no_figure() -> None:
 
 
 def _sum_error(operation: str, quantity: str, *rows: list[float]) -> float | None:
-    return row_sum_error(np.array(rows), operation, quantity)
+    return row_sum_error(np.array(rows), Function(operation, quantity))
 
 
 def test_a_softmax_is_held_against_one_exactly() -> None:
@@ -380,7 +380,7 @@ def test_the_worst_row_counts_and_rows_without_a_sum_do_not() -> None:
 def test_rows_that_no_softmax_would_give_are_summed_all_the_same(
     rows: list[list[float]], operation: str, error: float | None
 ) -> None:
-    assert row_sum_error(np.array(rows), operation, "forward") == error
+    assert row_sum_error(np.array(rows), Function(operation, "forward")) == error
 
 
 @pytest.mark.filterwarnings("error")
@@ -389,6 +389,6 @@ def test_a_signalling_nan_is_judged_without_a_warning(quantity: str) -> None:
     bits = np.array([[0x7FF4000000000000, 0x3FE0000000000000]], np.uint64)
     zero = np.zeros((1, 2), bool)
     errors = errors_of(
-        bits, reference_of(0.5, 0.5), BINARY64, operation="softmax", quantity=quantity, zero_by_rule=zero
+        bits, reference_of(0.5, 0.5), BINARY64, function=Function("softmax", quantity), zero_by_rule=zero
     )
     assert outcome_is(errors, "nan_for_number").tolist() == [[True, False]]

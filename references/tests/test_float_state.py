@@ -80,7 +80,8 @@ def test_nothing_is_judged_or_kept_by_a_thread_that_rounds_otherwise(tmp_path: P
 import os
 os.environ["SOFTMAX_ACCURACY_CACHE"] = {str(tmp_path)!r}
 import references.bulk.batches
-from suites import exact, judging
+from references.functions import Function
+from suites.scoring import certified_batch as exact, output as judging
 from suites.inputs.batch import batch_of
 
 def fails(call):
@@ -90,6 +91,7 @@ def fails(call):
         return "rounds upward" in str(error)
     return False
 
+FORWARD = Function("softmax", "forward")
 round = ctypes.CDLL(None).fesetround
 batch = batch_of("gauss1", "binary64", 18, 1000)
 make = exact.reference
@@ -99,15 +101,15 @@ def spoilt(*a, **k):
     return found
 exact.reference = spoilt
 one = exact.Exact(batch)
-print(fails(lambda: one.reference("softmax", "forward")), one._references, os.listdir({str(tmp_path)!r}))
-print(fails(lambda: judging.judged_output(batch, "softmax", "forward", batch.logits, framework="numpy", flushes=False)))
+print(fails(lambda: one.reference(FORWARD)), one._references, os.listdir({str(tmp_path)!r}))
+print(fails(lambda: judging.judge_output(batch, FORWARD, batch.logits, framework="numpy", flushes=False)))
 round(0)
 exact.reference = make
-one.reference("softmax", "forward")
+one.reference(FORWARD)
 print(len(one._references), len(os.listdir({str(tmp_path)!r})))
 narrow = exact.Exact(batch_of("gauss1", "binary16", 18, 9))
 round({upward})
-print(fails(lambda: narrow.reference("softmax", "forward")), narrow._references)
+print(fails(lambda: narrow.reference(FORWARD)), narrow._references)
 """
     lines = told("", program).splitlines()
     assert lines == ["True {} []", "True", "1 1", "True {}"]

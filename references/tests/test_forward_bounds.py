@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 
 from references.bounds.error_model import compute_arithmetic, storage_arithmetic
-from references.bounds.forward import (
-    exp_of_log_softmax_bound,
-    log1p_bound,
-    log_of_softmax_bound,
-    log_softmax_bound,
-    online_softmax_bound,
-    softmax_bound,
-    unshifted_bound,
-    x_minus_log_sum_exp_bound,
-)
+from references.bounds.forward import log_softmax_bound, softmax_bound
 from references.bounds.forward_quantities import on_grid
 from references.bounds.of_function import rounded
 from references.formats import BFLOAT16, BINARY32, BINARY64, Floats, Format
 from references.tests.algorithms import ALGORITHMS
 from references.tests.batches import Rows, rows_of
+from references.tests.other_bounds import (
+    exp_of_log_softmax_bound,
+    log1p_bound,
+    log_of_softmax_bound,
+    online_softmax_bound,
+    softmax_by_reciprocal_bound,
+    unshifted_bound,
+    x_minus_log_sum_exp_bound,
+)
 
 U = BINARY32.unit_roundoff
 S1, S2 = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))  # the softmax of 0 and -1
@@ -48,7 +48,7 @@ def test_b1_counts_the_exp_the_sum_and_the_quotient() -> None:
 
 
 def test_b1_by_a_reciprocal_counts_one_rounding_more() -> None:
-    found = softmax_bound(rows(0, -1).shifted, ARITHMETIC, reciprocal=True)
+    found = softmax_by_reciprocal_bound(rows(0, -1).shifted, ARITHMETIC)
     assert agree(found, (B1[0] + S1 * U, B1[1] + S2 * U))
 
 

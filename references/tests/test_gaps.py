@@ -16,9 +16,10 @@ import pytest
 from flint import arb, ctx, fmpq, fmpq_poly
 
 from references.formats import BINARY64
-from references.functions import OPERATIONS, QUANTITIES, Problem, roles_of
+from references.functions import Problem, roles_of
 from references.oracle.certified import Enclosure, accurate, correctly_rounded
 from references.tests.balls import ball
+from references.vocabulary import OPERATIONS, QUANTITIES
 
 GAPS = [2.0**k for k in (10, 12, 16, 17, 20, 60, 200, 500, 996)]
 

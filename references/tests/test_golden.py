@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from references.formats import BINARY16, BINARY32, BINARY64, FLOAT8_E4M3FN, FORMATS, Floats, Format
-from references.functions import OPERATIONS, QUANTITIES, Problem, needs_cotangent, needs_tangent
+from references.functions import Problem, needs_cotangent, needs_tangent
 from references.oracle.certified import Certified, Enclosure, OracleError, correctly_rounded, enclose
 from references.oracle.golden import VANISHED, Golden, golden, pair_of
+from references.vocabulary import OPERATIONS, QUANTITIES
 
 INF, NAN = math.inf, math.nan
 

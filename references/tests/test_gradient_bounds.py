@@ -10,6 +10,7 @@ import pytest
 from references.bounds.error_model import compute_arithmetic
 from references.bounds.gradients import Grown
 from references.formats import BINARY32, BINARY64
+from references.functions import Function
 from references.tests.batches import Rows
 from references.tests.test_forward_bounds import B1, B2, L1, L2, S1, S2, U, agree
 
@@ -22,7 +23,7 @@ SAVED = max(B1[0], S1 * (B2[0] + 6 * U))  # the softmax, or exp of the log_softm
 def found(operation: str, quantity: str) -> np.typing.NDArray[np.float64]:
     one, other = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
     rows = Rows(BINARY32, np.array([[0.0, -1.0]]), one, one if quantity == "jvp" else other)
-    return rows.bound(operation, quantity, ARITHMETIC)[0]
+    return rows.bound(Function(operation, quantity), ARITHMETIC)[0]
 
 
 @pytest.mark.parametrize("quantity", ["vjp", "jvp"])
@@ -89,7 +90,7 @@ def test_a_vanished_element_of_the_double_backward_loses_no_more_than_smallest_n
     """exp -800 is zero: what is left are products, sums and the saved element, each a few of the smallest numbers."""
     rows = Rows(BINARY64, np.array([[0.0, -800.0]]), np.array([[1.0, 2.0]]), np.array([[-1.0, 1.0]]))
     for operation in ("softmax", "log_softmax"):
-        limit = rows.bound(operation, "hvp", compute_arithmetic(BINARY64, 2))[0]
+        limit = rows.bound(Function(operation, "hvp"), compute_arithmetic(BINARY64, 2))[0]
         assert 0 < limit[0, 1] <= 200 * BINARY64.smallest_subnormal
 
 

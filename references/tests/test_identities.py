@@ -9,7 +9,9 @@ from functools import cache
 import numpy as np
 import pytest
 
+from references.bounds.exact_rows import ExactRows
 from references.formats import BFLOAT16, BINARY32, Floats
+from references.functions import Function
 from references.laws.case import Case
 from references.laws.gradients import GRADIENTS
 from references.laws.identity import Evaluate, Identity
@@ -21,7 +23,7 @@ from references.tests.settings import FLUSHING, SETTINGS, TRIED, Setting
 
 IDENTITIES = (*VALUES, *GRADIENTS)
 
-Formulas = dict[tuple[str, str], Callable[..., Floats]]
+Formulas = dict[Function, Callable[..., Floats]]
 
 # Every formula of a function takes its turn: the first of each, the second of each where there is one, and so on.
 _VARIANTS = 3
@@ -29,24 +31,24 @@ _VARIANTS = 3
 
 def formulas(variant: int) -> Formulas:
     """A formula for each function, of those whose bound decides a verdict."""
-    found: dict[tuple[str, str], list[Callable[..., Floats]]] = {}
+    found: dict[Function, list[Callable[..., Floats]]] = {}
     for algorithm in ALGORITHMS.values():
         if algorithm.limit is None:
-            found.setdefault((algorithm.operation, algorithm.quantity), []).append(algorithm.formula)
+            found.setdefault(algorithm.function, []).append(algorithm.formula)
     return {function: own[variant % len(own)] for function, own in found.items()}
 
 
 def evaluator(machine: Machine, own: Formulas) -> Evaluate:
-    def evaluate(operation: str, quantity: str, case: Case) -> Floats:
+    def evaluate(function: Function, case: Case) -> Floats:
         with np.errstate(all="ignore"):
-            return machine.stored(own[operation, quantity](machine, case.logits, *case.vectors(quantity).values()))
+            return machine.stored(own[function](machine, case.logits, *case.vectors(function).values()))
 
     return evaluate
 
 
 def case_of(setting: Setting, n: int, scale: float = 1.0) -> Case:
     rows = rows_of(setting.machine.output, n, scale)
-    return Case(setting.machine.output, rows.logits, rows.cotangent, rows.tangent, setting.arithmetic)
+    return Case(rows, setting.arithmetic)
 
 
 @cache
@@ -113,8 +115,8 @@ def test_sums_that_leave_a_term_out_break_an_identity(identity: Identity) -> Non
     )
     operations = {operation for operation, _ in identity.needs}
 
-    def evaluate(operation: str, quantity: str, case: Case) -> Floats:
-        return (broken if len(operations) == 1 or operation == "softmax" else sound)(operation, quantity, case)
+    def evaluate(function: Function, case: Case) -> Floats:
+        return (broken if len(operations) == 1 or function.operation == "softmax" else sound)(function, case)
 
     assert identity.of(_cases("binary32", 33, False), evaluate).ratio().max() > 1000
 
@@ -129,8 +131,8 @@ def test_a_jvp_that_sums_less_than_the_vjp_is_not_its_transpose(operation: str) 
         evaluator(kind(BINARY32, BINARY32, BINARY32, BINARY32), formulas(0)) for kind in (Machine, Forgetful)
     )
 
-    def mixed(operation: str, quantity: str, case: Case) -> Floats:
-        return (broken if quantity == "jvp" else sound)(operation, quantity, case)
+    def mixed(function: Function, case: Case) -> Floats:
+        return (broken if function.quantity == "jvp" else sound)(function, case)
 
     found = named(f"{operation} duality").of(_cases("binary32", 33, False), mixed)
     assert found.ratio().max() > 1000
@@ -144,10 +146,11 @@ def test_an_exp_that_errs_by_ten_ulps_inverts_more_of_a_softmax_than_three_expla
 
 def test_one_ulp_between_equal_logits_is_an_inversion_of_a_log_softmax() -> None:
     sound = evaluator(Machine(BINARY32, BINARY32, BINARY32, BINARY32), formulas(0))
-    case = Case(BINARY32, np.zeros((1, 9)), np.ones((1, 9)), np.ones((1, 9)), SETTINGS["binary32"].arithmetic)
+    rows = ExactRows(BINARY32, np.zeros((1, 9)), np.ones((1, 9)), np.ones((1, 9)))
+    case = Case(rows, SETTINGS["binary32"].arithmetic)
 
-    def uneven(operation: str, quantity: str, case: Case) -> Floats:
-        values = sound(operation, quantity, case).copy()
+    def uneven(function: Function, case: Case) -> Floats:
+        values = sound(function, case).copy()
         values[0, -1] = np.nextafter(np.float32(values[0, -1]), np.float32(0))
         return values
 
@@ -158,7 +161,7 @@ def test_one_ulp_between_equal_logits_is_an_inversion_of_a_log_softmax() -> None
 
 def test_the_quotient_is_what_makes_a_softmax_sum_to_one() -> None:
     """exp of log_softmax is off by u |l|, each element by its own."""
-    own = {**formulas(0), ("softmax", "forward"): ALGORITHMS["exp of log_softmax"].formula}
+    own = {**formulas(0), Function("softmax", "forward"): ALGORITHMS["exp of log_softmax"].formula}
     machine = Machine(BFLOAT16, BINARY32, BINARY32, BINARY32)
     narrow = replace(machine, output=BFLOAT16, elementwise=BFLOAT16)
     case = case_of(SETTINGS["bfloat16, computed in binary32"], 400)
@@ -169,7 +172,7 @@ def test_the_quotient_is_what_makes_a_softmax_sum_to_one() -> None:
 def test_a_result_that_is_no_number_breaks_every_identity() -> None:
     case = case_of(SETTINGS["binary32"], 3)
 
-    def nothing(operation: str, quantity: str, case: Case) -> Floats:
+    def nothing(function: Function, case: Case) -> Floats:
         return np.full_like(case.logits, np.nan)
 
     for identity in IDENTITIES:

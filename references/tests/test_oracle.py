@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, FLOAT8_E4M3FN, FLOAT8_E5M2, FORMATS, Format
-from references.functions import OPERATIONS, QUANTITIES, Problem, needs_cotangent, needs_tangent
+from references.functions import Problem, needs_cotangent, needs_tangent
 from references.oracle.certified import (
     Enclosure,
     OracleError,
@@ -26,6 +26,7 @@ from references.oracle.certified import (
 )
 from references.oracle.comparisons import side
 from references.oracle.exact_cases import exact_elements
+from references.vocabulary import OPERATIONS, QUANTITIES
 
 INF, NAN = math.inf, math.nan
 

@@ -8,8 +8,8 @@ import pytest
 
 from references.formats import BINARY16, BINARY32
 from references.verdict.errors import OUTCOMES
-from references.verdict.ladder import NOT_APPLICABLE, VERDICTS
 from references.verdict.possible import CellFigures, possible_verdicts
+from references.vocabulary import NOT_APPLICABLE, VERDICTS
 
 FIGURES = CellFigures(BINARY32, 10, {}, 0.5, 0, None, 0.5, 0.5, 0.75, 0, "ordinary", 0.5)
 

@@ -10,13 +10,14 @@ import pytest
 
 from references.bounds.error_model import compute_arithmetic
 from references.bounds.forward import softmax_bound
-from references.bounds.probabilistic import confidence_of, gamma_tilde, probable_sums, spread_for
 from references.bounds.summation_depth import gamma
 from references.formats import BINARY32, Floats
+from references.functions import Function
 from references.tests.algorithms import softmax
 from references.tests.batches import Rows
 from references.tests.emulated import Machine
 from references.tests.orders import DEPTHS
+from references.tests.probabilistic import confidence_of, gamma_tilde, probable_sums, spread_for
 
 U = BINARY32.unit_roundoff
 N = 4096
@@ -78,7 +79,7 @@ def test_a_bound_of_probable_sums_holds_for_random_logits_and_fails_for_equal_on
         rows = Rows(BINARY32, logits, np.zeros_like(logits))
         computed = softmax(Machine(BINARY32, BINARY32, BINARY32, BINARY32), rows.logits)
         limit = softmax_bound(rows.shifted, arithmetic)
-        worst.append(rows.ratios(computed, "softmax", "forward", limit, np.ones_like(limit, bool)).max())
+        worst.append(rows.ratios(computed, Function("softmax", "forward"), limit, np.ones_like(limit, bool)).max())
     assert worst[0] <= 1 < worst[1]
 
 

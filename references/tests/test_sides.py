@@ -8,12 +8,13 @@ import mpmath
 import numpy as np
 import pytest
 
-from references.functions import OPERATIONS, QUANTITIES, Problem, roles_of
+from references.functions import Problem, roles_of
 from references.oracle import exponential_sums
 from references.oracle.certified import accurate
 from references.oracle.comparisons import around, side
 from references.oracle.exact_cases import exact_elements
 from references.oracle.exponential_sums import Expression, Sum, times
+from references.vocabulary import OPERATIONS, QUANTITIES
 
 every_function = pytest.mark.parametrize(
     ("operation", "quantity"), [(operation, quantity) for operation in OPERATIONS for quantity in QUANTITIES]

@@ -10,7 +10,6 @@ from packaging.version import Version
 
 from references.bounds.summation_depth import (
     any_order_depth,
-    blocks_depth,
     gamma,
     lanes_depth,
     numpy_buffered_depth,
@@ -19,7 +18,7 @@ from references.bounds.summation_depth import (
     recursive_depth,
 )
 from references.formats import BINARY32, Floats
-from references.tests.orders import DEPTHS, ORDERS
+from references.tests.orders import DEPTHS, ORDERS, blocks_depth
 
 U = BINARY32.unit_roundoff
 LENGTHS = (1, 2, 3, 5, 7, 8, 9, 16, 31, 33, 64, 100, 127, 128, 129, 136, 255, 257, 400, 1000, 1025)
@@ -63,10 +62,10 @@ def test_the_order_called_numpys_gives_numpys_bits(dtype: type[np.floating], n: 
 def test_depths_by_hand() -> None:
     assert recursive_depth(7) == 6
     assert [pairwise_depth(n) for n in (1, 2, 3, 4, 5, 1024, 1025)] == [0, 1, 2, 2, 3, 10, 11]
-    assert lanes_depth(1000, 16) == 62 + 4
-    assert lanes_depth(3, 16) == 2
-    assert blocks_depth(1000, 128) == 127 + 7
-    assert blocks_depth(100, 128) == 99
+    assert lanes_depth(1000, 16, tree=True) == 62 + 4
+    assert lanes_depth(3, 16, tree=True) == 2
+    assert blocks_depth(1000) == 31 + 31
+    assert blocks_depth(20) == 19
     assert [numpy_depth(n) for n in (1, 7, 8, 127, 128, 256, 1024)] == [0, 6, 3, 24, 18, 19, 21]
 
 

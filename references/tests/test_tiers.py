@@ -12,13 +12,12 @@ from references.bulk.batches import reference, references_of, tiles
 from references.bulk.blocks import BLOCK, CHUNK
 from references.bulk.exact_pairs import TIERS, TOLERANCE, Reference
 from references.formats import BFLOAT16, BINARY32, BINARY64, FORMATS, Floats, Format
-from references.functions import OPERATIONS, QUANTITIES, problem_of, roles_of
+from references.functions import FUNCTIONS, Function, problem_of, roles_of
 from references.oracle.certified import accurate
 from references.tests.samples import LOGITS, VECTORS, Sample, assert_within_stated_errors, is_within, stored
+from references.vocabulary import OPERATIONS
 
 NARROW = [format for format in FORMATS.values() if format.precision <= BINARY32.precision]
-FUNCTIONS = [(operation, quantity) for operation in OPERATIONS for quantity in QUANTITIES]
-
 every_function = pytest.mark.parametrize(("operation", "quantity"), FUNCTIONS)
 every_narrow_format = pytest.mark.parametrize("format", NARROW, ids=lambda format: format.name)
 
@@ -44,7 +43,7 @@ def test_narrow_values_are_far_within_the_tolerance(operation: str, format: Form
     """The a-priori bound that saves looking at every element holds at every element."""
     r = np.random.default_rng(3)
     for family in LOGITS:
-        found = reference(operation, "forward", stored(LOGITS[family](r, 3, 40), format), format)
+        found = reference(Function(operation, "forward"), stored(LOGITS[family](r, 3, 40), format), format)
         _, magnitude = np.frexp(found.hi)
         small = ~(np.isfinite(found.hi) & (magnitude + found.exponent > format.emax + 1))
         assert found.error_ulps(format)[small].max() <= TOLERANCE / 4
@@ -52,7 +51,7 @@ def test_narrow_values_are_far_within_the_tolerance(operation: str, format: Form
 
 def test_a_midpoint_is_distinguished_from_its_neighbours_by_what_is_subtracted() -> None:
     """log_softmax of [40, 2^-19]: 40 - 2^-19 is halfway between two binary32 numbers, and exp(-40) beyond it."""
-    found = reference("log_softmax", "forward", np.array([[40.0, 2.0**-19]]), BINARY32)
+    found = reference(Function("log_softmax", "forward"), np.array([[40.0, 2.0**-19]]), BINARY32)
     assert found.hi[0, 1] == -(40 - 2.0**-19)
     assert found.lo[0, 1] < 0
 
@@ -60,11 +59,11 @@ def test_a_midpoint_is_distinguished_from_its_neighbours_by_what_is_subtracted()
 @pytest.mark.parametrize("format", list(FORMATS.values()), ids=lambda format: format.name)
 def test_a_single_logit_has_the_whole_probability_and_no_derivative(format: Format) -> None:
     logits, g = np.array([[3.0], [-6.0]]), np.array([[2.0], [0.5]])
-    assert reference("softmax", "forward", logits, format).values().tolist() == [[1.0], [1.0]]
-    assert reference("log_softmax", "forward", logits, format).values().tolist() == [[0.0], [0.0]]
+    assert reference(Function("softmax", "forward"), logits, format).values().tolist() == [[1.0], [1.0]]
+    assert reference(Function("log_softmax", "forward"), logits, format).values().tolist() == [[0.0], [0.0]]
     for operation in OPERATIONS:
-        assert not reference(operation, "vjp", logits, format, cotangent=g).values().any()
-        assert not reference(operation, "jvp", logits, format, tangent=g).values().any()
+        assert not reference(Function(operation, "vjp"), logits, format, cotangent=g).values().any()
+        assert not reference(Function(operation, "jvp"), logits, format, tangent=g).values().any()
 
 
 # -- which tier --------------------------------------------------------------------------------------------------------
@@ -74,23 +73,25 @@ def test_values_of_narrow_formats_come_from_plain_arithmetic_and_binary64_from_p
     logits = np.random.default_rng(0).integers(-8, 8, (4, 30)).astype(np.float64)
     for format in NARROW:
         for operation in OPERATIONS:
-            assert reference(operation, "forward", logits, format).tier_counts() == {"binary64": 120}
-    assert reference("softmax", "forward", logits, BINARY64).tier_counts() == {"double-double": 120}
+            assert reference(Function(operation, "forward"), logits, format).tier_counts() == {"binary64": 120}
+    assert reference(Function("softmax", "forward"), logits, BINARY64).tier_counts() == {"double-double": 120}
 
 
 def test_derivatives_come_from_plain_arithmetic_where_the_format_leaves_room_to_cancel() -> None:
     r = np.random.default_rng(1)
     logits, g = (stored(r.standard_normal((4, 30)), BFLOAT16) for _ in range(2))
     for operation in OPERATIONS:
-        assert reference(operation, "vjp", logits, BFLOAT16, cotangent=g).tier_counts() == {"binary64": 120}
-        assert reference(operation, "jvp", logits, BINARY32, tangent=g).tier_counts() == {"double-double": 120}
+        assert reference(Function(operation, "vjp"), logits, BFLOAT16, cotangent=g).tier_counts() == {"binary64": 120}
+        assert reference(Function(operation, "jvp"), logits, BINARY32, tangent=g).tier_counts() == {
+            "double-double": 120
+        }
 
 
 def test_what_cancels_in_plain_arithmetic_goes_to_pairs_and_what_cancels_there_to_mpmath() -> None:
     """The mean of the cotangents is the second of them, but for what a hair of difference in the logits adds."""
     g = np.array([[1.0, 1.0 + 2.0**-7, 1.0 + 2.0**-6]])
     for hair, tier in ((2.0**-4, "binary64"), (2.0**-30, "double-double"), (2.0**-90, "mpmath")):
-        found = reference("softmax", "vjp", np.array([[0.0, hair, hair / 2]]), BFLOAT16, cotangent=g)
+        found = reference(Function("softmax", "vjp"), np.array([[0.0, hair, hair / 2]]), BFLOAT16, cotangent=g)
         assert TIERS[int(found.tier[0, 1])] == tier
         assert TIERS[int(found.tier[0, 0])] == "binary64"
         assert found.hi[0, 1] * 2.0 ** found.exponent[0, 1] == pytest.approx(-(2.0**-7) * hair / 18, rel=0.1)
@@ -109,7 +110,7 @@ def test_a_row_of_several_chunks_is_within_its_stated_error(operation: str, quan
     logits[0, 7], logits[0, n - 3] = -np.inf, 9.0
     sample = Sample(operation, quantity, logits, vectors, format)
     elements = [0, 7, CHUNK - 1, CHUNK, n - 3, n - 1]
-    problem = problem_of(operation, quantity, logits[0], [v[0] for v in sample.vectors])
+    problem = problem_of(Function(operation, quantity), logits[0], [v[0] for v in sample.vectors])
     for i, judged in zip(elements, accurate(problem, 120, elements), strict=True):
         if isinstance(judged.value, float):
             assert sample.found.hi[0, i] == judged.value
@@ -123,9 +124,9 @@ def test_functions_that_share_their_exponentials_give_the_bits_that_each_gives_a
 ) -> None:
     r = np.random.default_rng(6)
     logits, g, t = (stored(r.standard_normal((40, 300)), BINARY32) for _ in range(3))
-    together = references_of(FUNCTIONS, logits, BINARY32, cotangent=g, tangent=t)[operation, quantity]
+    together = references_of(FUNCTIONS, logits, BINARY32, cotangent=g, tangent=t)[Function(operation, quantity)]
     given = {role: {"cotangent": g, "tangent": t}[role] for role in roles_of(quantity)}
-    alone = reference(operation, quantity, logits, BINARY32, **given)
+    alone = reference(Function(operation, quantity), logits, BINARY32, **given)
     for name in ("hi", "lo", "exponent", "error", "tier"):
         assert np.array_equal(getattr(together, name), getattr(alone, name))
 
@@ -134,7 +135,7 @@ def test_narrow_arrays_give_the_bits_of_the_same_numbers_in_binary64() -> None:
     logits = stored(np.random.default_rng(7).standard_normal((5, 70)), BINARY32)
     narrow: Any = logits.astype(np.float32)
     for operation in OPERATIONS:
-        found, expected = (reference(operation, "forward", x, BINARY32) for x in (narrow, logits))
+        found, expected = (reference(Function(operation, "forward"), x, BINARY32) for x in (narrow, logits))
         assert _same(found, expected)
 
 
@@ -145,10 +146,10 @@ def _same(a: Reference, b: Reference) -> bool:
 @pytest.mark.parametrize("format", [BINARY64, BINARY32], ids=lambda format: format.name)
 def test_memory_grows_neither_with_the_rows_nor_with_their_length(format: Format) -> None:
     def peak(logits: Floats, g: Floats) -> int:
-        functions = [("softmax", "forward"), ("log_softmax", "forward"), ("softmax", "vjp"), ("log_softmax", "vjp")]
+        functions = [Function(operation, quantity) for quantity in ("forward", "vjp") for operation in OPERATIONS]
         tracemalloc.start()
         for tile in tiles(functions, logits, format, cotangent=g):
-            assert tile.results["softmax", "forward"].hi.size <= CHUNK
+            assert tile.results[Function("softmax", "forward")].hi.size <= CHUNK
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most

@@ -8,8 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from references.bounds.of_function import Shifted
-from references.bulk.batches import reference
+from references.bounds.exact_rows import ExactRows
 from references.formats import (
     BFLOAT16,
     BINARY16,
@@ -19,9 +18,11 @@ from references.formats import (
     Floats,
     Format,
 )
-from references.functions import OPERATIONS, special_rows
+from references.functions import Function
 from references.verdict.errors import errors_of
-from references.verdict.ladder import NOT_APPLICABLE, VERDICTS, Judgement, at_least, judge
+from references.verdict.ladder import Judgement, at_least, judgement_of
+from references.verdict.ratios import ratios_of
+from references.vocabulary import NOT_APPLICABLE, OPERATIONS, VERDICTS
 
 Answer = Floats | list[float] | list[list[float]]
 
@@ -39,44 +40,26 @@ class Row:
         vector: list[float] | None = None,
         tangent: list[float] | None = None,
     ) -> None:
-        self.operation, self.quantity, self.format = operation, quantity, format
-        self.logits = np.atleast_2d(np.array(logits, np.float64))
-        self.special = special_rows(self.logits)
-        roles = {"vjp": "cotangent", "jvp": "tangent", "hvp": "cotangent"}
-        self.vectors = {} if vector is None else {roles[quantity]: np.array([vector])}
-        if tangent is not None:
-            self.vectors["tangent"] = np.array([tangent])
-        g, t = (self.vectors.get(role) for role in ("cotangent", "tangent"))
-        self.exact = reference(operation, quantity, self.logits, format, cotangent=g, tangent=t)
-        tame = np.where(self.special[:, None], 0.0, self.logits)
-        forward = (reference(o, "forward", tame, format) for o in OPERATIONS)
-        self.shifted = Shifted(tame, *forward)
+        self.function, self.format = Function(operation, quantity), format
+        given: dict[str, list[float] | None] = {"cotangent": None, "tangent": tangent}
+        if vector is not None:
+            given["tangent" if quantity == "jvp" else "cotangent"] = vector
+        vectors = {role: None if v is None else np.array([v]) for role, v in given.items()}
+        self.rows = ExactRows(format, np.atleast_2d(np.array(logits, np.float64)), **vectors)
+        self.exact = self.rows.reference(self.function)
         rounded = format.round_pairs(self.exact.hi, self.exact.lo, self.exact.exponent)[0]
         self.rounded = format.decode(rounded)
 
     def judged(self, answer: Answer, *, flushes: bool = False, zero_by_rule: bool = False) -> Judgement:
-        computed = np.broadcast_to(np.array(answer, np.float64), self.logits.shape)
+        computed = np.broadcast_to(np.array(answer, np.float64), self.rows.logits.shape)
         errors = errors_of(
             self.format.encode(computed),
             self.exact,
             self.format,
-            operation=self.operation,
-            quantity=self.quantity,
+            function=self.function,
             zero_by_rule=np.full(computed.shape, zero_by_rule),
         )
-        cotangent, tangent = (self.vectors.get(role) for role in ("cotangent", "tangent"))
-        judgement, _ = judge(
-            self.operation,
-            self.quantity,
-            errors,
-            self.shifted,
-            self.format,
-            special=self.special,
-            flushes=flushes,
-            cotangent=cotangent,
-            tangent=tangent,
-        )
-        return judgement
+        return judgement_of(errors, ratios_of(self.function, self.rows, errors, flushes=flushes))
 
     def verdict(self, answer: Answer, *, flushes: bool = False, zero_by_rule: bool = False) -> str:
         return self.judged(answer, flushes=flushes, zero_by_rule=zero_by_rule).verdict
@@ -179,7 +162,7 @@ def test_a_narrow_double_backward_is_judged_with_its_saved_output_rounded(operat
 
 def test_a_double_backward_needs_both_vectors() -> None:
     row = Row("softmax", [0.0, -1.0], quantity="hvp", vector=[1.0, 2.0], tangent=[1.0, 3.0])
-    del row.vectors["tangent"]
+    row.rows = ExactRows(BINARY32, row.rows.logits, np.array([[1.0, 2.0]]))
     with pytest.raises(ValueError, match="hvp needs a tangent"):
         row.judged(row.rounded)
 
@@ -333,7 +316,7 @@ def test_special_rows_alone_are_judged_by_their_outcomes() -> None:
 def test_a_row_too_long_for_any_order_is_judged_by_a_pairwise_sum_and_says_so() -> None:
     row = Row("softmax", [0.0, -1.0])
     assert not row.judged(row.rounded).order_assumed
-    row.shifted.n = 1 << 24
+    row.rows.n = 1 << 24
     assert row.judged(row.rounded).order_assumed
 
 

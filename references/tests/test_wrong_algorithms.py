@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from references.bounds.error_model import compute_arithmetic, storage_arithmetic
-from references.bounds.forward import log1p_bound
 from references.bounds.of_function import rounded
 from references.formats import BFLOAT16, BINARY16, BINARY32, Format
+from references.functions import Function
 from references.tests.algorithms import (
     Formula,
     exp_of_log_softmax,
@@ -23,6 +23,7 @@ from references.tests.algorithms import (
 )
 from references.tests.batches import Rows
 from references.tests.emulated import Machine
+from references.tests.other_bounds import log1p_bound
 from references.tests.settings import SETTINGS, THROUGHOUT, Setting
 
 
@@ -32,7 +33,7 @@ def _excess(formula: Formula, operation: str, logits: list[float], setting: str)
     rows = Rows(format, np.array([logits]), np.zeros((1, len(logits))))
     computed = machine.stored(formula(machine, rows.logits))
     arithmetic = SETTINGS[setting].arithmetic(format, rows.n)
-    return float(rows.ratios_to_bound(computed, operation, "forward", arithmetic).max())
+    return float(rows.ratios_to_bound(computed, Function(operation, "forward"), arithmetic).max())
 
 
 throughout = pytest.mark.parametrize("setting", THROUGHOUT)
@@ -80,10 +81,10 @@ def test_the_logarithm_of_one_and_a_little_fails_the_bound_for_log1p(setting: st
     machine, format = SETTINGS[setting].machine, SETTINGS[setting].machine.output
     rows = Rows(format, np.array([[0.0, -math.floor((format.precision + 2) * math.log(2))]]), np.zeros((1, 2)))
     arithmetic = SETTINGS[setting].arithmetic(format, 2)
-    exact = rows.exact("log_softmax", "forward").values()
+    exact = rows.exact(Function("log_softmax", "forward"))
     limit = rounded(log1p_bound(rows.shifted, arithmetic), exact, format, arithmetic)
     plain, sound = (
-        rows.ratios(formula(machine, rows.logits), "log_softmax", "forward", limit, np.isfinite(limit)).max()
+        rows.ratios(formula(machine, rows.logits), Function("log_softmax", "forward"), limit, np.isfinite(limit)).max()
         for formula in (log_softmax, log_softmax_by_log1p)
     )
     assert plain > 0.03 / format.unit_roundoff
@@ -97,7 +98,7 @@ def test_a_sum_in_the_narrow_format_fails_the_compute_bound_and_the_storage_boun
     computed = softmax(Machine(format, format, format, format), rows.logits)
     assert computed[0, 0] == 2.0**-format.precision
     for arithmetic in (compute_arithmetic(format, n), storage_arithmetic(format, n)):
-        assert rows.ratios_to_bound(computed, "softmax", "forward", arithmetic).min() > 10
+        assert rows.ratios_to_bound(computed, Function("softmax", "forward"), arithmetic).min() > 10
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from functools import lru_cache
 import numpy as np
 
 from references.bounds.error_model import Arithmetic, compute_arithmetic, only
-from references.bounds.forward_quantities import Shifted, vectors_of
+from references.bounds.exact_rows import ExactRows
 from references.bounds.of_function import Stages, bound_of_route, routes_of, says_nothing
-from references.formats import Floats, Format
+from references.formats import Floats
+from references.functions import Function
 from references.verdict.errors import Errors
 
 # What an error is beyond the whole bound.
@@ -32,55 +33,36 @@ _GRADIENT = (_SAVED, "kernel")
 
 
 def attribution(
-    operation: str,
-    quantity: str,
-    errors: Errors,
-    rows: Shifted,
-    format: Format,
-    place: tuple[int, int],
-    *,
-    flushes: bool = False,
-    cotangent: Floats | None = None,
-    tangent: Floats | None = None,
+    function: Function, rows: ExactRows, errors: Errors, place: tuple[int, int], *, flushes: bool = False
 ) -> dict[str, float] | None:
     """What each part of the compute bound may contribute to the element at ``place``, row and column, in ulps.
 
     ``excess`` is what the element's error has beyond their sum.  None where the bound says nothing, or the error is no
-    number of ulps.  Raises ValueError for a cotangent or tangent that is missing or not asked for.
+    number of ulps.  Raises ValueError for a vector that the rows don't have.
     """
     row, column = place
-    vectors = [v[row : row + 1] for v in vectors_of(quantity, cotangent, tangent)]
-    one, exact = rows.row(row), errors.exact[row : row + 1]
-    if not np.isfinite(exact[0, column]) or not np.isfinite(errors.ulps[place]):
+    one = rows.row(row)
+    if not np.isfinite(one.exact(function)[0, column]) or not np.isfinite(errors.ulps[place]):
         return None
-    arithmetic = compute_arithmetic(format, rows.n, flushes=flushes)
-    parts = parts_of(operation, quantity, one, exact, format, arithmetic, *vectors)
+    parts = parts_of(function, one, compute_arithmetic(rows.format, rows.n, flushes=flushes))
     limit = np.asarray(sum(parts.values()))
     with np.errstate(over="ignore"):
         ulps = {name: float(np.ldexp(part[0, column], -int(errors.quantum[place]))) for name, part in parts.items()}
     total = sum(ulps.values())
-    if says_nothing(operation, quantity, one, limit)[0] or not np.isfinite(total):
+    if says_nothing(function, one, limit)[0] or not np.isfinite(total):
         return None
     return ulps | {EXCESS: max(float(errors.ulps[place]) - total, 0.0)}
 
 
-def parts_of(
-    operation: str,
-    quantity: str,
-    rows: Shifted,
-    exact: Floats,
-    format: Format,
-    arithmetic: Arithmetic,
-    *vectors: Floats,
-) -> dict[str, Floats]:
+def parts_of(function: Function, rows: ExactRows, arithmetic: Arithmetic) -> dict[str, Floats]:
     """The parts of a bound, absolute, [rows, n] each: their sum is ``bound`` for the same arguments.
 
     Where an algorithm may start from softmax or from log_softmax, they are of the one with the larger bound.
     """
     found: dict[str, Floats] = {}
-    largest: Floats = np.full(exact.shape, -1.0)
-    for route in routes_of(operation, quantity):
-        parts, limit = _parts_of_route(route, operation, quantity, rows, exact, format, arithmetic, vectors)
+    largest: Floats = np.full(rows.logits.shape, -1.0)
+    for route in routes_of(function):
+        parts, limit = _parts_of_route(route, function, rows, arithmetic)
         larger = ~(limit <= largest)
         found = {name: np.where(larger, parts.get(name, 0.0), found.get(name, 0.0)) for name in (*found, *parts)}
         largest = np.where(larger, limit, largest)
@@ -88,24 +70,17 @@ def parts_of(
 
 
 def _parts_of_route(
-    route: str,
-    operation: str,
-    quantity: str,
-    rows: Shifted,
-    exact: Floats,
-    format: Format,
-    arithmetic: Arithmetic,
-    vectors: tuple[Floats, ...],
+    route: str, function: Function, rows: ExactRows, arithmetic: Arithmetic
 ) -> tuple[dict[str, Floats], Floats]:
     """The parts in their order, and their sum."""
     parts: dict[str, Floats] = {}
-    limit: Floats = np.zeros(exact.shape)
-    for name in names_of(route, quantity):
-        if name in (_SAVED, _LAST) and arithmetic.grid is format:
-            parts[name] = np.zeros(exact.shape)  # the last operation has rounded to it
+    limit: Floats = np.zeros(rows.logits.shape)
+    for name in names_of(route, function.quantity):
+        if name in (_SAVED, _LAST) and arithmetic.grid is rows.format:
+            parts[name] = np.zeros(rows.logits.shape)  # the last operation has rounded to it
             continue
         stages = stages_of(arithmetic, frozenset((*parts, name)))
-        grown = bound_of_route(route, operation, quantity, rows, exact, format, stages, *vectors)
+        grown = bound_of_route(route, function, rows, rows.exact(function), stages)
         # The bounds never fall, but for their own rounding.
         parts[name], limit = np.maximum(grown - limit, 0.0), grown
     return parts, limit

@@ -10,6 +10,7 @@ import numpy as np
 
 from references.bulk.exact_pairs import Reference
 from references.formats import Bits, Floats, Format, Integers, Mask
+from references.functions import Function
 from references.ieee import binary64
 from references.ieee.doubledouble import sum_last
 from references.ieee.elementary import exp
@@ -52,7 +53,7 @@ class Errors:
 
 
 def errors_of(
-    computed: Bits, reference: Reference, format: Format, *, operation: str, quantity: str, zero_by_rule: Mask
+    computed: Bits, reference: Reference, format: Format, *, function: Function, zero_by_rule: Mask
 ) -> Errors:
     """The errors of ``computed`` bit patterns against a reference.
 
@@ -83,8 +84,12 @@ def errors_of(
         opposite = np.where(nonzero_exact, np.sign(values) * np.sign(reference.hi), 0.0) < 0
     _mark(outcome, "underflow", nonzero_exact & (values == 0) & (rounded_exact != 0))
     _mark(outcome, "flipped", opposite)
-    if quantity == "forward":
-        _mark(outcome, "out_of_range", (values > 0) if operation == "log_softmax" else (values < 0) | (values > 1))
+    if function.quantity == "forward":
+        _mark(
+            outcome,
+            "out_of_range",
+            (values > 0) if function.operation == "log_softmax" else (values < 0) | (values > 1),
+        )
     _mark(outcome, "nonzero_for_zero", zero_by_rule & exact_number & (values != 0))
     _mark(outcome, "finite_for_infinite", np.isinf(reference.hi) & ~same_infinity)
     _mark(outcome, "finite_for_nan", np.isnan(reference.hi) & ~np.isnan(values))
@@ -204,35 +209,35 @@ def row_maxima(errors: Errors) -> list[float | None]:
     return [m if m >= 0 else None for m in maxima]
 
 
-def row_sum_error(computed: Floats, operation: str, quantity: str) -> float | None:
+def row_sum_error(computed: Floats, function: Function) -> float | None:
     """How far rows are from summing to what they should, summed exactly; the worst row, None without a finite one.
 
     |sum - 1| for softmax, |sum exp - 1| for log_softmax, |sum| / sum of magnitudes for gradients.  The rows of the
     log_softmax jvp sum to nothing in particular: None.
     """
-    if (operation, quantity) == ("log_softmax", "jvp"):
+    if function == ("log_softmax", "jvp"):
         return None
-    masked = np.isneginf(computed) & ((operation, quantity) == ("log_softmax", "forward"))
+    masked = np.isneginf(computed) & (function == ("log_softmax", "forward"))
     odd = ~(np.isfinite(computed) | masked)
     rows = computed[~odd.any(axis=-1)]
     if not len(rows):
         return None
     # Pairs find the worst row, up to 2**-90 of its magnitudes; that one is summed exactly.
-    errors = _row_sum_errors(rows, operation, quantity)
-    return _one_row_sum(rows[int(errors.argmax())].tolist(), operation, quantity)
+    errors = _row_sum_errors(rows, function)
+    return _one_row_sum(rows[int(errors.argmax())].tolist(), function)
 
 
-def _row_sum_errors(rows: Floats, operation: str, quantity: str) -> Floats:
+def _row_sum_errors(rows: Floats, function: Function) -> Floats:
     """The same for every row [rows], summed in pairs."""
     expected = 0.0
-    if quantity == "forward":
+    if function.quantity == "forward":
         expected = 1.0
-        if operation == "log_softmax":
+        if function.operation == "log_softmax":
             rows = binary64.exp(np.clip(rows, binary64.LOWEST, 0.0), None)
     largest = np.abs(rows).max(axis=-1, keepdims=True)
     scaled = rows / np.where(largest > 2.0**500, 2.0**600, 1.0)
     high, low = sum_last((scaled, np.zeros_like(scaled)))
-    size = 1.0 if quantity == "forward" else np.abs(scaled).sum(axis=-1)
+    size = 1.0 if function.quantity == "forward" else np.abs(scaled).sum(axis=-1)
     return np.abs((high - expected) + low) / np.where(size == 0, 1.0, size)
 
 
@@ -244,14 +249,14 @@ def _exponentials(rows: Floats) -> Floats:
     return np.ldexp(high, power.astype(np.int32)) * ~masked
 
 
-def _one_row_sum(row: list[float], operation: str, quantity: str) -> float:
-    if quantity != "forward":
+def _one_row_sum(row: list[float], function: Function) -> float:
+    if function.quantity != "forward":
         try:
             size = math.fsum(map(abs, row))
             return abs(math.fsum(row)) / size if size else 0.0
         except OverflowError:
-            return _one_row_sum([math.ldexp(v, -64) for v in row], operation, quantity)
-    if operation == "softmax":
+            return _one_row_sum([math.ldexp(v, -64) for v in row], function)
+    if function.operation == "softmax":
         return _distance_from_one(row)
     return abs(math.fsum([*_exponentials(np.array(row)).tolist(), -1.0]))
 

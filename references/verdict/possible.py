@@ -1,6 +1,6 @@
 """Which verdicts are possible for a cell's largest ratios, shares and counts: the ladder again, from its figures alone.
 
-``judge`` decides element by element.  What is kept of the elements, their largest ratios and how many had which
+The ladder decides element by element.  What is kept of the elements, their largest ratios and how many had which
 outcome, settles the verdict nearly always; where it leaves more than one open, all of them are given.  (What it often
 leaves open is, in a narrow format, whether an element that was lost is beyond both bounds or another one is: wrong or
 unstable.)
@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from references.formats import Format, compute_format
-from references.verdict.ladder import ALWAYS_WRONG, NOT_APPLICABLE
+from references.verdict.ladder import ALWAYS_WRONG
+from references.vocabulary import NOT_APPLICABLE
 
 _WRONG = "wrong"
 _LOST, _OVERFLOW = ("underflow", "flipped"), "infinite_for_finite"
@@ -60,7 +61,7 @@ class CellFigures:
 
 
 def possible_verdicts(figures: CellFigures) -> tuple[str, ...]:
-    """The verdicts that ``judge`` may have given to elements with these figures."""
+    """The verdicts that the ladder may have given to elements with these figures."""
     wrong = _wrong(figures) if figures.outcomes else None
     if wrong is True:
         return (_WRONG,)

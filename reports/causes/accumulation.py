@@ -87,16 +87,12 @@ def within_narrow_sums(cell: Cell, worst: Worst, input_sha256: str, flushes: boo
     exact = exact_of(batch)
     if exact.special[row]:
         return False
-    one, format = exact.shifted.row(row), format_named(cell.format)
-    reference = exact.reference(cell.operation, cell.quantity)
-    values = reference.values()[row : row + 1]
-    vectors = {role: vector[row : row + 1] for role, vector in exact.numbers(cell.quantity).items()}
-    arithmetic = narrow_arithmetic(format, one.n, flushes=flushes)
-    limit = bound(cell.operation, cell.quantity, one, values, format, arithmetic, **vectors)
-    if says_nothing(cell.operation, cell.quantity, one, limit)[0]:
+    one, format = exact.row(row), exact.format
+    limit = bound(cell.function, one, narrow_arithmetic(format, one.n, flushes=flushes))
+    if says_nothing(cell.function, one, limit)[0]:
         return False
-    chosen = slice(row, row + 1)
-    quantum = format.ulp_exponents(reference.hi[chosen], reference.lo[chosen], reference.exponent[chosen])
+    reference = one.reference(cell.function)
+    quantum = format.ulp_exponents(reference.hi, reference.lo, reference.exponent)
     return bool(worst.ulp_error <= np.ldexp(limit, -quantum.astype(np.int32))[0, column])
 
 

@@ -75,7 +75,7 @@ def elements_subnormal(cell: Cell, input_sha256: str) -> Mask | None:
     batch = input_of(cell)
     if batch.sha256 != input_sha256:
         return None
-    exact = exact_of(batch).reference(cell.operation, cell.quantity)
+    exact = exact_of(batch).reference(cell.function)
     with np.errstate(under="ignore"):
         sizes = np.abs(np.ldexp(exact.hi, np.clip(exact.exponent, -2000, 2000).astype(np.int32)))
     return np.asarray((exact.hi != 0) & (sizes < format_named(cell.format).smallest_normal))

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from references.functions import OPERATIONS
+from references.vocabulary import OPERATIONS
 from reports.facts.formulas import VALUES_AND_GRADIENTS
 from reports.facts.summary import is_written_out
 from reports.facts.tally import Tally, ratio_of

@@ -32,7 +32,7 @@ from suites.inputs.batch import Batch
 from suites.inputs.layouts import axis_of
 from suites.printable import printable
 from suites.scoring.cell import input_of_rows, request_of, score
-from suites.scoring.output import WorstElement
+from suites.scoring.output import JudgedElement
 from suites.worker.self_report import Introduction
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Replay:
     """The recorded worst element and the same element now; ``moved`` names the files that changed in between."""
 
     record: Record
-    now: WorstElement
+    now: JudgedElement
     moved: tuple[str, ...]
 
     @property

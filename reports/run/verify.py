@@ -14,12 +14,14 @@ import numpy as np
 
 from references.bulk.exact_pairs import Reference
 from references.formats import Bits, format_named
+from references.functions import Function
+from references.verdict.assessment import assess
 from reports.run.records import Record, Run, RunError
 from suites.inputs import special
 from suites.inputs.batch import Batch
 from suites.scoring.cell import input_of_rows
 from suites.scoring.certified_batch import Exact, exact_of
-from suites.scoring.output import TOUCHED, Function, WorstElement, element, judged
+from suites.scoring.output import TOUCHED, JudgedElement, element
 
 # What the same figure may differ by where another tier of the reference gave it.
 _RELATIVE = 1e-6
@@ -121,9 +123,9 @@ def _of_rows(run: Run, group: Group, records: list[Record]) -> list[str | None]:
     batch = _Recorded(
         format_named(format_name), records[0].family, *(np.stack([row[k] for row in rows]) for k in range(3))
     )
-    exact, function = Exact(batch), (operation, quantity)
+    exact, function = Exact(batch), Function(operation, quantity)
     places_of = [(row, index, int(computed, 16)) for row, (index, computed) in enumerate(asked)]
-    now = _judged_again(exact, exact.reference(*function), function, flushes, places_of)
+    now = _judged_again(exact, exact.reference(function), function, flushes, places_of)
     return [
         _difference(record, now[row]) or _of_input(record, rows[row])
         for record, row in zip(records, row_of, strict=True)
@@ -132,17 +134,14 @@ def _of_rows(run: Run, group: Group, records: list[Record]) -> list[str | None]:
 
 def _judged_again(
     exact: Exact, reference: Reference, function: Function, flushes: bool, computed: list[tuple[int, int, int]]
-) -> list[WorstElement]:
+) -> list[JudgedElement]:
     """The judged elements at rows and columns where these bits were computed, in rows that are right elsewhere."""
     format = exact.batch.format
     output, _ = format.round_pairs(reference.hi, reference.lo, reference.exponent)
     for row, column, bits in computed:
         output[row, column] = bits
-    errors, _, ratio = judged(function, exact, output, reference, flushes=flushes)
-    return [
-        element(function, exact, errors, ratio, output, reference, (row, column), flushes)
-        for row, column, _ in computed
-    ]
+    assessed = assess(function, exact, output, reference, flushes=flushes)
+    return [element(exact, assessed, (row, column)) for row, column, _ in computed]
 
 
 def _of_special(run: Run, records: list[Record]) -> list[str | None]:
@@ -155,8 +154,8 @@ def _of_special(run: Run, records: list[Record]) -> list[str | None]:
     wrong = _of_input(record, mine)
     if wrong:
         return [wrong]
-    exact, function = exact_of(batch), (record.operation, record.quantity)
-    reference = special.apply_contract(exact.reference(*function), record.framework, *function, batch.values)
+    exact, function = exact_of(batch), Function(record.operation, record.quantity)
+    reference = special.apply_contract(exact.reference(function), record.framework, *function, batch.values)
     place = row, record.worst.index, int(record.worst.computed, 16)
     (now,) = _judged_again(exact, reference, function, record.flushes, [place])
     return [_difference(record, now)]
@@ -174,7 +173,7 @@ def _of_input(record: Record, vectors: tuple[Bits, Bits, Bits]) -> str | None:
     return None
 
 
-def _difference(record: Record, now: WorstElement) -> str | None:
+def _difference(record: Record, now: JudgedElement) -> str | None:
     """The first figure of the worst element that is another now."""
     worst, slack = record.worst, 2 * record.reference_error_ulps
     of_ratio = slack * now.bound_ratio / now.ulp_error if now.bound_ratio and now.ulp_error else 0.0

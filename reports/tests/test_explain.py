@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Format, FormatError
+from references.functions import Function
 from references.oracle.certified import Certified, Enclosure
 from reports.inspect.explain import (
     ExplainedAnswer,
@@ -28,7 +29,7 @@ from suites.implementations.call import Call, Evaluator
 from suites.implementations.catalogue import CATALOGUE, Implementation
 from suites.inputs import special
 from suites.inputs.batch import batch_of
-from suites.scoring.output import judged_output
+from suites.scoring.output import judge_output
 
 INF, NAN = math.inf, math.nan
 
@@ -392,7 +393,9 @@ def test_a_special_row_is_wrong_here_where_measuring_finds_it_wrong(
             if quantity == "forward" and isinstance(answer, ExplainedAnswer):
                 tiled = np.tile(answer.bits, (len(batch.values), 1))
                 one = replace(batch, logits=np.tile(batch.logits[number], (len(batch.values), 1)))
-                judged = judged_output(one, operation, quantity, tiled, framework=chosen[name].framework, flushes=False)
+                judged = judge_output(
+                    one, Function(operation, quantity), tiled, framework=chosen[name].framework, flushes=False
+                )
                 off = {"finite_for_infinite", "finite_for_nan", "infinite_for_finite", "nan_for_number"}
                 assert (INF in answer.ulps) == bool(off & set(judged.statistics.outcomes)), (name, operation, logits)
                 checked += 1

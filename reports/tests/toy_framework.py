@@ -91,7 +91,7 @@ def flushes():
 
 
 def details():
-    return {"flushes subnormals": "False"}
+    return {"flushes subnormals": False}
 
 
 def no_device():

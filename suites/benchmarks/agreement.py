@@ -16,7 +16,7 @@ import numpy as np
 
 from references.bulk.exact_pairs import Reference
 from references.formats import Floats, Format, Integers
-from references.functions import Problem, problem_of
+from references.functions import Function, Problem, problem_of
 from references.oracle.certified import Certified, Enclosure, OracleError, certified, rounded_ends
 
 # The working precision that decides nearly every element is this far beyond the stated error.
@@ -55,7 +55,7 @@ def disagreements(
     bits, undecided = format.round_pairs(found.hi, found.lo, found.exponent, found.error)
     wrong = []
     for row, start in enumerate(_starts(found).tolist()):
-        problem = problem_of(operation, quantity, logits[row], [v[row] for v in vectors])
+        problem = problem_of(Function(operation, quantity), logits[row], [v[row] for v in vectors])
         decided = [None if open else int(b) for b, open in zip(bits[row], undecided[row], strict=True)]
         stated = [_stated(found, row, i, b) for i, b in enumerate(decided)]
         for text in _complaints(problem, stated, start, format):

@@ -11,7 +11,8 @@ import pytest
 
 from references.bulk.batches import tiles
 from references.formats import BINARY32, BINARY64, Format
-from references.functions import OPERATIONS
+from references.functions import Function
+from references.vocabulary import OPERATIONS
 
 _ELEMENTS = 10**8
 
@@ -22,7 +23,7 @@ def bench_working_memory(benchmark: Any, format: Format, rows: int) -> None:
     logits: Any = np.tile(np.linspace(-20, 0, 10**4, dtype=np.float32), _ELEMENTS // 10**4).reshape(rows, -1)
 
     def both() -> None:
-        for tile in tiles([(operation, "forward") for operation in OPERATIONS], logits, format):
+        for tile in tiles([Function(operation, "forward") for operation in OPERATIONS], logits, format):
             assert len(tile.results) == 2
 
     tracemalloc.start()

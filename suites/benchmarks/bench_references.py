@@ -14,9 +14,10 @@ import pytest
 
 from references.bulk.batches import reference, references_of, tiles
 from references.formats import BFLOAT16, BINARY32, BINARY64, Floats, Format
-from references.functions import OPERATIONS, Problem
+from references.functions import Function, Problem
 from references.oracle import sums
 from references.oracle.certified import correctly_rounded
+from references.vocabulary import OPERATIONS
 from suites.inputs.families import logits_of
 
 # Processor time: other programs on the machine don't count.
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.benchmark(timer=time.process_time)
 
 _N = 1000
 _ROWS = 4 * 65  # four blocks of whole rows
-_BOTH = [(operation, "forward") for operation in OPERATIONS]
+_BOTH = [Function(operation, "forward") for operation in OPERATIONS]
 
 # Bits of Arb's balls: what a binary64 result needs to be rounded correctly, nearly always.
 _ARB_BITS = 117
@@ -105,7 +106,7 @@ def bench_pairs_forward(benchmark: Any) -> None:
 def bench_pairs_vjp(benchmark: Any, operation: str) -> None:
     rows = rows_of(BINARY64)
     g = rows[::-1].copy()
-    run = lambda: reference(operation, "vjp", rows, BINARY64, cotangent=g)  # noqa: E731
+    run = lambda: reference(Function(operation, "vjp"), rows, BINARY64, cotangent=g)  # noqa: E731
     _timed(benchmark, f"double-double, {operation} vjp", rows.size, run)
 
 
@@ -119,5 +120,5 @@ def bench_plain_forward(benchmark: Any, format: Format) -> None:
 def bench_plain_vjp(benchmark: Any) -> None:
     rows = rows_of(BFLOAT16)
     g = rows[::-1].copy()
-    run = lambda: reference("softmax", "vjp", rows, BFLOAT16, cotangent=g)  # noqa: E731
+    run = lambda: reference(Function("softmax", "vjp"), rows, BFLOAT16, cotangent=g)  # noqa: E731
     _timed(benchmark, "binary64 tier, softmax vjp (bfloat16)", rows.size, run)

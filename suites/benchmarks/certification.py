@@ -26,7 +26,8 @@ from references.bulk import batches
 from references.bulk.batches import reference
 from references.bulk.cache import fingerprint
 from references.formats import FORMATS, Floats, format_named
-from references.functions import OPERATIONS, QUANTITIES, needs_cotangent, needs_tangent
+from references.functions import Function, needs_cotangent, needs_tangent
+from references.vocabulary import OPERATIONS, QUANTITIES
 from suites.benchmarks.adversarial import block, shape_of
 from suites.benchmarks.agreement import disagreements
 
@@ -89,7 +90,7 @@ def certify(question: CertifiedFunction, numbers: Iterable[int], size: int = _SI
         if needs_tangent(quantity):
             vectors["tangent"] = format.decode(rows.tangent)
         start = time.process_time()
-        found = reference(operation, quantity, logits, format, **vectors)
+        found = reference(Function(operation, quantity), logits, format, **vectors)
         middle = time.process_time()
         wrong = disagreements(operation, quantity, format, found, logits, list(vectors.values()))
         counts = CertificationTally(logits.size, len(logits), int(found.by_oracle.sum()), len(wrong))

@@ -19,9 +19,6 @@ from suites.vocabulary import is_card
 if TYPE_CHECKING:  # what a worker says of itself is read there; names of profiles are listed without NumPy
     from suites.worker.self_report import Introduction
 
-# How a setting begins that this version of a framework doesn't report.
-NOT_TOLD = "not told by"
-
 
 @cache
 def cpu_profiles(framework: str, interpreter: str = sys.executable) -> tuple[Profile, ...]:
@@ -76,9 +73,9 @@ def why_not_here(profile: Profile, default: Introduction) -> str | None:
         return f"not available here: this processor has no {', '.join(absent)}"
     selected = default.selected
     for name, _ in profile.expects:
-        if selected.get(name, "").startswith(NOT_TOLD):
+        if name in default.facts and default.facts[name] is None:
             return f"not available here: {name} is {selected[name]}"
-    if profile.expects and all(selected.get(name) == value for name, value in profile.expects):
+    if profile.expects and all(default.facts.get(name) == value for name, value in profile.expects):
         chosen = ", ".join(f"{name} {value}" for name, value in profile.expects)
         return f"not available here: it is the default ({chosen})"
     if profile.avoids and not set(profile.avoids) & set(selected.values()):
@@ -105,7 +102,7 @@ def contradiction(profile: Profile, default: Introduction | None, mine: Introduc
     if profile.device != "cpu" and mine.card is None:
         return f"did not take effect: it computes on {mine.device}, not on a card"
     for name, value in profile.expects:
-        if selected.get(name) != value:
+        if mine.facts.get(name) != value:
             return f"did not take effect: {name} is {selected.get(name)}, not {value}"
     for name, value in selected.items():
         if value in profile.avoids:

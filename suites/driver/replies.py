@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import types
 from dataclasses import MISSING, dataclass, field, fields
@@ -84,10 +85,19 @@ def made(kind: type[T], reply: Any) -> T:
     return kind(**{name: _checked(hints[name], value, name) for name, value in reply.items()})
 
 
+def _of_one(hints: tuple[Any, ...], value: Any, name: str) -> Any:
+    """The value as the first of some types that it has."""
+    *others, last = (hint for hint in hints if hint is not type(None))
+    for hint in others:
+        with contextlib.suppress(Nonsense):
+            return _checked(hint, value, name)
+    return _checked(last, value, name)
+
+
 def _checked(hint: Any, value: Any, name: str) -> Any:
     origin, inside = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return None if value is None else _checked(next(h for h in inside if h is not type(None)), value, name)
+        return None if value is None and type(None) in inside else _of_one(inside, value, name)
     if origin is dict and isinstance(value, dict):
         return {printable(key, _TEXT): _checked(inside[1], item, name) for key, item in value.items()}
     if origin is list and isinstance(value, list):

@@ -20,6 +20,7 @@ from suites.implementations.frameworks import framework_named as framework_named
 from suites.implementations.frameworks import frameworks as frameworks
 from suites.implementations.implementation import COMPILER
 from suites.implementations.implementation import Implementation as Implementation
+from suites.implementations.read_back import in_words
 from suites.implementations.user_files import UnknownName as UnknownName
 from suites.implementations.user_files import found_file, load_function
 from suites.vocabulary import LAYOUTS
@@ -101,8 +102,7 @@ def versions_of(framework: str) -> Mapping[str, str]:
 
 def settings_of(framework: str) -> dict[str, str]:
     """What else can change a framework's bits on this machine; imports it."""
-    result: dict[str, str] = settings_module(framework).settings()
-    return result
+    return in_words(settings_module(framework).settings())
 
 
 def settings_module(framework: str) -> Any:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from suites.implementations.read_back import Fact
+
 DEFAULT = "default"
 
 # Variables that say where this Python finds its packages; another one would find them too.
@@ -77,7 +79,7 @@ class Profile:
     cpus: int | None = None
     x64: bool = True
     needs: tuple[str, ...] = ()
-    expects: tuple[tuple[str, str], ...] = ()
+    expects: tuple[tuple[str, Fact], ...] = ()
     avoids: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()  # empty: all

@@ -7,6 +7,7 @@ import math
 from references.bulk.batches import reference
 from references.bulk.exact_pairs import Reference
 from references.formats import BINARY32
+from references.functions import Function
 from suites.inputs import special
 
 _N = 3
@@ -31,7 +32,7 @@ def _row(values: Reference, index: int) -> str:
 def contract_table() -> str:
     """A row for each special row of three binary32 logits: what each operation gives, and who answers otherwise."""
     logits = BINARY32.decode(special.logits_of(BINARY32, _N))
-    general = {o: reference(o, "forward", logits, BINARY32) for o in _OPERATIONS}
+    general = {o: reference(Function(o, "forward"), logits, BINARY32) for o in _OPERATIONS}
     frameworks = sorted({own.framework for own in special.OWN_ANSWERS})
     head = ["row", "logits", *_OPERATIONS, *frameworks]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]

@@ -9,7 +9,9 @@ from functools import lru_cache
 import numpy as np
 
 from references.bounds.error_model import Arithmetic, compute_arithmetic, storage_arithmetic
+from references.bounds.exact_rows import ExactRows
 from references.formats import Floats, Format, compute_format
+from references.functions import Function
 from references.laws.case import Case
 from references.laws.identity import Difference, Evaluate, Identity
 from suites.laws.comparing import beyond
@@ -24,7 +26,8 @@ def case_of(format_name: str, n: int, flushes: bool) -> Case:
     """The mixed rows, whose tangents are those of the hvp, in the arithmetic that the required verdict allows."""
     batch = mixed(format_name, n)
     decode = batch.format.decode
-    return Case(batch.format, batch.values, decode(batch.cotangent), decode(batch.partners), _allowed(flushes))
+    rows = ExactRows(batch.format, batch.values, decode(batch.cotangent), decode(batch.partners))
+    return Case(rows, _allowed(flushes))
 
 
 def _allowed(flushes: bool) -> Callable[[Format, int], Arithmetic]:
@@ -40,15 +43,15 @@ def _allowed(flushes: bool) -> Callable[[Format, int], Arithmetic]:
 def evaluate_of(subject: Subject, on: Evaluations) -> Evaluate:
     """The subject's implementation on any function of a case.  Raises what ``on.bits`` raises."""
 
-    def evaluate(operation: str, quantity: str, case: Case) -> Floats:
-        other = replace(subject, operation=operation, quantity=quantity)
-        return case.format.decode(on.bits(other, input_of_case(case, quantity)))
+    def evaluate(function: Function, case: Case) -> Floats:
+        other = replace(subject, operation=function.operation, quantity=function.quantity)
+        return case.format.decode(on.bits(other, input_of_case(case, function)))
 
     return evaluate
 
 
-def input_of_case(case: Case, quantity: str) -> Input:
-    return Input(*case.bits(quantity))
+def input_of_case(case: Case, function: Function) -> Input:
+    return Input(*case.bits(function))
 
 
 def law_of(identity: Identity, code: str) -> Law:
@@ -62,7 +65,7 @@ def law_of(identity: Identity, code: str) -> Law:
 
     def asked_of(subject: Subject) -> bool:
         supports = subject.implementation.supports
-        here = (subject.operation, subject.quantity) == identity.needs[-1]
+        here = subject.function == identity.needs[-1]
         return here and all(supports(*function, subject.format_name) for function in identity.needs)
 
     bound = f"{identity.code} (docs/theory.md 11)"
@@ -82,7 +85,7 @@ def _broken(identity: Identity, subject: Subject, on: Evaluations, n: int) -> Br
     found: Difference = of(case, evaluate_of(subject, on))
     allowed = np.where(np.isfinite(found.bound), found.bound, np.inf)
     zero = np.zeros_like(found.residual)
-    given = input_of_case(case, subject.quantity)
+    given = input_of_case(case, subject.function)
     return beyond(subject, given, found.residual, zero, allowed, identity.says)
 
 

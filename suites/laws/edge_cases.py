@@ -36,8 +36,8 @@ def special_values(subject: Subject, on: Evaluations) -> Breach | None:
 def _special(subject: Subject, on: Evaluations, n: int) -> Breach | None:
     batch = batch_of(special.FAMILY, subject.format_name, len(special.rows_of_length(n)), n)
     given = given_of(batch, subject)
-    what = subject.framework, subject.operation, subject.quantity
-    contract = special.apply_contract(exact_of(batch).reference(*what[1:]), *what, batch.values)
+    what = subject.framework, *subject.function
+    contract = special.apply_contract(exact_of(batch).reference(subject.function), *what, batch.values)
     wanted, found = contract.hi, subject.format.decode(on.bits(subject, given))
     numbers = np.isfinite(wanted)
     with np.errstate(invalid="ignore"):
@@ -73,7 +73,7 @@ def one_element(subject: Subject, on: Evaluations) -> Breach | None:
 
 
 def _of_one(subject: Subject) -> float:
-    return 1.0 if (subject.operation, subject.quantity) == ("softmax", "forward") else 0.0
+    return 1.0 if subject.function == ("softmax", "forward") else 0.0
 
 
 def degenerate(subject: Subject, on: Evaluations) -> Breach | None:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from references.bounds.of_function import bound, compute_arithmetic, says_nothing, storage_arithmetic
+from references.bounds.error_model import compute_arithmetic, storage_arithmetic
+from references.bounds.of_function import bound, says_nothing
 from references.formats import Bits, Floats, compute_format, format_named
 from suites.inputs.batch import Batch
 from suites.inputs.cotangents import vectors_of
@@ -95,30 +96,18 @@ def limit_of(subject: Subject, batch: Batch, *, flushes: bool) -> Floats:
     The bound of the verdict, or that of sums in binary32 with results stored in the narrow format where it is larger;
     infinite where neither says anything.  docs/theory.md 5.
     """
-    exact = exact_of(batch)
-    values = exact.reference(subject.operation, subject.quantity).values()
-    n = batch.logits.shape[1]
+    rows, function = exact_of(batch), subject.function
     makers = [compute_arithmetic]
     if compute_format(batch.format) is not batch.format:
         makers.append(storage_arithmetic)
     limits = []
     for make in makers:
-        arithmetic = make(batch.format, n, flushes=flushes)
-        limit = bound(
-            subject.operation,
-            subject.quantity,
-            exact.shifted,
-            values,
-            batch.format,
-            arithmetic,
-            **exact.numbers(subject.quantity),
-        )
-        silent = says_nothing(subject.operation, subject.quantity, exact.shifted, limit)
-        limits.append(np.where(silent[:, None], np.nan, limit))
+        limit = bound(function, rows, make(batch.format, rows.n, flushes=flushes))
+        limits.append(np.where(says_nothing(function, rows, limit)[:, None], np.nan, limit))
     largest = np.fmax.reduce(limits)
-    return np.where(np.isnan(largest) | exact.special[:, None], np.inf, largest)
+    return np.where(np.isnan(largest) | rows.special[:, None], np.inf, largest)
 
 
 def exact_values(subject: Subject, batch: Batch) -> Floats:
     """The exact result [rows, n], in binary64."""
-    return exact_of(batch).reference(subject.operation, subject.quantity).values()
+    return exact_of(batch).exact(subject.function)

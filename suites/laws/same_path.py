@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from suites.laws.evaluation import Evaluations
 from suites.laws.subjects import Subject
+from suites.paths.places import SomeElements
 from suites.paths.taken import Step
 
 # Sums that serve any tensor: the order of a row's terms depends on the sizes and strides of the whole array.
@@ -27,7 +28,7 @@ def same_code(on: Evaluations, one: Evaluated, *others: Evaluated) -> bool:
     these differ.
     """
     steps = on.steps(*one)
-    if not _are_known(steps) or divides_rows(steps) or _sums_by_shape(steps, one[0].layout):
+    if not _are_known(steps) or _divides_rows(steps) or _sums_by_shape(steps, one[0].layout):
         return False
     for subject, shape in others:
         made_for = subject.implementation.name, shape, subject.layout
@@ -49,13 +50,13 @@ def takes_differences(on: Evaluations, subject: Subject, shape: tuple[int, int])
     return bool(bounds) and not bounds & _OF_THE_LOGITS
 
 
-def divides_rows(steps: Iterable[Step]) -> bool:
+def _divides_rows(steps: Iterable[Step]) -> bool:
     """Whether some rows take other code than the rest: those that fill a vector register, and those left over."""
-    return any(s.path.part.startswith(("threads", "blocks")) and not s.where.startswith(("all", "the")) for s in steps)
+    return any(step.rows is not None and not step.rows.are_all for step in steps)
 
 
 def _divides_elements(steps: Iterable[Step]) -> bool:
-    return any(s.path.part.startswith("row") and s.where != "whole rows" for s in steps)
+    return any(step.elements is not None and not step.elements.are_all for step in steps)
 
 
 def _are_known(steps: Iterable[Step]) -> bool:
@@ -63,9 +64,8 @@ def _are_known(steps: Iterable[Step]) -> bool:
     return any(step.path.order for step in steps)
 
 
-def _codes(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:
-    taken = [step for step in steps if step.path.id not in _HANDED_ON]
-    return tuple((step.path.id, step.where if step.path.part.startswith("row") else "") for step in taken)
+def _codes(steps: Iterable[Step]) -> tuple[tuple[str, SomeElements | None], ...]:
+    return tuple((step.path.id, step.elements) for step in steps if step.path.id not in _HANDED_ON)
 
 
 def _sums_by_shape(steps: Iterable[Step], layout: str) -> bool:

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 
 from references.formats import Format, format_named
+from references.functions import Function
 from references.vocabulary import QUANTITIES
 from suites.driver.profiles import Profile, profiles_on
 from suites.implementations.catalogue import Implementation, framework_named, layouts_of
@@ -43,6 +44,10 @@ class Subject:
     def key(self) -> str:
         parts = self.implementation.name, self.profile.name, self.operation, self.quantity, self.format_name
         return "/".join((*parts, self.layout))
+
+    @property
+    def function(self) -> Function:
+        return Function(self.operation, self.quantity)
 
     @property
     def casts(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from references.functions import QUANTITIES
+from references.vocabulary import QUANTITIES
 from suites.inputs.batch import batch_of
 from suites.worker.evaluation import evaluate_rows
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from cachetools import LRUCache
 
-from references.bulk.batches import references_of
-from references.bulk.exact_pairs import Reference
+from references.bounds.exact_rows import ExactRows
 from references.formats import Bits
-from references.functions import OPERATIONS
-from references.verdict.ladder import VERDICTS, at_least
+from references.verdict.assessment import assess
+from references.verdict.ladder import at_least
+from references.vocabulary import VERDICTS
 from suites.implementations.catalogue import versions_of
 from suites.implementations.implementation import CALL
 from suites.inputs.batch import Batch
@@ -25,7 +25,6 @@ from suites.laws.subjects import Subject
 from suites.plan.cell import Cell
 from suites.plan.tiers import LONG
 from suites.scoring.certified_batch import Exact
-from suites.scoring.output import judged, worst_place
 
 _QUANTITIES = ("forward", "vjp")
 _LAYOUTS = ("last", "inner", "column")
@@ -35,18 +34,6 @@ _LAYOUTS = ("last", "inner", "column")
 _MOST_KEPT = 1 << 18
 
 _NAMED = 12
-
-
-class Uncertified(Exact):
-    """References without a look at the oracle: cells certify them in every format, and a breach is certified here."""
-
-    def reference(self, operation: str, quantity: str) -> Reference:
-        if (operation, quantity) not in self._references:
-            forward = [(o, quantity) for o in OPERATIONS]
-            functions = forward if quantity == "forward" else [(operation, quantity)]
-            given = self.numbers(quantity)
-            self._references |= references_of(functions, self.batch.values, self.batch.format, **given)
-        return self._references[operation, quantity]
 
 
 @dataclass(frozen=True)
@@ -73,26 +60,29 @@ def every_width(subject: Subject, on: Evaluations) -> Breach | None:
 
 
 def _failing(subject: Subject, on: Evaluations, n: int) -> FailingWidth | None:
-    exact, flushes = _exact(subject.format_name, subject.layout, n), on.flushes(subject)
-    batch = exact.batch
+    (batch, rows), function = _rows(subject.format_name, subject.layout, n), subject.function
     computed = on.fresh(subject, Input(batch.logits, batch.vectors(subject.quantity)))
-    function = subject.operation, subject.quantity
-    errors, judgement, ratios = judged(function, exact, computed, exact.reference(*function), flushes=flushes)
+    assessed = assess(function, rows, computed, rows.reference(function), flushes=on.flushes(subject))
+    judgement = assessed.judgement
     if at_least(judgement.verdict, REQUIRED):
         return None
-    place = worst_place(errors, judgement, ratios)
     ratio = np.inf if judgement.bound_ratio is None else judgement.bound_ratio
-    return FailingWidth(n, judgement.verdict, ratio, place, batch, computed)
+    return FailingWidth(n, judgement.verdict, ratio, assessed.worst_place(), batch, computed)
 
 
-_kept: LRUCache[tuple[str, int, int], Uncertified] = LRUCache(_MOST_KEPT, getsizeof=lambda e: e.batch.logits.size)
+_kept: LRUCache[tuple[str, int, int], tuple[Batch, ExactRows]] = LRUCache(
+    _MOST_KEPT, getsizeof=lambda made: made[0].logits.size
+)
 
 
-def _exact(format_name: str, layout: str, n: int) -> Uncertified:
+def _rows(format_name: str, layout: str, n: int) -> tuple[Batch, ExactRows]:
+    """The rows of a width.  Cells certify references in every format, and a breach is certified here: these are not."""
     key = format_name, rows_of_width(layout, n), n
     if key not in _kept:
-        made = Uncertified(batch_of_width(format_name, layout, n))
-        if made.batch.logits.size > _MOST_KEPT // 4:
+        batch = batch_of_width(format_name, layout, n)
+        decode = batch.format.decode
+        made = batch, ExactRows(batch.format, batch.values, decode(batch.cotangent), decode(batch.tangent))
+        if batch.logits.size > _MOST_KEPT // 4:
             return made
         _kept[key] = made
     return _kept[key]
@@ -119,8 +109,8 @@ def _text(subject: Subject, worst: FailingWidth, failing: list[FailingWidth], tr
     more = f" ... ({len(widths)} in all)" if len(widths) > _NAMED else ""
     (row, column), format = worst.place, subject.format
     certified = Exact(worst.batch)
-    certified.reference(subject.operation, subject.quantity)
-    exact = certified.certified(subject.operation, subject.quantity, row, column).decimal(30)
+    certified.reference(subject.function)
+    exact = certified.certified(subject.function, row, column).decimal(30)
     bits = worst.computed[row, column]
     given = Input(worst.batch.logits, worst.batch.vectors(subject.quantity))
     return (

@@ -89,6 +89,34 @@ class Pieces:
         return [range(start + k * self.step, stop + k * self.step) for k in range(min(self.times, most))]
 
 
+@dataclass(frozen=True)
+class SomeRows:
+    """Some of an array's ``of`` rows."""
+
+    pieces: tuple[Pieces, ...]
+    of: int
+
+    @property
+    def count(self) -> int:
+        return sum(piece.rows for piece in self.pieces)
+
+    @property
+    def are_all(self) -> bool:
+        return self.count == self.of
+
+
+@dataclass(frozen=True)
+class SomeElements:
+    """Some of the ``of`` elements that each row has."""
+
+    elements: range
+    of: int
+
+    @property
+    def are_all(self) -> bool:
+        return len(self.elements) == self.of
+
+
 def split_by_threads(place: Place, lanes: int, threads: int) -> tuple[list[Pieces], list[Pieces]]:
     """The rows of softmax along an axis that is not the last: by registers, and one by one.
 
@@ -134,23 +162,24 @@ def split_by_blocks(place: Place, lanes: int) -> tuple[list[Pieces], list[Pieces
     return vector, scalar
 
 
-def rows_in_words(pieces: list[Pieces], rows: int, most: int = 3) -> str:
+def rows_in_words(rows: SomeRows, most: int = 3) -> str:
     """``rows 0-15 and 18-33 of 35``; of many pieces, how many rows they are."""
-    count = sum(piece.rows for piece in pieces)
-    if count == rows:
-        return f"all {rows} rows" if rows > 1 else "the row"
+    pieces, count = rows.pieces, rows.count
+    if rows.are_all:
+        return f"all {rows.of} rows" if rows.of > 1 else "the row"
     if sum(piece.times for piece in pieces) > most:
-        return f"{count} of {rows} rows, {_span(pieces[0].first)} first"
+        return f"{count} of {rows.of} rows, {_span(pieces[0].first)} first"
     spans = [_span(one) for one in sorted((r for p in pieces for r in p.ranges(most)), key=lambda r: r.start)]
     joined = spans[0] if len(spans) == 1 else f"{', '.join(spans[:-1])} and {spans[-1]}"
-    return f"row{'s' if count > 1 else ''} {joined} of {rows}"
+    return f"row{'s' if count > 1 else ''} {joined} of {rows.of}"
 
 
-def elements_in_words(piece: range, n: int) -> str:
+def elements_in_words(elements: SomeElements) -> str:
     """``elements 0-991 of each row of 1000``."""
-    if len(piece) == n:
+    if elements.are_all:
         return "whole rows"
-    return f"element{'s' if len(piece) > 1 else ''} {_span(piece)} of each row of {n}"
+    some = elements.elements
+    return f"element{'s' if len(some) > 1 else ''} {_span(some)} of each row of {elements.of}"
 
 
 def _span(piece: range) -> str:

@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path as File
 from typing import Any
 
-from references.functions import OPERATIONS, QUANTITIES
+from references.vocabulary import OPERATIONS, QUANTITIES
 from suites.implementations.frameworks import folder_of, framework_named, frameworks
 from suites.paths.conditions import ConditionError, names_in
 from suites.paths.summation import ORDERS

@@ -1,25 +1,33 @@
-"""Orders of summation: the sum in each order that a kernel uses, how deep it is, and a way to see the order of any sum.
+"""Orders of summation: the sum in each order that a kernel uses, its name and depth, and a way to see any sum's order.
 
 A term of a sum is rounded once for each addition that it passes through, so the order decides the error: its depth is
-the ``h`` of docs/theory.md, section 5.1.  Sums run along the last axis, in the format of the values.
+the ``h`` of docs/theory.md, section 5.1 (references/bounds/summation_depth.py).  Sums run along the last axis, in the
+format of the values.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Values = npt.NDArray[Any]
+from references.bounds.summation_depth import (
+    NUMPY_BUFFER,
+    lanes_depth,
+    lanes_then_rest_depth,
+    numpy_buffered_depth,
+    numpy_depth,
+    recursive_depth,
+    registers_depth,
+    warp_depth,
+    windows_depth,
+)
 
-# Before 2.3 NumPy summed a row as much at a time as its buffer holds (numpy.getbufsize, unless it was changed).
-NUMPY_BUFFER = 8192
+Values = npt.NDArray[Any]
 
 
 def sequential(values: Values) -> Values:
@@ -148,86 +156,23 @@ class Order:
         return self.words.format(then=over[tree])
 
 
-def _log2(n: int) -> int:
-    return math.ceil(math.log2(n)) if n > 1 else 0
-
-
-def _over(lanes: int, tree: bool) -> int:
-    return _log2(lanes) if tree else lanes - 1
-
-
-def _lanes_deep(n: int, lanes: int, tree: bool) -> int:
-    return n - 1 if n < lanes else -(-n // lanes) - 1 + _over(lanes, tree)
-
-
-def _registers_deep(n: int, lanes: int, tree: bool) -> int:
-    if n < 2 * lanes:
-        return n - 1 if n <= lanes else lanes
-    return -(-n // (2 * lanes)) + _over(lanes, tree)
-
-
-def _then_rest_deep(n: int, lanes: int, tree: bool) -> int:
-    return n - 1 if n < lanes else n // lanes - 1 + _over(lanes, tree) + n % lanes
-
-
-@lru_cache(maxsize=4096)
-def _pairwise_deep(n: int) -> int:
-    if n < 8:
-        return n - 1
-    if n <= 128:
-        return n // 8 - 1 + 3 + n % 8
-    half = n // 2 - n // 2 % 8
-    return 1 + max(_pairwise_deep(half), _pairwise_deep(n - half))
-
-
-def _buffered_deep(n: int) -> int:
-    pieces = -(-n // NUMPY_BUFFER)
-    rest = _pairwise_deep(n - (pieces - 1) * NUMPY_BUFFER)
-    return _sequence_deep(_pairwise_deep(min(n, NUMPY_BUFFER)), pieces, rest)
-
-
-def _warp_deep(n: int) -> int:
-    width = min(32, 1 << _log2(n))
-    return -(-n // width) - 1 + _log2(width)
-
-
-def _windows_deep(n: int, window: int = 32) -> int:
-    """All windows but the first and the last are alike, on every level, so three depths stand for all."""
-    first = middle = last = 0
-    while n > window:
-        before = (-n % window) // 2
-        head, windows = window - before, -(-n // window)
-        tail = n - head - (windows - 2) * window
-        first, middle, last = (
-            max(first + head - 1, _sequence_deep(middle, head, middle)),
-            _sequence_deep(middle, window, middle),
-            _sequence_deep(middle, tail, last),
-        )
-        n = windows
-    return max(first + n - 1, _sequence_deep(middle if n > 2 else first, n, last)) if n > 1 else first
-
-
-def _sequence_deep(each: int, count: int, last: int) -> int:
-    """The depth of a sum, one after the other, of so many terms that are sums themselves, alike but for the last."""
-    return max(each + count - 1, last + 1) if count > 1 else last
-
-
 ORDERS: dict[str, Order] = {
-    "sequential": Order("one term after the other", lambda n, *_: n - 1),
-    "lanes": Order("a sum in each SIMD lane, then {then}", _lanes_deep),
-    "two-registers": Order("a sum in each lane of two registers, one onto the other, then {then}", _registers_deep),
+    "sequential": Order("one term after the other", lambda n, *_: recursive_depth(n)),
+    "lanes": Order("a sum in each SIMD lane, then {then}", lanes_depth),
+    "two-registers": Order("a sum in each lane of two registers, one onto the other, then {then}", registers_depth),
     "lanes-then-rest": Order(
-        "a sum in each SIMD lane, {then}, then the rest of the row one after the other", _then_rest_deep
+        "a sum in each SIMD lane, {then}, then the rest of the row one after the other", lanes_then_rest_depth
     ),
-    "numpy-pairwise": Order("pairwise: eight sums up to 128 terms, halves beyond", lambda n, *_: _pairwise_deep(n)),
+    "numpy-pairwise": Order("pairwise: eight sums up to 128 terms, halves beyond", lambda n, *_: numpy_depth(n)),
     "numpy-buffered": Order(
-        "pairwise in each piece of 8,192 terms, then one piece after the other", lambda n, *_: _buffered_deep(n)
+        "pairwise in each piece of 8,192 terms, then one piece after the other",
+        lambda n, *_: numpy_buffered_depth(n),
     ),
-    "windows": Order("windows of 32 terms, over again until one is left", lambda n, *_: _windows_deep(n)),
+    "windows": Order("windows of 32 terms, over again until one is left", lambda n, *_: windows_depth(n)),
     "fours": Order("four registers of SIMD lanes at a time, then a tree over the lanes", lambda *_: None),
     "cascade": Order("pieces one after the other, and these pairwise", lambda *_: None),
     "vector": Order("a sum in each SIMD lane of the loop, then over the lanes", lambda *_: None),
-    "warp": Order("a sum in each thread of a warp, then a tree over the warp", lambda n, *_: _warp_deep(n)),
+    "warp": Order("a sum in each thread of a warp, then a tree over the warp", lambda n, *_: warp_depth(n)),
     "block": Order("a sum in each thread, then trees over warps and blocks", lambda *_: None),
     "library": Order("not documented by the library, and not the same on every machine", lambda *_: None),
 }

@@ -13,7 +13,15 @@ from references.formats import format_named
 from suites.implementations.catalogue import Implementation, framework_named, settings_of
 from suites.inputs.layouts import axis_of, place
 from suites.paths.conditions import Value, evaluate
-from suites.paths.places import Place, elements_in_words, rows_in_words, split_by_blocks, split_by_threads
+from suites.paths.places import (
+    Place,
+    SomeElements,
+    SomeRows,
+    elements_in_words,
+    rows_in_words,
+    split_by_blocks,
+    split_by_threads,
+)
 from suites.paths.registry import Path, Registry, registry
 from suites.plan.cell import Cell
 from suites.plan.cells import rows_of
@@ -30,10 +38,21 @@ class NoPath(LookupError):
 
 @dataclass(frozen=True)
 class Step:
-    """A path that is taken, and in words which rows of the array, or elements of its rows, take it; empty for all."""
+    """A path that is taken, and the rows of the array, or the elements of its rows, that its loop has.
+
+    None where no loop divides them: then all take it.
+    """
 
     path: Path
-    where: str
+    rows: SomeRows | None = None
+    elements: SomeElements | None = None
+
+    @property
+    def where(self) -> str:
+        """The same in words; empty where no loop divides anything."""
+        if self.rows:
+            return rows_in_words(self.rows)
+        return elements_in_words(self.elements) if self.elements else ""
 
 
 def path_of(
@@ -73,9 +92,9 @@ def _steps(paths: tuple[Path, ...], format: str, array: Place, settings: Setting
         if path.framework != framework:  # the paths of one entry point are neighbours
             framework, known = path.framework, quantities_of(path.framework, format, array, settings)
         if evaluate(path.when, known):
-            where = _where(path, array, known)
-            if where is not None:
-                yield Step(path, where)
+            step = _step(path, array, known)
+            if step is not None:
+                yield step
 
 
 def _platform(settings: Settings) -> str:
@@ -102,23 +121,23 @@ def quantities_of(framework: str, format: str, array: Place, settings: Settings)
     return found
 
 
-def _where(path: Path, array: Place, quantities: Mapping[str, Value]) -> str | None:
-    """The rows or elements that a path has, in words; None where it has none."""
+def _step(path: Path, array: Place, quantities: Mapping[str, Value]) -> Step | None:
+    """A path with its rows or elements; None where it has none."""
     lanes, float_lanes = (int(quantities.get(name, 1)) for name in ("lanes", "float_lanes"))
     kind, _, part = path.part.partition("-")
     if not kind:
-        return ""
+        return Step(path)
     if kind == "row":
         body = array.n - array.n % float_lanes
         chosen = range(body) if part == "body" else range(body, array.n)
-        return elements_in_words(chosen, array.n) if chosen else None
+        return Step(path, elements=SomeElements(chosen, array.n)) if chosen else None
     split = (
         split_by_threads(array, lanes, int(quantities["threads"]))
         if kind == "threads"
         else split_by_blocks(array, lanes)
     )
-    pieces = split[part == "scalar"]
-    return rows_in_words(pieces, array.outer * array.inner) if pieces else None
+    pieces = tuple(split[part == "scalar"])
+    return Step(path, rows=SomeRows(pieces, array.outer * array.inner)) if pieces else None
 
 
 # -- of cells --------------------------------------------------------------------------------------------------------

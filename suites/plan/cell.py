@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from references.functions import Function
+
 
 @dataclass(frozen=True, order=True)
 class Cell:
@@ -18,6 +20,10 @@ class Cell:
     layout: str
     family: str
     row_length: int
+
+    @property
+    def function(self) -> Function:
+        return Function(self.operation, self.quantity)
 
     @property
     def key(self) -> str:

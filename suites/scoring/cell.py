@@ -16,13 +16,13 @@ from suites.inputs.layouts import TouchedMemory
 from suites.paths.taken import path_ids
 from suites.plan.cell import Cell
 from suites.plan.cells import rows_of
-from suites.scoring.output import Judged, judged_output
+from suites.scoring.output import JudgedOutput, judge_output
 from suites.worker.evaluation import evaluate_rows
 from suites.worker.self_report import Introduction
 
 
 @dataclass(frozen=True)
-class Measurement(Judged):
+class Measurement(JudgedOutput):
     """Everything that is recorded of a cell."""
 
     cell: Cell
@@ -96,10 +96,9 @@ def score(
     ``introduction`` is that of the process that evaluated; without it, of this one.  ``touched`` elements of memory
     were changed that are not the result's: such a cell is wrong, whatever its numbers.  Raises CertificationError.
     """
-    judged = judged_output(
+    judged = judge_output(
         batch,
-        cell.operation,
-        cell.quantity,
+        cell.function,
         computed,
         framework=implementation.framework,
         flushes=proven_flush(implementation, introduction.flushes if introduction else None),

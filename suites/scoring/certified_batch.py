@@ -7,46 +7,31 @@ from functools import cached_property, lru_cache
 import mpmath
 import numpy as np
 
-from references.bounds.of_function import Shifted
+from references.bounds.exact_rows import ExactRows
 from references.bulk.batches import reference, references_of
 from references.bulk.cache import cached, keeping_pays
 from references.bulk.exact_pairs import Reference, as_pair
 from references.formats import Floats
-from references.functions import OPERATIONS, Problem, problem_of, special_rows
-from references.oracle.certified import GUARD_BITS, Certified, accurate, correctly_rounded
+from references.functions import Function
+from references.oracle.certified import Certified, accurate
+from references.verdict.assessment import CHECK_BITS
+from references.vocabulary import OPERATIONS
 from suites.inputs.batch import Batch, arrays_of
 from suites.inputs.integers import below, seed_of
 from suites.scoring.stopwatch import timed
-
-# What the oracle is asked for where it checks the bulk reference: far beyond any pair.
-_BITS = 130
 
 
 class CertificationError(ArithmeticError):
     """The bulk reference and the oracle disagree by more than the stated error; the message names the row."""
 
 
-class Exact:
-    """The references of one batch, made when they are first asked for."""
+class Exact(ExactRows):
+    """The rows of one batch, whose references are certified by the oracle and kept between runs."""
 
     def __init__(self, batch: Batch) -> None:
+        super().__init__(batch.format, batch.values)
         self.batch = batch
-        self._references: dict[tuple[str, str], Reference] = {}
-        self._certified: dict[tuple[str, str, int, int], Certified] = {}
-
-    @cached_property
-    def special(self) -> np.typing.NDArray[np.bool_]:
-        """Rows that are NaN by contract."""
-        return special_rows(self.batch.values)
-
-    @cached_property
-    def shifted(self) -> Shifted:
-        """The forward quantities that the bounds are made of; special rows stand in as rows of zeros."""
-        tame = np.where(self.special[:, None], 0.0, self.batch.values)
-        if self.special.any():
-            forward = references_of([(o, "forward") for o in OPERATIONS], tame, self.batch.format)
-            return Shifted(tame, forward["softmax", "forward"], forward["log_softmax", "forward"])
-        return Shifted(tame, self.reference("softmax", "forward"), self.reference("log_softmax", "forward"))
+        self._certified: dict[tuple[Function, int, int], Certified] = {}
 
     @cached_property
     def _vectors(self) -> dict[str, Floats]:
@@ -54,78 +39,67 @@ class Exact:
             name: self.batch.format.decode(getattr(self.batch, name)) for name in ("cotangent", "tangent", "partners")
         }
 
-    def numbers(self, quantity: str) -> dict[str, Floats]:
-        """The vectors of a quantity as numbers, by role."""
-        return {role: self._vectors[name] for role, name in arrays_of(quantity).items()}
+    def vectors(self, function: Function) -> dict[str, Floats]:
+        """The vectors that a function takes, by role; the hvp takes other rows' tangents."""
+        return {role: self._vectors[name] for role, name in arrays_of(function.quantity).items()}
 
     @timed("reference")
-    def reference(self, operation: str, quantity: str) -> Reference:
+    def reference(self, function: Function) -> Reference:
         """The exact result.
 
         Raises CertificationError where the oracle contradicts it at a sampled element, and UnsoundArithmetic; what this
         thread has computed in another way than IEEE 754 says is not kept.
         """
-        key = operation, quantity
-        if key not in self._references:
-            if keeping_pays(quantity, self.batch.format):
-                self._look_up(operation, quantity)
+        if function not in self._references:
+            if keeping_pays(function.quantity, self.batch.format):
+                self._look_up(function)
             else:
-                self._make_both(quantity)
-        return self._references[key]
+                self._make_both(function.quantity)
+        return self._references[function]
 
     def _make_both(self, quantity: str) -> None:
         """Both operations share their exponentials, and whoever wants the one nearly always wants the other."""
-        functions = [(operation, quantity) for operation in OPERATIONS]
-        self._references |= references_of(functions, self.batch.values, self.batch.format, **self.numbers(quantity))
+        functions = [Function(operation, quantity) for operation in OPERATIONS]
+        vectors = self.vectors(functions[0])
+        self._references |= references_of(functions, self.logits, self.format, **vectors)
         for function in functions:
-            self.certified(*function, *self._sample(*function))
+            self.certified(function, *self._sample(function))
 
-    def _look_up(self, operation: str, quantity: str) -> None:
+    def _look_up(self, function: Function) -> None:
         """From the cache between runs, if it is there; whatever was believed before, it is certified anew."""
-        key, place = (operation, quantity), self._sample(operation, quantity)
-        values, vectors = self.batch.values, self.numbers(quantity)
+        place, values, vectors = self._sample(function), self.logits, self.vectors(function)
 
         def compute() -> Reference:
-            return reference(operation, quantity, values, self.batch.format, **vectors)
+            return reference(function, values, self.format, **vectors)
 
         def check(found: Reference) -> None:
-            self._references[key] = found
-            self._certified.pop((*key, *place), None)
-            self.certified(*key, *place)
+            self._references[function] = found
+            self._certified.pop((function, *place), None)
+            self.certified(function, *place)
 
-        cached(operation, quantity, values, self.batch.format, **vectors, compute=compute, check=check)
+        cached(function, values, self.format, **vectors, compute=compute, check=check)
 
-    def _sample(self, operation: str, quantity: str) -> tuple[int, int]:
+    def _sample(self, function: Function) -> tuple[int, int]:
         """A random row, the same for all functions (its exponentials are most of the oracle's work), and a column."""
         rows, n = self.batch.logits.shape
         row = int(below(seed_of(self.batch.sha256), (1,), rows)[0])
-        return row, int(below(seed_of(operation, quantity, self.batch.sha256), (1,), n)[0])
-
-    def rounded(self, operation: str, quantity: str, row: int, columns: list[int]) -> list[int]:
-        """The oracle's bits for elements that the reference leaves between two numbers of the format."""
-        problem = self.problem(operation, quantity, row)
-        return correctly_rounded(problem, self.batch.format, columns, start=_BITS + GUARD_BITS)
+        return row, int(below(seed_of(*function, self.batch.sha256), (1,), n)[0])
 
     @timed("certification")
-    def certified(self, operation: str, quantity: str, row: int, column: int) -> Certified:
+    def certified(self, function: Function, row: int, column: int) -> Certified:
         """The oracle's enclosure of one element, held against the reference.
 
         Raises CertificationError where the two differ by more than the reference's stated error.
         """
-        key = operation, quantity, row, column
+        key = function, row, column
         if key not in self._certified:
-            found = accurate(self.problem(operation, quantity, row), _BITS, [column])[0]
+            found = accurate(self.problem(function, row), CHECK_BITS, [column])[0]
             self._certified[key] = found
-            self._compare(found, self._references[operation, quantity], operation, quantity, row, column)
+            self._compare(found, function, row, column)
         return self._certified[key]
 
-    def problem(self, operation: str, quantity: str, row: int) -> Problem:
-        """One row as the oracle's problem."""
-        vectors = [v[row] for v in self.numbers(quantity).values()]
-        return problem_of(operation, quantity, self.batch.values[row], vectors)
-
-    def _compare(self, found: Certified, bulk: Reference, operation: str, quantity: str, row: int, column: int) -> None:
-        place = row, column
+    def _compare(self, found: Certified, function: Function, row: int, column: int) -> None:
+        bulk, place = self._references[function], (row, column)
         hi, lo, exponent, error = as_pair(found)
         mine = float(bulk.hi[place]), float(bulk.lo[place]), int(bulk.exponent[place]), float(bulk.error[place])
         if not np.isfinite(hi) or not np.isfinite(mine[0]):
@@ -135,9 +109,9 @@ class Exact:
                 difference = abs(_number(hi, lo, exponent) - _number(*mine[:3]))
                 agree = difference <= mpmath.ldexp(error, exponent) + mpmath.ldexp(mine[3], mine[2])
         if not agree:
-            logits = [self.batch.format.hexadecimal(int(b)) for b in self.batch.logits[row, :8]]
+            logits = [self.format.hexadecimal(int(b)) for b in self.batch.logits[row, :8]]
             raise CertificationError(
-                f"the bulk reference and the oracle disagree on {operation} {quantity} ({self.batch.format.name}, "
+                f"the bulk reference and the oracle disagree on {' '.join(function)} ({self.format.name}, "
                 f"family {self.batch.family}, row {row}, element {column}, logits {' '.join(logits)} ...): "
                 f"{_text(mine)} against {_text((hi, lo, exponent, error))}"
             )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from suites.implementations.numpy.settings import settings
+from suites.implementations.catalogue import settings_of
 from suites.paths.places import Place
 from suites.paths.taken import path_of
 
@@ -39,7 +39,7 @@ def arguments(format: str) -> Array:
 
 def exponential_taken(format: str, array: Place, implementation: str = "numpy/naive") -> str:
     """The id of the path that exp takes, under the settings of this process."""
-    steps = path_of(implementation, "softmax", "forward", format, array, settings())
+    steps = path_of(implementation, "softmax", "forward", format, array, settings_of("numpy"))
     return next(step.path.id for step in steps if "numpy-exp-log" in step.path.id)
 
 
@@ -58,7 +58,7 @@ def contradictions() -> list[str]:
 
 
 def main() -> None:
-    print(json.dumps({"settings": settings(), "contradictions": contradictions()}))
+    print(json.dumps({"settings": settings_of("numpy"), "contradictions": contradictions()}))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from suites.implementations.torch.settings import settings
+from suites.implementations.catalogue import settings_of
 from suites.paths import summation
 from suites.paths.places import Place
 from suites.paths.taken import path_of, quantities_of
@@ -41,7 +41,7 @@ _LARGE = {
 
 def quantities(format: str, array: Place | None = None) -> dict[str, Any]:
     """Lanes, and so on, of this process."""
-    return dict(quantities_of("torch", format, array or Place.contiguous((1, 1), 1), settings()))
+    return dict(quantities_of("torch", format, array or Place.contiguous((1, 1), 1), settings_of("torch")))
 
 
 @contextmanager

@@ -17,8 +17,9 @@ import pytest
 from references.bulk.batches import reference
 from references.bulk.exact_pairs import Reference
 from references.formats import BINARY32, BINARY64, FORMATS, Floats, Format, format_named
-from references.functions import OPERATIONS, QUANTITIES, Problem
+from references.functions import Function, Problem
 from references.oracle.certified import Enclosure, accurate
+from references.vocabulary import OPERATIONS, QUANTITIES
 from suites.benchmarks import certification
 from suites.benchmarks.adversarial import LENGTHS, LOGIT_KINDS, block, shape_of
 from suites.benchmarks.certification import CertifiedFunction, certify, numbers_for, run
@@ -280,8 +281,8 @@ def test_vectors_that_aim_at_a_row_cancel_in_its_gradient(row_kind: int) -> None
         if len(logits) < 3 or not cotangent.any():
             continue
         rows += 1
-        vjp = reference("softmax", "vjp", logits[None], BINARY64, cotangent=cotangent[None]).values()[0]
-        s = reference("softmax", "forward", logits[None], BINARY64).values()[0]
+        vjp = reference(Function("softmax", "vjp"), logits[None], BINARY64, cotangent=cotangent[None]).values()[0]
+        s = reference(Function("softmax", "forward"), logits[None], BINARY64).values()[0]
         mean = abs(float((s * cotangent).sum()))
         scale = float((s * np.abs(cotangent)).sum())
         least = np.abs(vjp / np.where(s > 1e-300, s, np.inf))[s > 1e-300].min()

@@ -99,7 +99,7 @@ def test_on_the_cpu_there_is_no_card_to_name(torch: Any) -> None:
 
     assert settings.card() is None
     assert settings.no_device() is None
-    assert settings.details() == {"device": "cpu", "flushes subnormals": "False"}
+    assert settings.details() == {"device": "cpu", "flushes subnormals": False}
 
 
 # -- JAX -------------------------------------------------------------------------------------------------------------

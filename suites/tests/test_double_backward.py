@@ -7,6 +7,7 @@ import pytest
 
 from references.bulk.batches import reference
 from references.formats import BINARY64, Floats
+from references.functions import Function
 from suites.implementations.catalogue import CATALOGUE, why_not_measured, why_skipped
 from suites.inputs.batch import Batch, batch_of
 from suites.inputs.cotangents import KINDS, kind_of_row
@@ -25,7 +26,7 @@ _CASES = [
 
 def exact(batch: Batch, operation: str, quantity: str) -> Floats:
     vectors = {role: batch.format.decode(bits) for role, bits in batch.vectors(quantity).items()}
-    return reference(operation, quantity, batch.values, batch.format, **vectors).values()
+    return reference(Function(operation, quantity), batch.values, batch.format, **vectors).values()
 
 
 @pytest.mark.parametrize(("name", "operation", "layout"), _CASES)

@@ -11,6 +11,7 @@ import pytest
 
 from references.bulk.batches import reference
 from references.bulk.exact_pairs import Reference
+from references.functions import Function
 from suites.inputs.batch import Batch, batch_of
 from suites.scoring.certified_batch import CertificationError, Exact
 
@@ -22,9 +23,9 @@ def computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr("references.bulk.cache._pays", lambda seconds, size: True)
     quantities: list[str] = []
 
-    def counted(operation: str, quantity: str, *rest: Any, **vectors: Any) -> Reference:
-        quantities.append(quantity)
-        return reference(operation, quantity, *rest, **vectors)
+    def counted(function: Function, *rest: Any, **vectors: Any) -> Reference:
+        quantities.append(function.quantity)
+        return reference(function, *rest, **vectors)
 
     monkeypatch.setattr("suites.scoring.certified_batch.reference", counted)
     return quantities
@@ -42,7 +43,7 @@ def fresh() -> Batch:
 
 @pytest.mark.parametrize("quantity", ["forward", "vjp", "jvp", "hvp"])
 def test_a_second_run_reads_what_the_first_has_kept(computed: list[str], quantity: str) -> None:
-    first, second = (Exact(fresh()).reference("softmax", quantity) for _ in range(2))
+    first, second = (Exact(fresh()).reference(Function("softmax", quantity)) for _ in range(2))
     assert computed == [quantity]
     for field in dataclasses.fields(Reference):
         assert np.array_equal(getattr(first, field.name), getattr(second, field.name))
@@ -54,11 +55,11 @@ def test_what_was_kept_is_held_against_the_oracle_and_computed_again_where_it_fa
     with monkeypatch.context() as patch:
         patch.setattr("suites.scoring.certified_batch.reference", wrong)
         patch.setattr(Exact, "_compare", lambda *_: None)
-        Exact(fresh()).reference("softmax", "forward")
+        Exact(fresh()).reference(Function("softmax", "forward"))
     assert computed == []
-    found = Exact(fresh()).reference("softmax", "forward")
+    found = Exact(fresh()).reference(Function("softmax", "forward"))
     assert computed == ["forward"]
-    assert np.array_equal(found.hi, Exact(fresh()).reference("softmax", "forward").hi)
+    assert np.array_equal(found.hi, Exact(fresh()).reference(Function("softmax", "forward")).hi)
     assert computed == ["forward"]
 
 
@@ -68,7 +69,7 @@ def test_a_reference_that_is_not_certified_is_not_kept(
     with monkeypatch.context() as patch:
         patch.setattr("suites.scoring.certified_batch.reference", wrong)
         with pytest.raises(CertificationError):
-            Exact(fresh()).reference("softmax", "forward")
+            Exact(fresh()).reference(Function("softmax", "forward"))
     assert not (tmp_path / "cache").exists()
-    Exact(fresh()).reference("softmax", "forward")
+    Exact(fresh()).reference(Function("softmax", "forward"))
     assert computed == ["forward"]

@@ -13,8 +13,9 @@ import pytest
 import suites.inputs
 from references.bulk.batches import reference
 from references.formats import BFLOAT16, BINARY16, BINARY32, BINARY64, Floats, Format
-from references.functions import OPERATIONS, Problem
+from references.functions import Function, Problem
 from references.oracle.certified import correctly_rounded
+from references.vocabulary import OPERATIONS
 from suites.inputs import special
 from suites.inputs.batch import batch_of
 from suites.inputs.cotangents import KINDS, kind_of_row, vectors_of
@@ -102,7 +103,7 @@ IMPORTS = {
     *("__future__", "collections.abc", "dataclasses", "functools", "hashlib", "math", "numpy", "numpy.typing"),
     *("references.bulk.batches", "references.formats", "references.bulk.exact_pairs", "suites.inputs"),
     "suites.vocabulary",
-    *("numpy.lib.stride_tricks", "typing"),
+    *("numpy.lib.stride_tricks", "references.functions", "typing"),
 }
 
 
@@ -199,7 +200,7 @@ def test_dominant_gaps_run_from_one_to_past_underflow(format: Format, n: int) ->
 @every_format
 @pytest.mark.parametrize("n", [33, 1000])
 def test_geometric_rows_run_through_the_subnormal_range(format: Format, n: int) -> None:
-    logarithms = reference("log_softmax", "forward", values_of("geometric", format, n), format).values()
+    logarithms = reference(Function("log_softmax", "forward"), values_of("geometric", format, n), format).values()
     normal, smallest = format.emin * LN2, (format.emin - format.precision + 1) * LN2
     assert (logarithms > normal).any(axis=1).all()
     assert ((logarithms < normal) & (logarithms > smallest)).any(axis=1).all()
@@ -349,7 +350,7 @@ def test_short_rows_leave_out_what_needs_more_places() -> None:
 
 def test_scipy_answers_an_infinite_maximum_of_log_softmax_in_its_own_way() -> None:
     values = BINARY32.decode(special.logits_of(BINARY32, 3))
-    plain = reference("log_softmax", "forward", values, BINARY32)
+    plain = reference(Function("log_softmax", "forward"), values, BINARY32)
     own = special.apply_contract(plain, "scipy", "log_softmax", "forward", values).hi
     assert np.array_equal(own[1:4], [[NAN, -INF, -INF], [NAN, -INF, NAN], [NAN, -INF, -INF]], equal_nan=True)
     assert np.array_equal(own[4:], plain.hi[4:], equal_nan=True)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from references.formats import Bits, format_named
-from references.functions import OPERATIONS, QUANTITIES
+from references.functions import FUNCTIONS, Function
+from references.verdict.assessment import assess
 from references.verdict.errors import OUTCOMES, statistics_of
-from references.verdict.ladder import NOT_APPLICABLE
 from references.verdict.possible import CellFigures, possible_verdicts
+from references.vocabulary import NOT_APPLICABLE
 from suites.inputs.batch import batch_of
 from suites.scoring.certified_batch import exact_of
-from suites.scoring.output import Function, judged, worst_place
 from suites.vocabulary import FORMATS
 
 FAMILIES = ("gauss1", "gauss300", "dominant", "equal", "masked", "special")
@@ -39,14 +39,15 @@ def answers(right: Bits, top: int, sign: int, r: np.random.Generator) -> list[Bi
 def judged_figures(function: Function, family: str, format: str, n: int, seed: int) -> list[tuple[str, CellFigures]]:
     """Verdicts on ``answers``, with what is kept of them."""
     exact = exact_of(batch_of(family, format, 5, n))
-    reference, binary = exact.reference(*function), format_named(format)
+    reference, binary = exact.reference(function), format_named(format)
     right, _ = binary.round_pairs(reference.hi, reference.lo, reference.exponent)
     found = []
     for number, computed in enumerate(
         answers(right, binary.largest_bits, binary.sign_bit, np.random.default_rng(seed))
     ):
-        errors, judgement, ratio = judged(function, exact, computed, reference, flushes=number % 4 == 3)
-        statistics, place = statistics_of(errors), worst_place(errors, judgement, ratio)
+        assessed = assess(function, exact, computed, reference, flushes=number % 4 == 3)
+        errors, judgement, ratio = assessed.errors, assessed.judgement, assessed.ratios.bound
+        statistics, place = statistics_of(errors), assessed.worst_place()
 
         figures = CellFigures(
             binary,
@@ -72,7 +73,7 @@ def test_the_verdict_is_always_among_the_few_that_its_figures_allow(format: str)
     several = cases = 0
     for family in FAMILIES:
         for n in (2, 33):
-            for seed, function in enumerate((o, q) for o in OPERATIONS for q in QUANTITIES):
+            for seed, function in enumerate(FUNCTIONS):
                 for verdict, figures in judged_figures(function, family, format, n, seed):
                     possible = possible_verdicts(figures)
                     assert verdict in possible, (function, family, n, figures)

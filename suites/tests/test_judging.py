@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from references.bulk.batches import reference, references_of
-from references.bulk.escalation import Function
 from references.bulk.exact_pairs import Reference
 from references.formats import Floats
-from references.verdict.ladder import judge
+from references.functions import Function
+from references.verdict.assessment import assess
 from suites.implementations.catalogue import CATALOGUE
 from suites.inputs import special
 from suites.inputs.batch import batch_of
 from suites.plan.cell import Cell
 from suites.scoring.cell import measure
 from suites.scoring.certified_batch import CertificationError
-from suites.scoring.output import judged_output
+from suites.scoring.output import judge_output
 from suites.tests.test_measure import SOUND, cell_of, every_format, exactly, judged_on
 
 
@@ -30,14 +30,14 @@ def test_equal_outputs_are_judged_once_and_others_are_not_taken_for_them(monkeyp
 
     def counted(*arguments: Any, **options: Any) -> Any:
         asked.append(arguments[0])
-        return judge(*arguments, **options)
+        return assess(*arguments, **options)
 
-    monkeypatch.setattr("suites.scoring.output.judge", counted)
+    monkeypatch.setattr("suites.scoring.output.assess", counted)
     shifted, naive = CATALOGUE["numpy/shifted"], CATALOGUE["numpy/naive"]
     cell = Cell("numpy/shifted", "default", "softmax", "forward", "binary64", "last", "gauss1", 9)
     first = measure(cell, shifted)
     again = measure(dataclasses.replace(cell, layout="padded"), shifted)
-    assert asked == ["softmax"]
+    assert asked == [cell.function]
     assert dataclasses.replace(again, cell=cell, path=first.path) == first
     other = measure(dataclasses.replace(cell, implementation="numpy/naive"), naive)
     assert other.output_sha256 != first.output_sha256
@@ -51,7 +51,7 @@ def test_the_same_special_rows_are_judged_by_the_contract_of_each_framework() ->
     nan = np.full(batch.logits.shape, 0x7FC00000, np.uint32)
 
     def outcomes(framework: str) -> dict[str, int]:
-        judged = judged_output(batch, "log_softmax", "forward", nan, framework=framework, flushes=False)
+        judged = judge_output(batch, Function("log_softmax", "forward"), nan, framework=framework, flushes=False)
         return judged.statistics.outcomes
 
     assert outcomes("torch") == outcomes("jax") != outcomes("scipy")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from references.verdict.ladder import VERDICTS, at_least
-from references.vocabulary import QUANTITIES
+from references.verdict.ladder import at_least
+from references.vocabulary import QUANTITIES, VERDICTS
 from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS
 from suites.inputs import special
 from suites.known_defects import (

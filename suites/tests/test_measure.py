@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from references.formats import BINARY16, BINARY32, Floats, format_named
-from references.functions import OPERATIONS, Problem
+from references.functions import Problem
 from references.oracle.certified import correctly_rounded
 from references.verdict.ladder import at_least
+from references.vocabulary import OPERATIONS
 from suites.implementations.call import AnyBits, Call, Evaluator
 from suites.implementations.catalogue import Implementation
 from suites.implementations.numpy import recipes

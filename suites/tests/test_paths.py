@@ -16,11 +16,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from references.functions import QUANTITIES
+from references.vocabulary import QUANTITIES
 from suites.implementations.catalogue import CATALOGUE, FRAMEWORKS, Implementation, versions_of
 from suites.paths import summation
 from suites.paths.conditions import ConditionError, evaluate, names_in
-from suites.paths.places import Pieces, Place, elements_in_words, rows_in_words, split_by_blocks, split_by_threads
+from suites.paths.places import (
+    Pieces,
+    Place,
+    SomeElements,
+    SomeRows,
+    elements_in_words,
+    rows_in_words,
+    split_by_blocks,
+    split_by_threads,
+)
 from suites.paths.registry import Path, RegistryError, known_facts, registry
 from suites.paths.taken import NoPath, path_ids, path_of, place_of, quantities_of
 from suites.plan.cell import Cell
@@ -412,7 +421,9 @@ def test_a_huge_array_is_divided_in_a_few_pieces() -> None:
     for vector, scalar in (split_by_threads(place, 16, 4), split_by_blocks(place, 16)):
         assert len(vector) + len(scalar) < 50
         assert sum(piece.rows for piece in (*vector, *scalar)) == 2**40 * 19
-        assert rows_in_words(vector, place.outer * place.inner).endswith(f" of {2**40 * 19} rows, 0-15 first")
+        assert rows_in_words(SomeRows(tuple(vector), place.outer * place.inner)).endswith(
+            f" of {2**40 * 19} rows, 0-15 first"
+        )
 
 
 def test_a_threads_chunk_cuts_registers() -> None:
@@ -424,18 +435,18 @@ def test_a_threads_chunk_cuts_registers() -> None:
 
 def test_rows_and_elements_in_words() -> None:
     def rows_of(*pieces: range, of: int) -> str:
-        return rows_in_words([Pieces(piece) for piece in pieces], of)
+        return rows_in_words(SomeRows(tuple(map(Pieces, pieces)), of))
 
     assert rows_of(range(4), of=4) == "all 4 rows"
     assert rows_of(range(1), of=1) == "the row"
     assert rows_of(range(3, 4), of=9) == "row 3 of 9"
     assert rows_of(range(2), range(4, 5), range(7, 9), of=9) == "rows 0-1, 4 and 7-8 of 9"
     assert rows_of(*(range(i, i + 1) for i in range(0, 10, 2)), of=10) == "5 of 10 rows, 0 first"
-    assert rows_in_words([Pieces(range(2), 4, 3)], 12) == "rows 0-1, 4-5 and 8-9 of 12"
-    assert rows_in_words([Pieces(range(2), 4, 5)], 20) == "10 of 20 rows, 0-1 first"
-    assert elements_in_words(range(16, 24), 24) == "elements 16-23 of each row of 24"
-    assert elements_in_words(range(16, 17), 17) == "element 16 of each row of 17"
-    assert elements_in_words(range(32), 32) == "whole rows"
+    assert rows_in_words(SomeRows((Pieces(range(2), 4, 3),), 12)) == "rows 0-1, 4-5 and 8-9 of 12"
+    assert rows_in_words(SomeRows((Pieces(range(2), 4, 5),), 20)) == "10 of 20 rows, 0-1 first"
+    assert elements_in_words(SomeElements(range(16, 24), 24)) == "elements 16-23 of each row of 24"
+    assert elements_in_words(SomeElements(range(16, 17), 17)) == "element 16 of each row of 17"
+    assert elements_in_words(SomeElements(range(32), 32)) == "whole rows"
 
 
 def test_lanes_follow_the_format_and_the_instruction_set() -> None:

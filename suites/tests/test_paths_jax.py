@@ -19,8 +19,8 @@ jax = pytest.importorskip("jax")
 
 import jax.numpy as jnp  # noqa: E402  (after the skip: these need jax)
 
+from suites.implementations.catalogue import settings_of  # noqa: E402
 from suites.implementations.jax.nn import configure  # noqa: E402
-from suites.implementations.jax.settings import settings  # noqa: E402
 from suites.paths import summation  # noqa: E402
 from suites.paths.places import Place  # noqa: E402
 from suites.paths.taken import path_of  # noqa: E402
@@ -55,7 +55,7 @@ def _jvp(operation: str, axis: int = 1) -> Callable[[Any, Any], Any]:
 
 
 def _ids(operation: str, quantity: str, format: str, shape: tuple[int, ...], axis: int, name: str = "jit") -> set[str]:
-    steps = path_of(f"jax/{name}", operation, quantity, format, Place.contiguous(shape, axis), settings())
+    steps = path_of(f"jax/{name}", operation, quantity, format, Place.contiguous(shape, axis), settings_of("jax"))
     return {step.path.id for step in steps}
 
 
@@ -186,7 +186,7 @@ def test_a_flag_turns_ynnpack_off_and_the_registry_knows_it() -> None:
         check=True,
     )
     assert done.stdout == "False\n"
-    place, chosen = Place.contiguous((64, 64), 1), {**settings(), "XLA_FLAGS": flag}
+    place, chosen = Place.contiguous((64, 64), 1), {**settings_of("jax"), "XLA_FLAGS": flag}
     ids = {s.path.id for s in path_of("jax/jit", "softmax", "forward", "binary32", place, chosen)}
     assert "xla-cpu-tree" in ids
 

@@ -17,8 +17,8 @@ import pytest
 from packaging.version import Version
 
 from suites.implementations.call import Call
+from suites.implementations.catalogue import settings_of
 from suites.implementations.numpy.recipes import evaluator
-from suites.implementations.numpy.settings import settings
 from suites.paths import summation
 from suites.paths.places import Place
 from suites.paths.taken import path_of
@@ -77,7 +77,9 @@ def test_sums_add_up_in_the_order_of_the_registry(n: int, format: str, made: str
     seen = back(evaluator("shifted")(call).view(kind))
     (order,) = {
         step.path.id
-        for step in path_of("numpy/shifted", "log_softmax", "vjp", format, Place.of_array(lay(x), axis), settings())
+        for step in path_of(
+            "numpy/shifted", "log_softmax", "vjp", format, Place.of_array(lay(x), axis), settings_of("numpy")
+        )
         if step.path.id in _ORDERS
     }
     sums = g[rows, read].astype(float) - seen[rows, read].astype(float)
@@ -95,7 +97,7 @@ def test_sums_of_long_rows_have_the_bits_of_the_registrys_order(n: int, format: 
     values = np.random.default_rng(n).standard_normal((40, n)).astype(_KINDS[format][0])
     laid = lay(values)
     place = Place.of_array(laid, axis)
-    steps = path_of("numpy/shifted", "softmax", "forward", format, place, settings())
+    steps = path_of("numpy/shifted", "softmax", "forward", format, place, settings_of("numpy"))
     (order,) = {step.path.id for step in steps if step.path.id in _ORDERS}
     buffered = place.fastest and n > 8192 and Version(np.__version__) < Version("2.3.0rc1")
     assert ("buffered" in order) == buffered
@@ -114,7 +116,7 @@ def test_exp_is_libms_exactly_where_the_registry_says() -> None:
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the levels X86_V3 and X86_V4 are of x86-64 processors")
 @pytest.mark.parametrize(("disabled", "target"), [("X86_V4", "X86_V3"), ("X86_V4 X86_V3", "baseline(X86_V2)")])
 def test_another_instruction_set_takes_another_exponential(disabled: str, target: str) -> None:
-    if not settings().get("exp f", "").startswith("X86_V"):
+    if not settings_of("numpy").get("exp f", "").startswith("X86_V"):
         pytest.skip("this NumPy has no such levels, or this processor none of them")
     done = subprocess.run(
         [sys.executable, "-m", "suites.tests.observed_numpy"],

@@ -25,22 +25,26 @@ from suites.driver.profiles import (
 from suites.driver.worker_process import WorkerDied
 from suites.implementations.catalogue import FRAMEWORKS, why_not_measured
 from suites.implementations.placement import Placement, processors
+from suites.implementations.read_back import NotTold, ReadBack, facts_of, in_words
 from suites.tests.planted import NUMPY
 from suites.vocabulary import devices_of, is_card
 from suites.worker.self_report import Introduction, Unavailable
 
 
-def introduction(framework: str, selected: dict[str, str], *features: str) -> Introduction:
-    return Introduction(framework, "cpu", sys.executable, "3.11.7", "Linux", {}, {}, selected, features=list(features))
+def introduction(framework: str, selected: ReadBack, *features: str) -> Introduction:
+    settings, facts = in_words(selected), facts_of(selected)
+    what = framework, "cpu", sys.executable, "3.11.7", "Linux"
+    return Introduction(*what, {}, {}, settings, facts=facts, features=list(features))
 
 
-TORCH = introduction("torch", {"cpu capability": "AVX512", "threads": "1"}, "avx2", "avx512f")
-OLD_TORCH = introduction("torch", {"cpu capability": "AVX2", "threads": "1"}, "avx2")
+TORCH = introduction("torch", {"cpu capability": "AVX512", "threads": 1}, "avx2", "avx512f")
+OLD_TORCH = introduction("torch", {"cpu capability": "AVX2", "threads": 1}, "avx2")
 V4 = introduction("numpy", {"exp d": "X86_V4", "exp f": "X86_V4"})
 V3 = introduction("numpy", {"exp d": "baseline(X86_V2)", "exp f": "X86_V3"})
 V2 = introduction("numpy", {"exp d": "baseline(X86_V2)", "exp f": "baseline(X86_V2)"})
-NOT_TOLD = introduction("numpy", {"dispatch": "not told by this NumPy"})
-JAX = introduction("jax", {"CPU count": "2", "x64": "True", "XLA options": "aaa"}, "avx2", "avx512f")
+NOT_TOLD = introduction("numpy", {"dispatch": NotTold("this NumPy")})
+OLD_SCIPY = introduction("scipy", {"exp d": "X86_V4", "array API": NotTold("this SciPy")})
+JAX = introduction("jax", {"CPU count": 2, "x64": True, "XLA options": "aaa"}, "avx2", "avx512f")
 
 
 # -- names -----------------------------------------------------------------------------------------------------------
@@ -157,10 +161,11 @@ def test_jax_sees_the_device_of_its_profile_and_no_other() -> None:
         (V3, "without-x86-v3", None),
         (V2, "without-x86-v3", "not available here: X86_V4 and X86_V3 are not in use"),
         (NOT_TOLD, "without-x86-v4", "not available here: X86_V4 is not in use"),
+        (OLD_SCIPY, "array-api", "not available here: array API is not told by this SciPy"),
         (JAX, "xla-avx2", None),
         (replace(JAX, features=["avx2"]), "xla-avx2", "not available here: this processor has no avx512f"),
         (JAX, "one-cpu", None),
-        (introduction("jax", {"CPU count": "1"}), "one-cpu", "not available here: it is the default (CPU count 1)"),
+        (introduction("jax", {"CPU count": 1}), "one-cpu", "not available here: it is the default (CPU count 1)"),
         (JAX, DEFAULT, None),
     ],
 )
@@ -176,8 +181,8 @@ def test_a_profile_that_would_be_a_duplicate_or_is_beyond_the_processor_is_not_a
 @pytest.mark.parametrize(
     ("default", "name", "selected", "reason"),
     [
-        (TORCH, "threads-2", {"threads": "2"}, None),
-        (TORCH, "threads-2", {"threads": "1"}, "did not take effect: threads is 1, not 2"),
+        (TORCH, "threads-2", {"threads": 2}, None),
+        (TORCH, "threads-2", {"threads": 1}, "did not take effect: threads is 1, not 2"),
         (TORCH, "aten-avx2", {"cpu capability": "AVX2"}, None),
         (TORCH, "aten-avx2", {}, "did not take effect: cpu capability is AVX512, not AVX2"),
         (V4, "without-x86-v4", {"exp d": "baseline(X86_V2)", "exp f": "X86_V3"}, None),
@@ -185,13 +190,14 @@ def test_a_profile_that_would_be_a_duplicate_or_is_beyond_the_processor_is_not_a
         (V4, "without-x86-v3", {"exp d": "X86_V3", "exp f": "X86_V3"}, "did not take effect: exp d is still X86_V3"),
         (JAX, "xla-no-ynn", {"XLA options": "bbb"}, None),
         (JAX, "xla-no-ynn", {}, "did not take effect: XLA options is aaa, as in the default profile"),
-        (JAX, "no-x64", {"x64": "True"}, "did not take effect: x64 is True, not False"),
+        (JAX, "no-x64", {"x64": True}, "did not take effect: x64 is True, not False"),
     ],
 )
 def test_a_profile_that_did_not_take_effect_is_distinguished_from_one_that_did(
-    default: Introduction, name: str, selected: dict[str, str], reason: str | None
+    default: Introduction, name: str, selected: ReadBack, reason: str | None
 ) -> None:
-    mine = replace(default, settings={**default.settings, **selected})
+    settings, facts = {**default.settings, **in_words(selected)}, {**default.facts, **facts_of(selected)}
+    mine = replace(default, settings=settings, facts=facts)
     assert contradiction(profile_named(default.framework, name), default, mine) == reason
 
 

@@ -99,6 +99,7 @@ def liar(folder: Path, change: str = "", answer: str = "pass") -> Profile:
         ("introduction['packages'] = []", "packages is []"),
         ("introduction['packages'] = {'numpy': None}", "packages is None"),
         ("introduction['settings'] = {'a': {'b': 'c'}}", "settings is {'b': 'c'}"),
+        ("introduction['facts'] = {'a': 0.5}", "facts is 0.5"),
         ("introduction['features'] = 'avx2'", "features is 'avx2'"),
         ("introduction['card'] = False", "card is False"),
         ("del introduction['platform']", "no field 'platform'"),

@@ -13,6 +13,7 @@ from typing import Any
 from references.ieee.float_state import what_is_off
 from suites.implementations.catalogue import settings_module
 from suites.implementations.placement import HERE
+from suites.implementations.read_back import Fact, facts_of, in_words
 from suites.worker import environment
 
 # Settings that a framework picks by itself, by the processor and the variables that it finds, under names of its own:
@@ -33,8 +34,9 @@ class Unavailable(Exception):
 class Introduction:
     """One framework in one process.
 
-    ``settings`` can change the bits; ``details`` say more of the same kind.  ``features`` are the processor's,
-    ``card`` names the GPU with its driver.
+    ``settings`` can change the bits; ``details`` tell more of the same kind.  Both are words, to be shown and recorded;
+    ``facts`` are their values, None for what this version doesn't tell.  ``features`` are the processor's, ``card``
+    names the GPU with its driver.
     """
 
     framework: str
@@ -46,6 +48,7 @@ class Introduction:
     environment: dict[str, str]
     settings: dict[str, str]
     details: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Fact] = field(default_factory=dict)
     features: list[str] = field(default_factory=list)
     card: str | None = None
 
@@ -57,7 +60,7 @@ class Introduction:
     @property
     def flushes(self) -> bool:
         """Whether the framework flushes subnormal numbers to zero, as a probe of its own arithmetic showed."""
-        return self.details.get("flushes subnormals") == "True"
+        return self.facts.get("flushes subnormals") is True
 
     @property
     def arithmetic(self) -> str:
@@ -90,6 +93,7 @@ def introduce(framework: str) -> Introduction:
     reason = module.no_device()
     if reason:
         raise Unavailable(reason)
+    settings, details = module.settings(), module.details()
     return Introduction(
         framework=framework,
         device=HERE.device,
@@ -98,8 +102,9 @@ def introduce(framework: str) -> Introduction:
         platform=platform.platform(),
         packages=environment.packages(),
         environment=environment.flags(),
-        settings=module.settings(),
-        details={**module.details(), **_arithmetic()},
+        settings=in_words(settings),
+        details={**in_words(details), **_arithmetic()},
+        facts=facts_of({**settings, **details}),
         features=environment.features(),
         card=module.card(),
     )

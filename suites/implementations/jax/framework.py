@@ -138,7 +138,7 @@ def _flags(name: str, value: str, varies: str, *needs: str, formats: tuple[str, 
 
 
 _PROFILES = (
-    Profile("one-cpu", "jax", cpus=1, expects=(("CPU count", "1"),), varies=PROCESSORS),
+    Profile("one-cpu", "jax", cpus=1, expects=(("CPU count", 1),), varies=PROCESSORS),
     # What limits the instruction set to one that the processor ends at anyway changes nothing.
     _flags("avx2", "--xla_cpu_max_isa=AVX2", INSTRUCTIONS, "avx512f"),
     # Without F16C, XLA 0.10.2 finds no __extendhfsf2 to link and compiles nothing with binary16 in it.
@@ -149,7 +149,7 @@ _PROFILES = (
         "no-x64",
         "jax",
         x64=False,
-        expects=(("x64", "False"),),
+        expects=(("x64", False),),
         formats=("binary32", "binary16", "bfloat16"),
         varies=X64,
     ),

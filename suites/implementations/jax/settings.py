@@ -11,17 +11,18 @@ import jax
 from suites.implementations.jax.nn import configure, device, flushes_subnormals
 from suites.implementations.nvidia import driver_version
 from suites.implementations.placement import HERE, processors
+from suites.implementations.read_back import NotTold, ReadBack
 
 
-def settings() -> dict[str, str]:
+def settings() -> ReadBack:
     """What can change the bits on this machine."""
     configure()
     found = device()
     return {
         "device": f"{found.platform} {found.device_kind}",
-        "x64": str(jax.config.jax_enable_x64),
+        "x64": bool(jax.config.jax_enable_x64),
         "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
-        "CPU count": str(processors()),
+        "CPU count": processors(),
     }
 
 
@@ -30,12 +31,12 @@ def flushes() -> bool:
     return flushes_subnormals()
 
 
-def details() -> dict[str, str]:
+def details() -> ReadBack:
     """A fingerprint of every option that XLA compiles with, defaults included, and whether subnormals are flushed."""
-    return {"XLA options": _xla_options(), "flushes subnormals": str(flushes())}
+    return {"XLA options": _xla_options(), "flushes subnormals": flushes()}
 
 
-def _xla_options() -> str:
+def _xla_options() -> str | NotTold:
     """Twelve digits of the sha256 of XLA's own record of its options; it takes no part in what JAX promises."""
     try:
         from jax._src.lib import xla_client
@@ -47,7 +48,7 @@ def _xla_options() -> str:
         text = options.SerializeAsString()
         del debug, build
     except (ImportError, AttributeError) as error:
-        return f"not told by this jaxlib ({type(error).__name__})"
+        return NotTold(f"this jaxlib ({type(error).__name__})")
     # Sorted, because the serialisation may put the entries of a map in any order.
     return hashlib.sha256(bytes(sorted(text))).hexdigest()[:12]
 

@@ -6,9 +6,10 @@ import mlx.core as mx
 import numpy as np
 
 from suites.implementations.placement import HERE
+from suites.implementations.read_back import ReadBack
 
 
-def settings() -> dict[str, str]:
+def settings() -> ReadBack:
     """What can change the bits on this machine."""
     return {"device": mx.default_device().type.name}
 
@@ -18,9 +19,9 @@ def flushes() -> bool:
     return not np.array(mx.array(np.array([2.0**-126], np.float32)) * 0.5).any()
 
 
-def details() -> dict[str, str]:
+def details() -> ReadBack:
     """More of the same: whether subnormals are flushed."""
-    return {"flushes subnormals": str(flushes())}
+    return {"flushes subnormals": flushes()}
 
 
 def no_device() -> str | None:

@@ -6,14 +6,15 @@ import numpy as np
 
 from references.ieee.float_state import flushes_subnormals
 from suites.implementations.placement import HERE
+from suites.implementations.read_back import NotTold, ReadBack
 
 
-def settings() -> dict[str, str]:
+def settings() -> ReadBack:
     """The target of exp and log per format, where this NumPy reports it; the buffer of a sum, empty for whole rows."""
     return {**_targets(), "sum buffer": _sum_buffer()}
 
 
-def _targets() -> dict[str, str]:
+def _targets() -> ReadBack:
     try:
         from numpy.lib.introspect import opt_func_info
     except ImportError:  # before NumPy 2.0
@@ -39,13 +40,13 @@ def _sum_buffer() -> str:
     return str(size) if row.sum() == 8 else ""
 
 
-def _features() -> str:
+def _features() -> str | NotTold:
     """Those of the processor's features that a NumPy before 2.0 has kernels for, and uses."""
     from numpy.core import _multiarray_umath
 
     enabled: dict[str, bool] = getattr(_multiarray_umath, "__cpu_features__", {})
     shown = ("SSE42", "AVX2", "FMA3", "AVX512F", "AVX512_SKX", "NEON", "ASIMD", "VSX", "VX")
-    return " ".join(name for name in shown if enabled.get(name)) or "not told by this NumPy"
+    return " ".join(name for name in shown if enabled.get(name)) or NotTold("this NumPy")
 
 
 def flushes() -> bool:
@@ -53,9 +54,9 @@ def flushes() -> bool:
     return flushes_subnormals()
 
 
-def details() -> dict[str, str]:
+def details() -> ReadBack:
     """Whether subnormal numbers are flushed."""
-    return {"flushes subnormals": str(flushes())}
+    return {"flushes subnormals": flushes()}
 
 
 def no_device() -> str | None:

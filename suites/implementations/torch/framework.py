@@ -250,7 +250,7 @@ _IMPLEMENTATIONS = (
 
 
 def _threads(count: int) -> Profile:
-    expects = (("threads", str(count)),)
+    expects = (("threads", count),)
     return Profile(f"threads-{count}", "torch", threads=count, expects=expects, varies=THREADS)
 
 

@@ -8,13 +8,14 @@ import torch
 
 from suites.implementations.nvidia import driver_version
 from suites.implementations.placement import HERE
+from suites.implementations.read_back import ReadBack
 from suites.implementations.torch.eager import configure
 
 
-def settings() -> dict[str, str]:
+def settings() -> ReadBack:
     """What can change the bits on this machine."""
     configure()
-    return {"cpu capability": torch.backends.cpu.get_cpu_capability(), "threads": str(torch.get_num_threads())}
+    return {"cpu capability": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads()}
 
 
 def _smallest() -> Any:
@@ -26,9 +27,9 @@ def flushes() -> bool:
     return not (_smallest() * 0.5).view(torch.int32).any().item()
 
 
-def details() -> dict[str, str]:
+def details() -> ReadBack:
     """More of the same, read from tensors on the device: where they lie, whether subnormals are flushed, the driver."""
-    found = {"device": str(_smallest().device), "flushes subnormals": str(flushes())}
+    found: dict[str, bool | str] = {"device": str(_smallest().device), "flushes subnormals": flushes()}
     if HERE.platform == "cuda":
         found["CUDA"] = str(torch.version.cuda)
     return found
