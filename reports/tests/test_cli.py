@@ -51,7 +51,7 @@ KERNEL = "def softmax(x, axis):\n    return x\n"
     [
         ("", "Missing command. softmax-accuracy --help says what there is"),
         ("mesure", "No such command 'mesure'."),
-        ("measure --framework tensorflow", "unknown framework 'tensorflow'; known are torch, jax, scipy, numpy"),
+        ("measure --framework tensorflow", "unknown framework 'tensorflow'; known are torch, jax, "),
         ("measure --format binary33", "unknown format 'binary33'; known are binary64, binary32, binary16, bfloat16"),
         ("measure --family gauss7", "unknown family 'gauss7'; known are gauss0.1, "),
         ("measure --tier quick", "unknown tier 'quick'; known are smoke, standard, deep"),

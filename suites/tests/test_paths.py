@@ -57,6 +57,11 @@ PROFILES["scipy"] = PROFILES["numpy"]
 LENGTHS = (1, 9, 33, 65536)
 
 
+def _profiles(framework: str) -> list[dict[str, str]]:
+    """Settings that lead to other paths; those that the registry assumes where a framework has no such setting."""
+    return PROFILES.get(framework, [registry().assumed[framework]])
+
+
 # -- the registry against the catalogue --------------------------------------------------------------------------------
 
 
@@ -86,7 +91,7 @@ def _ids_of(name: str) -> tuple[frozenset[str], tuple[str, ...]]:
     """The paths that an implementation takes somewhere, and the cells that the registry has none for."""
     implementation, found, without = CATALOGUE[name], set(), []
     for cell in _cells(implementation):
-        for settings in PROFILES.get(implementation.framework, [registry().assumed[implementation.framework]]):
+        for settings in _profiles(implementation.framework):
             ids = path_ids(cell, implementation, settings)
             found |= set(ids)
             if not ids:
@@ -186,7 +191,7 @@ def test_conditions_of_one_entry_point_exclude_each_other_where_they_are_alterna
     alternatives = ("xla.reduce", "numpy.sum", "numpy.exp(d)", "numpy.exp(x)", "torch.softmax.backward")
     for name, implementation in CATALOGUE.items():
         for cell in _cells(implementation)[::7]:
-            for settings in PROFILES[implementation.framework]:
+            for settings in _profiles(implementation.framework):
                 steps = path_of(name, cell.operation, cell.quantity, cell.format, place_of(cell), settings)
                 for call in alternatives:
                     assert len([s for s in steps if call in s.path.calls and not s.path.part]) <= 1, (cell.key, call)

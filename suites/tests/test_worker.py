@@ -19,6 +19,7 @@ import pytest
 from suites.driver.pool import evaluate, introduction_of, stop_workers
 from suites.driver.profiles import DEFAULT, Profile
 from suites.implementations.catalogue import CATALOGUE
+from suites.implementations.frameworks import frameworks
 from suites.scoring.cell import proven_flush
 from suites.tests.planted import BITS, NUMPY, task_of, written
 
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 WORKER = ROOT / "suites" / "worker" / "main.py"
 
 # What a worker may import besides the standard library and this project.
-FRAMEWORKS = {"numpy", "torch", "jax", "ml_dtypes", "scipy"}
+FRAMEWORKS = {*frameworks(), "ml_dtypes"}
 OURS = {"suites", "references"}
 
 
