@@ -15,9 +15,6 @@ _GENERAL_SUMS = ("cascade", "library")
 # Bounds of algorithms that add the maximum to a logarithm, or don't subtract it: docs/theory.md 5.3.
 _OF_THE_LOGITS = {"B3", "B7"}
 
-# What hands rows to a kernel as they are.
-_HANDED_ON = ("torch-vmap", "torch-masked")
-
 Evaluated = tuple[Subject, tuple[int, int]]
 
 
@@ -65,7 +62,7 @@ def _are_known(steps: Iterable[Step]) -> bool:
 
 
 def _codes(steps: Iterable[Step]) -> tuple[tuple[str, SomeElements | None], ...]:
-    return tuple((step.path.id, step.elements) for step in steps if step.path.id not in _HANDED_ON)
+    return tuple((step.path.id, step.elements) for step in steps if not step.path.hands_on)
 
 
 def _sums_by_shape(steps: Iterable[Step], layout: str) -> bool:

@@ -51,6 +51,7 @@ class Path:
     words.  ``part`` confines it to some rows, or to some elements of each row.  ``bound`` names the bounds of
     docs/theory.md that its algorithm has, ``order`` an order of suites/paths/summation.py.  ``evidence`` is
     ``observed`` (by the tests named) or ``read``.  ``unreached`` says why nothing here can reach it.
+    ``hands_on``: it hands the rows as they are to a kernel that has a path of its own.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Path:
     boundaries: tuple[Boundary, ...] = ()
     observed_by: tuple[str, ...] = ()
     unreached: str = ""
+    hands_on: bool = False
 
 
 @dataclass(frozen=True)

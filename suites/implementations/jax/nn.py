@@ -114,11 +114,18 @@ class JaxEvaluator:
         return np.ascontiguousarray(result).view(call.logits.dtype)
 
 
+_EVALUATORS: dict[str, Callable[[], Evaluator]] = {
+    "eager": lambda: JaxEvaluator(FUNCTIONS, jit=False),
+    "jit": lambda: JaxEvaluator(FUNCTIONS, jit=True),
+    "eager-custom-jvp": lambda: JaxEvaluator(FUNCTIONS, jit=False, custom=True),
+    "jit-custom-jvp": lambda: JaxEvaluator(FUNCTIONS, jit=True, custom=True),
+    "log-of-softmax": lambda: JaxEvaluator({"log_softmax": log_of_softmax}, jit=True),
+}
+
+
 def evaluator(name: str) -> Evaluator:
     """The evaluator of ``jax/NAME``."""
-    if name == "log-of-softmax":
-        return JaxEvaluator({"log_softmax": log_of_softmax}, jit=True)
-    return JaxEvaluator(FUNCTIONS, jit=name.startswith("jit"), custom=name.endswith("custom-jvp"))
+    return _EVALUATORS[name]()
 
 
 def from_callable(function: Function) -> Evaluator:
