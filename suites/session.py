@@ -17,7 +17,7 @@ from references.vocabulary import VERDICTS
 from suites.driver.availability import Availability, default_of, not_installed
 from suites.driver.own_functions import arithmetic_changed, declared
 from suites.driver.pool import evaluate
-from suites.driver.profiles import DEFAULT, Profile, profile_named
+from suites.driver.profiles import DEFAULT, Profile, profile_named, variables_of
 from suites.driver.self_reports import Introductions
 from suites.driver.tasks import Answer, Loss, Task, task_of
 from suites.driver.worker_process import WorkerDied, loss_of
@@ -137,7 +137,7 @@ class Session:
         """Why no profile can measure an implementation, or None: a compiler or another framework is missing."""
         names = self._profiles.get(implementation.name, ())
         profiles = [profile_named(implementation.framework, name) for name in names]
-        reasons = [why_skipped(implementation, profile.variables()) for profile in profiles]
+        reasons = [why_skipped(implementation, variables_of(profile)) for profile in profiles]
         return reasons[0] if reasons and all(reasons) else None
 
     def refused(self, cell: Cell) -> str | None:
@@ -146,7 +146,7 @@ class Session:
         Raises WorkerDied where its framework's default profile can't be started.
         """
         implementation, profile = self.by_name[cell.implementation], self.profile(cell)
-        reason = not_installed(profile) or why_skipped(implementation, profile.variables())
+        reason = not_installed(profile) or why_skipped(implementation, variables_of(profile))
         return reason or self.introductions.refused(profile)
 
     def missing(self, cell: Cell) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 from reports.audit.state import is_packages
 from reports.console.selection import interpreter_named
 from reports.console.usage import UsageError
-from suites.implementations.profile import OF_THIS_PYTHON
+from suites.driver.profiles import OF_THIS_PYTHON
 
 OLDEST = (3, 9)
 

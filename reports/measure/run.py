@@ -25,7 +25,7 @@ from reports.wording import listing
 from suites.driver.availability import Availability, availability_of
 from suites.driver.own_functions import arithmetic_changed, declared
 from suites.driver.pool import WorkerPool, declaration_of, timings_of
-from suites.driver.profiles import DEFAULT, Profile, profile_named
+from suites.driver.profiles import DEFAULT, Profile, profile_named, variables_of
 from suites.driver.tasks import Declaration
 from suites.driver.worker_process import WorkerDied
 from suites.implementations.catalogue import Implementation, why_skipped
@@ -172,7 +172,7 @@ def _skipped(
         profile = profiles[lane]
         elsewhere = profile.interpreter != sys.executable and profile in availability.present
         installed = availability.present[profile].packages if elsewhere else None
-        reason = why_skipped(by_name[name], profile.variables(), installed)
+        reason = why_skipped(by_name[name], variables_of(profile), installed)
         if reason:
             found[name] = reason
     return found

@@ -13,7 +13,7 @@ from reports.inspect.replay import replayed, script_for
 from reports.measure.messages import say
 from reports.run.reader import read_run
 from reports.run.verify import verified
-from suites.driver.profiles import profile_named
+from suites.driver.profiles import profile_named, variables_of
 from suites.driver.worker_process import WorkerDied
 from suites.implementations.catalogue import (
     CATALOGUE,
@@ -36,7 +36,7 @@ def replay_verb(run_path: Path, cell: str, script: bool, python: str | None = No
         sys.stdout.write(script_for(run, record))
         return OK
     recorded = CATALOGUE.get(record.implementation)
-    variables = profile_named(record.framework, record.profile).variables()
+    variables = variables_of(profile_named(record.framework, record.profile))
     elsewhere = FRAMEWORKS if python else None  # its worker reports what is installed there
     skipped = why_skipped(recorded, variables, elsewhere) if recorded else None
     if skipped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import replace
@@ -18,6 +19,26 @@ from suites.vocabulary import is_card
 
 if TYPE_CHECKING:  # what a worker says of itself is read there; names of profiles are listed without NumPy
     from suites.worker.self_report import Introduction
+
+
+# Variables that say where this Python finds its packages; another one would find them too.
+OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+
+
+def variables_of(profile: Profile) -> dict[str, str]:
+    """The environment variables of a profile's worker: this process's own, with those of the profile in their place.
+
+    What would put this Python's packages into another one is left out.  A variable that holds flags has those of the
+    profile added to it; the later one of a kind holds.
+    """
+    framework, found = framework_named(profile.framework), dict(os.environ)
+    if profile.interpreter != sys.executable:
+        found = {name: value for name, value in found.items() if name not in OF_THIS_PYTHON}
+    found.update(framework.variables(profile.device.partition(":")[0], found))
+    for name, value in profile.environment:
+        added = name == framework.flags_variable
+        found[name] = f"{found.get(name, '')} {value}".strip() if added else value
+    return found
 
 
 @cache

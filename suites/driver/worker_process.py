@@ -24,7 +24,7 @@ import numpy as np
 
 from references.formats import Bits
 from suites.driver.process_output import Printed
-from suites.driver.profiles import Profile
+from suites.driver.profiles import Profile, variables_of
 from suites.driver.replies import Contents, Declared, Evaluated, Nonsense, made, reply_on
 from suites.driver.scratch import Scratch, ScratchRemoved, blame_disk, result_in
 from suites.driver.scratch import ScratchError as ScratchError
@@ -345,7 +345,7 @@ def _started(profile: Profile) -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            env=profile.variables(),
+            env=variables_of(profile),
             start_new_session=True,  # Ctrl-C reaches the driver alone, and what a worker starts ends with it
         )
     except OSError as error:

@@ -12,9 +12,6 @@ from suites.implementations.read_back import Fact
 
 DEFAULT = "default"
 
-# Variables that say where this Python finds its packages; another one would find them too.
-OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-
 # The variable that says how many seconds a call may take, the first one included.
 CALL_SECONDS = "SOFTMAX_ACCURACY_CALL_SECONDS"
 
@@ -96,24 +93,6 @@ class Profile:
         """Whether calls that need these variables are measured in it, or, without any, calls that need none."""
         special = bool(self.environment) and self.is_main
         return special == bool(environment) and environment.items() <= dict(self.environment).items()
-
-    def variables(self) -> dict[str, str]:
-        """The environment variables of its worker: this process's own, with those of the profile in their place.
-
-        What would put this Python's packages into another one is left out.  A variable that holds flags has those of
-        the profile added to it; the later one of a kind holds.
-        """
-        from suites.implementations.frameworks import framework_named  # whose folders declare profiles
-
-        framework = framework_named(self.framework)
-        found = dict(os.environ)
-        if self.interpreter != sys.executable:
-            found = {name: value for name, value in found.items() if name not in OF_THIS_PYTHON}
-        found.update(framework.variables(self.device.partition(":")[0], found))
-        for name, value in self.environment:
-            added = name == framework.flags_variable
-            found[name] = f"{found.get(name, '')} {value}".strip() if added else value
-        return found
 
     def asked(self) -> dict[str, str]:
         """In what it differs from the default profile."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from suites.driver.availability import not_installed
+from suites.driver.profiles import variables_of
 from suites.driver.self_reports import Introductions
 from suites.driver.worker_process import WorkerDied
 from suites.implementations.catalogue import Implementation, why_skipped
@@ -89,7 +90,7 @@ class Trials:
         Raises WorkerDied for a profile that can't be started or did not take effect.
         """
         profile = subject.profile
-        reason = not_installed(profile) or why_skipped(subject.implementation, profile.variables())
+        reason = not_installed(profile) or why_skipped(subject.implementation, variables_of(profile))
         return reason or self.introductions.missing(profile)
 
     def watched(self) -> list[tuple[str, str]]:

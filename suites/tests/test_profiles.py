@@ -20,6 +20,7 @@ from suites.driver.profiles import (
     profile_named,
     profiles_on,
     refused_flag,
+    variables_of,
     why_not_here,
 )
 from suites.driver.worker_process import WorkerDied
@@ -118,29 +119,29 @@ def test_a_device_has_a_platform_and_a_number(device: str, platform: str, index:
 
 def test_what_leads_to_the_packages_of_this_python_is_not_given_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/packages")
-    assert profile_named("numpy", DEFAULT).variables()["PYTHONPATH"] == "/packages"
-    assert "PYTHONPATH" not in profile_named("numpy", DEFAULT, "/other/python").variables()
+    assert variables_of(profile_named("numpy", DEFAULT))["PYTHONPATH"] == "/packages"
+    assert "PYTHONPATH" not in variables_of(profile_named("numpy", DEFAULT, "/other/python"))
 
 
 def test_variables_of_a_profile_take_the_place_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
     monkeypatch.setenv("UNRELATED", "kept")
-    found = profile_named("torch", "aten-avx2").variables()
+    found = variables_of(profile_named("torch", "aten-avx2"))
     assert (found["ATEN_CPU_CAPABILITY"], found["UNRELATED"]) == ("avx2", "kept")
-    assert profile_named("torch", DEFAULT).variables()["ATEN_CPU_CAPABILITY"] == "default"
+    assert variables_of(profile_named("torch", DEFAULT))["ATEN_CPU_CAPABILITY"] == "default"
 
 
 def test_flags_of_xla_are_added_to_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
-    found = profile_named("jax", "xla-avx2").variables()["XLA_FLAGS"]
+    found = variables_of(profile_named("jax", "xla-avx2"))["XLA_FLAGS"]
     assert found == "--xla_cpu_enable_fast_math=true --xla_cpu_max_isa=AVX2"
     monkeypatch.delenv("XLA_FLAGS")
-    assert profile_named("jax", "xla-avx2").variables()["XLA_FLAGS"] == "--xla_cpu_max_isa=AVX2"
+    assert variables_of(profile_named("jax", "xla-avx2"))["XLA_FLAGS"] == "--xla_cpu_max_isa=AVX2"
 
 
 def test_jax_sees_the_device_of_its_profile_and_no_other() -> None:
-    assert profile_named("jax", DEFAULT).variables()["JAX_PLATFORMS"] == "cpu"
-    assert profile_named("jax", "cuda:1").variables()["JAX_PLATFORMS"] == "cuda"
+    assert variables_of(profile_named("jax", DEFAULT))["JAX_PLATFORMS"] == "cpu"
+    assert variables_of(profile_named("jax", "cuda:1"))["JAX_PLATFORMS"] == "cuda"
 
 
 # -- not available here ----------------------------------------------------------------------------------------------

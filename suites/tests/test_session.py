@@ -108,7 +108,7 @@ def test_a_profile_that_does_not_take_effect_fails_and_is_not_skipped(monkeypatc
     session = session_of("numpy/shifted")
     if why_not_here(profile_named("numpy", CELL.profile), introduction_of(profile_named("numpy", DEFAULT))):
         pytest.skip("there is one profile only")
-    monkeypatch.setattr("suites.driver.profiles.Profile.variables", lambda profile: {"PATH": "/usr/bin"})
+    monkeypatch.setattr("suites.driver.worker_process.variables_of", lambda profile: {"PATH": "/usr/bin"})
     with pytest.raises(WorkerDied, match="did not take effect: exp d is still X86_V"):
         session.missing(CELL)
 
@@ -158,7 +158,7 @@ def test_an_implementation_that_can_not_run_here_leaves_the_profile_to_the_other
 def test_a_default_profile_that_can_not_be_started_is_a_failure_and_no_reason_to_skip(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("suites.driver.profiles.Profile.variables", lambda profile: {"PYTHONHOME": "/nowhere"})
+    monkeypatch.setattr("suites.driver.worker_process.variables_of", lambda profile: {"PYTHONHOME": "/nowhere"})
     session = session_of("numpy/shifted")
     with pytest.raises(WorkerDied, match="can't be started: the worker exited with 1"):
         session.missing(HERE)
@@ -189,7 +189,7 @@ def test_a_failure_to_start_goes_from_process_to_process_with_its_reason(monkeyp
     default = profile_named("numpy", DEFAULT)
     one, two = Introductions(), Introductions()
     with monkeypatch.context() as patch:
-        patch.setattr("suites.driver.profiles.Profile.variables", lambda profile: {"PYTHONHOME": "/nowhere"})
+        patch.setattr("suites.driver.worker_process.variables_of", lambda profile: {"PYTHONHOME": "/nowhere"})
         one.gather([default])
     two.learn(one.text())
     for known in (one, two):
