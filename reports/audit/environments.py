@@ -13,7 +13,7 @@ from pathlib import Path
 from reports.audit.installers import Failed, Installer, installer_named
 from reports.audit.interpreters import Interpreter, NoAnswer, interpreter_at, python_at
 from reports.audit.kept import Environment as Environment
-from reports.audit.kept import Kept, checked, sha256_of_parts
+from reports.audit.kept import KeptEnvironments, checked, sha256_of_parts
 from reports.audit.requirements import Requirements, requirements_of
 from reports.audit.state import Damaged
 from reports.console.usage import UsageError
@@ -67,7 +67,7 @@ def environment_of(
     """
     asked = requirements_of(requirements) if isinstance(requirements, str) else requirements
     tool, interpreter = installer_named(installer), interpreter_at(python)
-    kept = Kept(place_of_environments(), say)
+    kept = KeptEnvironments(place_of_environments(), say)
     question = _question(asked, interpreter, tool)
     try:
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -82,7 +82,7 @@ def sha256_of_parts(*parts: object) -> str:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptEnvironments:
     """The environments that are there; ``say`` prints what takes time, and what was broken."""
 
     place: Path

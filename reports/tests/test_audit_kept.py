@@ -1,4 +1,4 @@
-"""Kept environments are checked before they are used: files, packages, Python, and what is said of them."""
+"""KeptEnvironments environments are checked before they are used: files, packages, Python, and what is said of them."""
 
 from __future__ import annotations
 

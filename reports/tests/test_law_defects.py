@@ -61,4 +61,6 @@ def test_nothing_is_changed_without_figures() -> None:
 
 def test_an_unknown_framework_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tensorflow"]) == 2
-    assert "usage: python -m reports.defects.laws [--write] [torch | jax | scipy | numpy]" in capsys.readouterr().err
+    assert (
+        "usage: python -m reports.defects.laws [--write] [torch | jax | mlx | scipy | numpy]" in capsys.readouterr().err
+    )

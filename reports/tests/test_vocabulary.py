@@ -132,7 +132,7 @@ def test_friendly_names_are_taken_in_any_case(kind: str, given: str, named: str)
         ("format", "floot32", ", binary16, bfloat16; did you mean float32?"),
         ("format", "decimal", ", binary16, bfloat16"),
         ("format", "float8_e5m2", ", binary16, bfloat16"),
-        ("framework", "pytorsh", "torch, jax, scipy, numpy; did you mean pytorch?"),
+        ("framework", "pytorsh", "torch, jax, mlx, scipy, numpy; did you mean pytorch?"),
         ("layout", "streided", "; did you mean strided?"),
         ("family", "wide64", "; did you mean wide65?"),
         ("tier", "Deep", "; did you mean deep?"),
