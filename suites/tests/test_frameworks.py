@@ -54,9 +54,9 @@ def test_no_layout_is_offered_to_a_framework_that_does_not_see_it(name: str) -> 
         assert {layout for layout, _, _ in sampled(implementation, tier)} <= set(layouts_of(implementation))
 
 
-def changed(framework: Framework, **fields: object) -> Implementation:
+def changed(of: Framework, **fields: object) -> Implementation:
     """The first implementation of a framework with other fields."""
-    return replace(framework.implementations[0], **fields)  # type: ignore[arg-type]
+    return replace(of.implementations[0], **fields)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
