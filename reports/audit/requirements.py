@@ -81,7 +81,7 @@ def _version(requirement: Requirement | None) -> Version | None:
 
 
 def _numpy(found: Mapping[str, Requirement], frameworks: tuple[str, ...]) -> str:
-    """The requirement for NumPy that all of these frameworks can work with; the narrowest is the longest."""
+    """The requirement for NumPy that all of these frameworks can work with."""
     versions = {name: _version(found[name]) for name in frameworks}
     wanted = [framework_named(name).numpy(str(v) if v else None) for name, v in versions.items()]
-    return max(wanted, key=len)
+    return "numpy" + ",".join(sorted(set(filter(None, wanted))))

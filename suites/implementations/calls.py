@@ -29,4 +29,4 @@ def no_variables(platform: str, given: Mapping[str, str]) -> Mapping[str, str]:
 
 def any_numpy(version: str | None) -> str:
     """For frameworks that say themselves which NumPy they need."""
-    return "numpy"
+    return ""

@@ -79,9 +79,9 @@ class Framework:
     added to what ``flags_variable`` holds.
 
     ``path_facts`` names what the conditions of its paths speak of beside the array, and ``path_values`` computes these
-    from a format, the bytes of a number and the settings that were read back.  ``numpy`` gives the requirement for
-    NumPy in an environment with a version of it (None where none is pinned).  ``own`` and ``mapped`` are None where it
-    has no such thing.
+    from a format, the bytes of a number and the settings that were read back.  ``numpy`` gives the versions of NumPy
+    that a version of it can work with, where it doesn't say so itself (None where none is pinned).  ``own`` and
+    ``mapped`` are None where it has no such thing.
     """
 
     name: str

@@ -52,7 +52,7 @@ class LawDefect:
 
     def selects(self, broken: Broken) -> bool:
         """Whether the entry speaks of a subject that breaks a law; of one without a result, where it is a crash."""
-        if broken.lost and not self.crash:
+        if broken.lost and not (self.crash and broken.crashed):
             return False
         subject = broken.subject
         names = {

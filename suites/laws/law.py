@@ -12,8 +12,9 @@ BITWISE = "bitwise"
 WITHIN = "within a bound"
 BITWISE_ON_ONE_PATH = "bitwise on one path, else within a bound"
 
-# The unit of a breach without a result: no entry of the known ones excuses it.
+# The units of a breach without a result: an entry can excuse one whose process was ended by a signal, and no other.
 LOST = "lost"
+CRASHED = "crashed"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from suites.driver.worker_process import WorkerDied
 from suites.implementations.catalogue import Implementation, why_skipped
 from suites.laws.catalogue import LAWS, law_named
 from suites.laws.evaluation import Evaluations
-from suites.laws.law import LOST, Breach, Law
+from suites.laws.law import CRASHED, LOST, Breach, Law
 from suites.laws.observations import ObservedPair, comparisons_of
 from suites.laws.subjects import Subject, subjects_of
 from suites.plan.cell import Selection
@@ -48,8 +48,13 @@ class Broken:
 
     @property
     def lost(self) -> bool:
-        """Whether there is no result at all, which no known defect explains."""
-        return self.breach.unit == LOST
+        """Whether there is no result at all."""
+        return self.breach.unit in (LOST, CRASHED)
+
+    @property
+    def crashed(self) -> bool:
+        """Whether there is none since a signal ended the process, which a known defect can explain."""
+        return self.breach.unit == CRASHED
 
 
 @dataclass
@@ -128,7 +133,12 @@ def breach_of(law: Law, subject: Subject, on: Evaluations) -> Breach | None:
     except (Unavailable, WorkerDied):
         raise
     except LostEvaluation as lost:
-        return Breach(subject.key, math.inf, LOST, f"{subject.key} has no result: {lost.loss.reason}")
+        return Breach(
+            subject.key,
+            math.inf,
+            CRASHED if lost.loss.signal else LOST,
+            f"{subject.key} has no result: {lost.loss.reason}",
+        )
     except Exception as error:  # what a check itself runs into
         lines = f"{type(error).__name__}: {error}".splitlines() or [type(error).__name__]
         return Breach(subject.key, math.inf, "raised", f"{subject.key} raised {lines[0]}")

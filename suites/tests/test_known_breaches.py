@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from suites.driver.profiles import DEFAULT, profile_named
 from suites.implementations.catalogue import CATALOGUE
 from suites.known_defects import DefectError, known_defects
 from suites.laws.known_law_defects import LawDefect, fingerprint, law_defects
-from suites.laws.law import Breach
+from suites.laws.law import CRASHED, LOST, Breach
 from suites.laws.subjects import Subject
 from suites.laws.trials import Broken, Trial
 
@@ -111,3 +112,15 @@ def test_the_other_reader_leaves_them_alone(tmp_path: Path) -> None:
     file = tmp_path / "defects.toml"
     file.write_text(ENTRY, encoding="utf-8")
     assert known_defects(file) == ()
+
+
+@pytest.mark.parametrize(
+    ("crash", "unit", "selected"),
+    [(True, CRASHED, True), (True, LOST, False), (False, CRASHED, False), (False, LOST, False), (True, "ulp", True)],
+)
+def test_only_a_crash_entry_excuses_a_missing_result_and_only_after_a_signal(
+    tmp_path: Path, crash: bool, unit: str, selected: bool
+) -> None:
+    entry = read(tmp_path, ENTRY + ("crash = true\n" if crash else ""))
+    found = broken()
+    assert entry.selects(replace(found, breach=Breach(found.subject.key, 4.0, unit, "text"))) == selected

@@ -286,8 +286,8 @@ def _path_values(format: str, size: int, settings: Mapping[str, str]) -> dict[st
 def _numpy(version: str | None) -> str:
     """Wheels before 2.3 were built for NumPy 1 and don't say so."""
     if version is None:
-        return "numpy"
-    return "numpy<2" if tuple(map(int, version.split(".")[:2])) < (2, 3) else "numpy"
+        return ""
+    return "<2" if tuple(map(int, version.split(".")[:2])) < (2, 3) else ""
 
 
 FRAMEWORK = Framework(
